@@ -1,0 +1,53 @@
+"""Names and types that every layer of the house shares."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+Params: TypeAlias = Any
+"""A nested dict of arrays (or typed leaves such as a quantized weight)."""
+
+Key: TypeAlias = Any
+"""A typed JAX random key, as `jax.random.key` makes it."""
+
+
+class Mean(NamedTuple):
+    """A weighted mean that is still two sums, so that it can be added up.
+
+    Sums are added over microbatches, hosts and steps; the division happens
+    once, when the value is read.
+    """
+
+    total: Any
+    weight: Any
+
+    def value(self) -> float:
+        """Returns total / weight, or 0.0 where the weight is zero."""
+        weight = float(self.weight)
+        return float(self.total) / weight if weight else 0.0
+
+
+Metrics: TypeAlias = Mapping[str, Mean]
+"""Metric name -> its sums. Names read split/cluster/task/template/metric."""
+
+
+def stable_hash(*parts: object) -> int:
+    """Returns a 64-bit hash of `parts` that is the same in every process.
+
+    All randomness in the data comes from this function, so an example's
+    template, exemplars and place in the order do not depend on the host, the
+    number of workers or what was read before it.
+
+    Args:
+      *parts: Strings and integers; their `repr` is hashed, joined by NUL.
+    """
+    text = "\0".join(repr(part) for part in parts)
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
+
+
+def path_name(path: tuple[Any, ...]) -> str:
+    """Returns a JAX tree path as `a/b/c`, the form used in logs and rules."""
+    return "/".join(str(getattr(entry, "key", getattr(entry, "name", entry))) for entry in path)

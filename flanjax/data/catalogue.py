@@ -1,0 +1,265 @@
+"""Catalogues, mixtures, and what may not be trained on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import NamedTuple, TypeAlias, Union
+
+from flanjax.data.task import Task, TaskCluster, nearest
+
+
+class Exclusion(NamedTuple):
+    """Two clusters so close that neither is trained on for the other's test.
+
+    Attributes:
+      first: A cluster's name.
+      second: Another's.
+      reason: Why, in a few words; it is printed in the run's certificate.
+    """
+
+    first: str
+    second: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Mixture:
+    """Tasks drawn from together, in proportion to their size up to a cap.
+
+    Attributes:
+      name: What logs and reports call it.
+      members: Tasks, or mixtures whose tasks count as members.
+      max_examples: At most so many examples are used of each task
+        (FLAN 2021, section 2.1).
+      rate_cap: A task's size counts as at most this much when rates are set
+        (FLAN 2021, section 2.4: no task gains from more than 3,000).
+      temperature: Rates are raised to 1 / temperature (T5, section 3.5.2).
+      weights: Explicit rates by task name, in place of sizes.
+    """
+
+    name: str
+    members: tuple["Member", ...]
+    max_examples: int = 30_000
+    rate_cap: int = 3_000
+    temperature: float = 1.0
+    weights: Mapping[str, float] | None = None
+
+    def __post_init__(self) -> None:
+        names = [task.name for task in self.tasks()]
+        if not names:
+            raise ValueError(f"mixture {self.name}: members must hold a task, got none; add one.")
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(
+                f"mixture {self.name}: a task must stand in it once, got {', '.join(twice)} twice; "
+                "remove one."
+            )
+        for name, value in (("max_examples", self.max_examples), ("rate_cap", self.rate_cap)):
+            if value < 1:
+                raise ValueError(f"mixture {self.name}: {name} must be positive, got {value}; raise it.")
+        if not self.temperature > 0:
+            raise ValueError(
+                f"mixture {self.name}: temperature must be positive, got {self.temperature}; "
+                "use 1.0 for proportional rates."
+            )
+        for name in self.weights or {}:
+            if name not in names:
+                raise ValueError(
+                    f"mixture {self.name}: weights must name its tasks, got {name!r}; "
+                    f"{nearest(name, names)}"
+                )
+
+    def tasks(self) -> tuple[Task, ...]:
+        """Returns every task, those of member mixtures included, in order."""
+        found: list[Task] = []
+        for member in self.members:
+            found.extend(member.tasks() if isinstance(member, Mixture) else [member])
+        return tuple(found)
+
+
+Member: TypeAlias = Union[Task, Mixture]
+
+
+@dataclasses.dataclass(frozen=True)
+class Catalogue:
+    """All the clusters of one collection, as a value.
+
+    Attributes:
+      name: What reports call it.
+      clusters: The clusters; no task stands in two of them.
+      exclusions: Pairs of clusters that may not be trained on for each other.
+    """
+
+    name: str
+    clusters: tuple[TaskCluster, ...]
+    exclusions: tuple[Exclusion, ...] = ()
+
+    def __post_init__(self) -> None:
+        seen: dict[str, str] = {}
+        for cluster in self.clusters:
+            for task in cluster.tasks:
+                if task.name in seen:
+                    raise ValueError(
+                        f"catalogue {self.name}: a task must stand in one cluster, got {task.name} "
+                        f"in {seen[task.name]} and {cluster.name}; remove or rename one."
+                    )
+                seen[task.name] = cluster.name
+        names = [cluster.name for cluster in self.clusters]
+        if len(set(names)) != len(names):
+            raise ValueError(
+                f"catalogue {self.name}: cluster names must differ, got {', '.join(names)}; rename one."
+            )
+        for exclusion in self.exclusions:
+            for name in exclusion[:2]:
+                if name not in names:
+                    raise ValueError(
+                        f"catalogue {self.name}: an exclusion must name its clusters, got {name!r}; "
+                        f"{nearest(name, names)}"
+                    )
+
+    def tasks(self) -> tuple[Task, ...]:
+        """Returns every task in the order of the clusters."""
+        return tuple(task for cluster in self.clusters for task in cluster.tasks)
+
+    def cluster(self, name: str) -> TaskCluster:
+        """Returns the cluster of that name.
+
+        Raises:
+          ValueError: There is none; the message names the nearest.
+        """
+        for cluster in self.clusters:
+            if cluster.name == name:
+                return cluster
+        known = [cluster.name for cluster in self.clusters]
+        raise ValueError(
+            f"cluster must be one of catalogue {self.name}, got {name!r}; {nearest(name, known)}"
+        )
+
+    def task(self, name: str) -> Task:
+        """Returns the task of that name.
+
+        Raises:
+          ValueError: There is none; the message names the nearest.
+        """
+        for task in self.tasks():
+            if task.name == name:
+                return task
+        known = [task.name for task in self.tasks()]
+        raise ValueError(
+            f"task must be one of catalogue {self.name}, got {name!r}; {nearest(name, known)}"
+        )
+
+    def cluster_of(self, task_name: str) -> str:
+        """Returns the name of the cluster that holds a task."""
+        for cluster in self.clusters:
+            if any(task.name == task_name for task in cluster.tasks):
+                return cluster.name
+        self.task(task_name)
+        raise AssertionError("unreachable")
+
+    def mixture(self, name: str) -> Mixture:
+        """Returns the mixture of a name: the catalogue, a cluster, or a task."""
+        if name == self.name:
+            return Mixture(name, self.tasks())
+        if any(cluster.name == name for cluster in self.clusters):
+            return Mixture(name, self.cluster(name).tasks)
+        if any(task.name == name for task in self.tasks()):
+            return Mixture(name, (self.task(name),))
+        known = [self.name, *(c.name for c in self.clusters), *(t.name for t in self.tasks())]
+        raise ValueError(
+            f"mixture must be the catalogue {self.name}, one of its clusters or tasks, "
+            f"got {name!r}; {nearest(name, known)}"
+        )
+
+
+class Split(NamedTuple):
+    """A hold-out: what is trained on, what is tested, what is left out.
+
+    Attributes:
+      train: The training mixture.
+      test: The held-out cluster.
+      dropped: Task name -> why it is in neither.
+    """
+
+    train: Mixture
+    test: TaskCluster
+    dropped: dict[str, str]
+
+
+def hold_out(catalogue: Catalogue, cluster: str, *, mixture: Mixture | None = None) -> Split:
+    """Splits a catalogue so that a cluster is never seen in training.
+
+    A task is left out of training when its cluster may not be trained on for
+    the held-out one (`Catalogue.exclusions`), or when it was built on a
+    source text that a held-out task was built on too.
+
+    Args:
+      catalogue: The catalogue.
+      cluster: The name of the cluster to hold out.
+      mixture: What to train on before anything is left out; the whole
+        catalogue if None.
+
+    Raises:
+      ValueError: The cluster is unknown, or nothing is left to train on.
+    """
+    test = catalogue.cluster(cluster)
+    mixture = mixture or catalogue.mixture(catalogue.name)
+    test_names = {task.name for task in test.tasks}
+    test_corpora = {corpus: task.name for task in test.tasks for corpus in task.corpora}
+    excluded = {}
+    for first, second, reason in catalogue.exclusions:
+        if cluster in (first, second):
+            excluded[second if cluster == first else first] = reason
+    kept: list[Task] = []
+    dropped: dict[str, str] = {}
+    for task in mixture.tasks():
+        home = catalogue.cluster_of(task.name)
+        shared = [corpus for corpus in task.corpora if corpus in test_corpora]
+        if task.name in test_names:
+            continue
+        if home in excluded:
+            dropped[task.name] = f"cluster {home} is close to {cluster}: {excluded[home]}"
+        elif shared:
+            dropped[task.name] = f"shares the source {shared[0]} with {test_corpora[shared[0]]}"
+        else:
+            kept.append(task)
+    if not kept:
+        raise ValueError(
+            f"hold_out must leave a task to train on, got none of {mixture.name} without {cluster}; "
+            "name a larger mixture."
+        )
+    weights = mixture.weights
+    if weights is not None:
+        names = {task.name for task in kept}
+        weights = {name: weight for name, weight in weights.items() if name in names}
+    train = dataclasses.replace(
+        mixture, name=f"{mixture.name}-{cluster}", members=tuple(kept), weights=weights
+    )
+    return Split(train, test, dropped)
+
+
+def rates(mixture: Mixture, num_examples: Mapping[str, int]) -> dict[str, float]:
+    """Returns each task's share of a mixture; shares sum to one.
+
+    Args:
+      mixture: The mixture.
+      num_examples: Task name -> examples after filters, before the caps.
+
+    Raises:
+      ValueError: A task has no examples and no explicit weight.
+    """
+    raw = {}
+    for task in mixture.tasks():
+        size = min(num_examples[task.name], mixture.max_examples, mixture.rate_cap)
+        if size < 1:
+            raise ValueError(
+                f"mixture {mixture.name}: a task must have examples, got none of {task.name}; "
+                "check its source, or leave it out."
+            )
+        weight = float(size) if mixture.weights is None else mixture.weights.get(task.name, 0.0)
+        raw[task.name] = weight ** (1.0 / mixture.temperature) if weight > 0 else 0.0
+    total = sum(raw.values())
+    if total <= 0:
+        raise ValueError(f"mixture {mixture.name}: weights must sum to more than 0; raise one.")
+    return {name: value / total for name, value in raw.items()}

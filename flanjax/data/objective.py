@@ -1,0 +1,132 @@
+"""What a tokenized example asks the model to predict."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+import numpy as np
+
+from flanjax.base import stable_hash
+from flanjax.data.batch import Example
+from flanjax.data.tokenize import Tokenizer
+
+ObjectiveName = Literal["instruction", "causal_lm", "prefix_lm", "span_corruption"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ObjectiveConfig:
+    """The objective of a run.
+
+    Attributes:
+      name: "instruction" takes loss on targets only; "causal_lm" on every
+        token; "prefix_lm" on targets, with the prompt seen in both
+        directions; "span_corruption" masks spans of the whole text (T5,
+        section 3.1.4).
+      noise_density: Share of tokens masked by span corruption.
+      mean_span_length: Their mean run length.
+    """
+
+    name: ObjectiveName = "instruction"
+    noise_density: float = 0.15
+    mean_span_length: float = 3.0
+
+    def __post_init__(self) -> None:
+        names = ("instruction", "causal_lm", "prefix_lm", "span_corruption")
+        if self.name not in names:
+            raise ValueError(f"objective must be one of {', '.join(names)}, got {self.name!r}.")
+        if not 0 < self.noise_density < 1:
+            raise ValueError(
+                f"noise_density must lie between 0 and 1, got {self.noise_density}; T5 uses 0.15."
+            )
+        if self.mean_span_length < 1:
+            raise ValueError(
+                f"mean_span_length must be at least 1, got {self.mean_span_length}; T5 uses 3.0."
+            )
+
+
+def make_example(
+    config: ObjectiveConfig,
+    tokenizer: Tokenizer,
+    inputs: np.ndarray,
+    targets: np.ndarray,
+    *,
+    uid: int,
+) -> Example:
+    """Turns prompt and target ids into what the model is trained on.
+
+    Args:
+      config: The objective.
+      tokenizer: Gives the end and sentinel ids.
+      inputs: int32 prompt ids, without end marker.
+      targets: int32 target ids, without end marker.
+      uid: Seeds the spans.
+    """
+    if config.name == "span_corruption":
+        text = np.concatenate([inputs, targets])
+        mask = noise_mask(
+            len(text),
+            noise_density=config.noise_density,
+            mean_span_length=config.mean_span_length,
+            seed=uid,
+        )
+        inputs, targets = corrupt_spans(text, mask, tokenizer)
+    ended = np.append(targets, tokenizer.eos_id).astype(np.int32)
+    return Example(
+        inputs.astype(np.int32),
+        ended,
+        loss_on_inputs=config.name == "causal_lm",
+        prefix=config.name == "prefix_lm",
+    )
+
+
+def noise_mask(
+    length: int, *, noise_density: float, mean_span_length: float, seed: int
+) -> np.ndarray:
+    """Returns a bool [length] mask whose runs alternate, starting clean.
+
+    As in T5: the number of masked tokens and of runs is fixed by the length,
+    their sizes are a random composition of that number.
+    """
+    if length < 2:
+        return np.zeros(length, bool)
+    num_noise = min(max(round(length * noise_density), 1), length - 1)
+    num_spans = min(max(round(num_noise / mean_span_length), 1), num_noise, length - num_noise)
+    rng = np.random.Generator(np.random.Philox(key=stable_hash("spans", seed)))
+    noise = _composition(num_noise, num_spans, rng)
+    clean = _composition(length - num_noise, num_spans, rng)
+    runs = np.stack([clean, noise], axis=1).reshape(-1)
+    return np.repeat(np.tile([False, True], num_spans), runs)
+
+
+def _composition(total: int, parts: int, rng: np.random.Generator) -> np.ndarray:
+    """Returns `parts` positive integers that sum to `total`, uniformly."""
+    cuts = np.sort(rng.permutation(total - 1)[: parts - 1]) + 1
+    return np.diff(np.concatenate([[0], cuts, [total]])).astype(np.int64)
+
+
+def corrupt_spans(
+    text: np.ndarray, mask: np.ndarray, tokenizer: Tokenizer
+) -> tuple[np.ndarray, np.ndarray]:
+    """Replaces each masked run by a sentinel; targets hold the runs.
+
+    Example (X = sentinel 0, Y = sentinel 1):
+      text     a b c d e f
+      mask     0 1 1 0 1 0
+      inputs   a X   d Y f
+      targets  X b c Y e
+
+    Texts with more runs than the tokenizer has sentinels are masked up to the
+    last sentinel; what follows stays in the inputs.
+    """
+    starts = mask & ~np.concatenate([[False], mask[:-1]])
+    span = np.cumsum(starts)  # 1-based run number at each masked token
+    mask = mask & (span <= tokenizer.num_sentinels)
+    inputs: list[int] = []
+    targets: list[int] = []
+    for token, is_masked, is_start, number in zip(text, mask, starts, span, strict=True):
+        if is_masked and is_start:
+            inputs.append(tokenizer.sentinel(int(number) - 1))
+            targets.append(tokenizer.sentinel(int(number) - 1))
+        (targets if is_masked else inputs).append(int(token))
+    return np.asarray(inputs, np.int32), np.asarray(targets, np.int32)

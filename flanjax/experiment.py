@@ -1,0 +1,173 @@
+"""The whole run as one frozen value."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from flanjax.data.objective import ObjectiveConfig
+from flanjax.data.tokenize import TokenizerConfig
+from flanjax.evaluation.cluster import EvalConfig
+from flanjax.losses.tokens import LossConfig
+from flanjax.models.decoder import DecoderConfig
+from flanjax.models.t5 import T5Config
+from flanjax.parallel import MeshConfig
+from flanjax.train.loop import TrainConfig
+from flanjax.train.optim import OptimizerConfig
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """What is trained on, and how long a row is.
+
+    Attributes:
+      catalogue: "module:NAME" of a Catalogue value.
+      mixture_or_task_name: The catalogue's own name, a cluster or a task.
+      hold_out: The cluster that training must not see; None trains on all.
+      task_feature_lengths: Tokens per row: "inputs" and "targets" for an
+        encoder-decoder; a causal row holds the sum of both.
+      data_dir: Where local files lie.
+      max_examples: Examples used of each task.
+      rate_cap: A task's size counts as at most this much in the mixture.
+      temperature: Mixing temperature.
+      passes: Different wordings of each record that are prepared; later
+        passes over the data repeat them.
+      num_shots: Exemplars in each prompt; 0 is zero-shot.
+      bad_record_limit: Share of unreadable records above which a task is an
+        error.
+    """
+
+    catalogue: str = "flanjax.tasks.mini:CATALOGUE"
+    mixture_or_task_name: str = "mini"
+    hold_out: str | None = None
+    task_feature_lengths: Mapping[str, int] = dataclasses.field(
+        default_factory=lambda: {"inputs": 512, "targets": 128}
+    )
+    data_dir: str | None = None
+    max_examples: int = 30_000
+    rate_cap: int = 3_000
+    temperature: float = 1.0
+    passes: int = 4
+    num_shots: int = 0
+    bad_record_limit: float = 0.01
+
+    def __post_init__(self) -> None:
+        lengths = self.task_feature_lengths
+        if set(lengths) != {"inputs", "targets"} or min(lengths.values()) < 2:
+            raise ValueError(
+                "task_feature_lengths must give inputs and targets of at least 2 tokens, "
+                f"got {dict(lengths)}; write {{'inputs': 512, 'targets': 128}}."
+            )
+        if self.passes < 1:
+            raise ValueError(f"passes must be positive, got {self.passes}; use 1 for one wording.")
+        if self.num_shots < 0:
+            raise ValueError(f"num_shots must not be negative, got {self.num_shots}; 0 is zero-shot.")
+        if not 0 <= self.bad_record_limit < 1:
+            raise ValueError(
+                f"bad_record_limit must lie in [0, 1), got {self.bad_record_limit}; use 0.01."
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """One run: data, model, objective, optimizer, mesh, evaluation.
+
+    Attributes:
+      model_dir: Where checkpoints, logs and reports go.
+      data: What is trained on.
+      tokenizer: Text to ids.
+      model: A T5Config or a DecoderConfig.
+      objective: What an example asks to predict.
+      loss: How a token is scored.
+      optimizer: How parameters move.
+      mesh: How arrays are laid over devices.
+      train: Steps, batch, periods, seed.
+      evaluation: How clusters are scored.
+      initial_checkpoint_path: A flanjax checkpoint to start from, or None.
+    """
+
+    model_dir: str
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    tokenizer: TokenizerConfig = dataclasses.field(default_factory=TokenizerConfig)
+    model: T5Config | DecoderConfig
+    objective: ObjectiveConfig = dataclasses.field(default_factory=ObjectiveConfig)
+    loss: LossConfig = dataclasses.field(default_factory=LossConfig)
+    optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
+    mesh: MeshConfig = dataclasses.field(default_factory=MeshConfig)
+    train: TrainConfig
+    evaluation: EvalConfig = dataclasses.field(default_factory=EvalConfig)
+    initial_checkpoint_path: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.model_dir:
+            raise ValueError("MODEL_DIR must name a directory, got ''; set MODEL_DIR.")
+        is_prefix = getattr(self.model, "prefix_lm", False)
+        if self.objective.name == "prefix_lm" and not is_prefix:
+            raise ValueError(
+                "objective prefix_lm must have a decoder that reads prompts in both directions, got "
+                f"{type(self.model).__name__}; set DecoderConfig.prefix_lm = True."
+            )
+        if is_prefix and self.objective.name != "prefix_lm":
+            raise ValueError(
+                f"DecoderConfig.prefix_lm must go with objective prefix_lm, got {self.objective.name}; "
+                "change one of them."
+            )
+        if self.objective.name == "causal_lm" and isinstance(self.model, T5Config):
+            raise ValueError(
+                "objective causal_lm must have a decoder-only model, got T5Config; "
+                "use instruction or span_corruption."
+            )
+
+    @property
+    def is_encoder_decoder(self) -> bool:
+        return isinstance(self.model, T5Config)
+
+
+_MAY_CHANGE = ("model_dir", "mesh", "evaluation")
+_MAY_CHANGE_IN_TRAIN = ("log_period", "checkpoint_period", "eval_period", "keep_checkpoints")
+
+
+def to_plain(value: Any) -> Any:
+    """Returns a config as plain JSON values, with its type's name."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {"type": type(value).__name__, **fields}
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(entry) for key, entry in sorted(value.items())}
+    if isinstance(value, (list, tuple)):
+        return [to_plain(entry) for entry in value]
+    return value
+
+
+def identity(experiment: Experiment) -> dict[str, Any]:
+    """Returns the part of an experiment that a resumed run must share.
+
+    Where it runs, how often it logs and how it is evaluated may change; so may
+    the number of steps, unless the learning rate depends on it.
+    """
+    plain = {key: v for key, v in to_plain(experiment).items() if key not in _MAY_CHANGE}
+    plain["train"] = {k: v for k, v in plain["train"].items() if k not in _MAY_CHANGE_IN_TRAIN}
+    if experiment.optimizer.schedule.name in ("constant", "rsqrt"):
+        del plain["train"]["steps"]
+    del plain["data"]["data_dir"]
+    return plain
+
+
+def fingerprint(experiment: Experiment) -> str:
+    """Returns a short hash of `identity`."""
+    text = json.dumps(identity(experiment), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def differences(old: Any, new: Any, *, where: str = "") -> list[str]:
+    """Returns `path: old -> new` for each entry in which two configs differ."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        found = []
+        for key in sorted(set(old) | set(new)):
+            place = f"{where}.{key}" if where else key
+            found += differences(old.get(key), new.get(key), where=place)
+        return found
+    return [] if old == new else [f"{where}: {old!r} -> {new!r}"]

@@ -1,0 +1,90 @@
+"""Token losses: arrays in, sums out."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """How a token is scored.
+
+    Attributes:
+      z_loss: Weight of log(Z)^2, which keeps the softmax normaliser near one
+        (PaLM, section 5; T5X trains with 1e-4).
+      label_smoothing: Probability spread over the whole vocabulary.
+      chunk: Rows of logits computed at a time; 0 computes all at once. Any
+        value gives the same sums and bounds memory by [chunk, V].
+    """
+
+    z_loss: float = 0.0
+    label_smoothing: float = 0.0
+    chunk: int = 0
+
+    def __post_init__(self) -> None:
+        if self.z_loss < 0:
+            raise ValueError(f"z_loss must not be negative, got {self.z_loss}; T5X uses 1e-4.")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(
+                f"label_smoothing must lie in [0, 1), got {self.label_smoothing}; use 0.0 for none."
+            )
+        if self.chunk < 0:
+            raise ValueError(f"chunk must not be negative, got {self.chunk}; use 0 for no chunks.")
+
+
+class TokenSums(NamedTuple):
+    """Sums over tokens, each times the token's weight.
+
+    Attributes:
+      loss: Cross-entropy with label smoothing, plus z-loss; nats.
+      cross_entropy: -log p(target) alone; nats.
+      z_loss: The z-loss alone.
+      correct: Weight of tokens whose target is the argmax.
+      weight: Sum of weights.
+    """
+
+    loss: jax.Array
+    cross_entropy: jax.Array
+    z_loss: jax.Array
+    correct: jax.Array
+    weight: jax.Array
+
+
+def token_sums(
+    logits_NV: jax.Array, targets_N: jax.Array, weights_N: jax.Array, config: LossConfig
+) -> TokenSums:
+    """Returns the weighted sums of a set of tokens.
+
+    With smoothing e the target distribution is (1 - e) on the target plus
+    e / V everywhere, and the loss its cross-entropy (Szegedy et al. 2016,
+    section 7); a constant is not subtracted, so a perfect prediction does not
+    score zero.
+    """
+    logits_NV = logits_NV.astype(jnp.float32)
+    log_z_N = jax.nn.logsumexp(logits_NV, axis=-1)
+    target_N = jnp.take_along_axis(logits_NV, targets_N[:, None], axis=-1)[:, 0]
+    cross_entropy_N = log_z_N - target_N
+    loss_N = cross_entropy_N
+    if config.label_smoothing:
+        uniform_N = log_z_N - jnp.mean(logits_NV, axis=-1)
+        loss_N = (1 - config.label_smoothing) * loss_N + config.label_smoothing * uniform_N
+    z_loss_N = config.z_loss * jnp.square(log_z_N)
+    correct_N = jnp.argmax(logits_NV, axis=-1) == targets_N
+    return TokenSums(
+        loss=jnp.sum((loss_N + z_loss_N) * weights_N),
+        cross_entropy=jnp.sum(cross_entropy_N * weights_N),
+        z_loss=jnp.sum(z_loss_N * weights_N),
+        correct=jnp.sum(correct_N * weights_N),
+        weight=jnp.sum(weights_N),
+    )
+
+
+def target_logps(logits_NTV: jax.Array, targets_NT: jax.Array) -> jax.Array:
+    """Returns log p of each target token, float32, of the targets' shape."""
+    logits_NTV = logits_NTV.astype(jnp.float32)
+    target_NT = jnp.take_along_axis(logits_NTV, targets_NT[..., None], axis=-1)[..., 0]
+    return target_NT - jax.nn.logsumexp(logits_NTV, axis=-1)
