@@ -64,7 +64,9 @@ class DataConfig:
         if self.passes < 1:
             raise ValueError(f"passes must be positive, got {self.passes}; use 1 for one wording.")
         if self.num_shots < 0:
-            raise ValueError(f"num_shots must not be negative, got {self.num_shots}; 0 is zero-shot.")
+            raise ValueError(
+                f"num_shots must not be negative, got {self.num_shots}; 0 is zero-shot."
+            )
         if not 0 <= self.bad_record_limit < 1:
             raise ValueError(
                 f"bad_record_limit must lie in [0, 1), got {self.bad_record_limit}; use 0.01."

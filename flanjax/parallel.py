@@ -51,7 +51,9 @@ class MeshConfig:
             if size < 1:
                 raise ValueError(f"mesh {name} must be positive, got {size}; use 1 for no shards.")
         if self.data != -1 and self.data < 1:
-            raise ValueError(f"mesh data must be positive or -1, got {self.data}; use -1 for the rest.")
+            raise ValueError(
+                f"mesh data must be positive or -1, got {self.data}; use -1 for the rest."
+            )
 
 
 def make_mesh(config: MeshConfig, *, num_devices: int | None = None) -> Mesh:
@@ -90,7 +92,9 @@ def num_batch_shards(mesh: Mesh) -> int:
     return int(np.prod([mesh.shape[axis] for axis in BATCH_AXES]))
 
 
-def param_sharding(mesh: Mesh, axes: tuple[str | None, ...], shape: tuple[int, ...]) -> NamedSharding:
+def param_sharding(
+    mesh: Mesh, axes: tuple[str | None, ...], shape: tuple[int, ...]
+) -> NamedSharding:
     """Returns a parameter's sharding from its logical axes.
 
     A dimension that its mesh axis does not divide stays whole.

@@ -57,7 +57,9 @@ class Mixture:
             )
         for name, value in (("max_examples", self.max_examples), ("rate_cap", self.rate_cap)):
             if value < 1:
-                raise ValueError(f"mixture {self.name}: {name} must be positive, got {value}; raise it.")
+                raise ValueError(
+                    f"mixture {self.name}: {name} must be positive, got {value}; raise it."
+                )
         if not self.temperature > 0:
             raise ValueError(
                 f"mixture {self.name}: temperature must be positive, got {self.temperature}; "

@@ -165,7 +165,9 @@ class Task:
                 f"task name must be letters, digits and underscores, got {self.name!r}; rename it."
             )
         if not self.templates:
-            raise ValueError(f"task {self.name}: templates must hold at least one, got none; add one.")
+            raise ValueError(
+                f"task {self.name}: templates must hold at least one, got none; add one."
+            )
         if self.mode not in ("rank", "generate"):
             raise ValueError(
                 f"task {self.name}: mode must be 'rank' or 'generate', got {self.mode!r}; choose one."
@@ -209,7 +211,9 @@ class TaskCluster:
 
     def __post_init__(self) -> None:
         if not self.tasks:
-            raise ValueError(f"cluster {self.name}: tasks must hold at least one, got none; add one.")
+            raise ValueError(
+                f"cluster {self.name}: tasks must hold at least one, got none; add one."
+            )
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -86,9 +86,9 @@ class TokenizerConfig:
                 f"tokenizer path must be given for 'sentencepiece' alone, got kind {self.kind!r} "
                 f"with path {self.path!r}; set both or neither."
             )
-        if self.num_sentinels < 0:
+        if self.extra_ids < 0:
             raise ValueError(
-                f"tokenizer extra_ids must not be negative, got {self.num_sentinels}; T5 has 100."
+                f"tokenizer extra_ids must not be negative, got {self.extra_ids}; T5 has 100."
             )
 
 
@@ -115,7 +115,9 @@ def load_tokenizer(directory: str | os.PathLike[str]) -> Tokenizer:
     folder = pathlib.Path(directory)
     file = folder / CONFIG_FILE
     if not file.is_file():
-        raise ValueError(f"tokenizer directory must hold {CONFIG_FILE}, got {folder}; check the path.")
+        raise ValueError(
+            f"tokenizer directory must hold {CONFIG_FILE}, got {folder}; check the path."
+        )
     config = json.loads(file.read_text("utf-8"))
     path = str(folder / MODEL_FILE) if config["kind"] == "sentencepiece" else None
     return make_tokenizer(

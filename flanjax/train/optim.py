@@ -75,7 +75,9 @@ class OptimizerConfig:
 
     def __post_init__(self) -> None:
         if self.name not in ("adamw", "adafactor"):
-            raise ValueError(f"optimizer must be adamw or adafactor, got {self.name!r}; choose one.")
+            raise ValueError(
+                f"optimizer must be adamw or adafactor, got {self.name!r}; choose one."
+            )
         for name in ("clip_norm", "weight_decay"):
             if getattr(self, name) < 0:
                 raise ValueError(
@@ -133,7 +135,11 @@ def make_optimizer(
     if config.name == "adamw":
         parts.append(
             optax.adamw(
-                schedule, b1=config.b1, b2=config.b2, eps=config.eps, weight_decay=config.weight_decay
+                schedule,
+                b1=config.b1,
+                b2=config.b2,
+                eps=config.eps,
+                weight_decay=config.weight_decay,
             )
         )
     else:
