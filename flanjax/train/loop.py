@@ -3,6 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import jax
+from jax.sharding import Mesh
+
+from flanjax.base import Key, Mean
+from flanjax.data.batch import SeqBatch
+from flanjax.train.checkpoint import Checkpoints
+from flanjax.train.state import TrainState
+from flanjax.train.step import StepFn, put_batch
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,3 +52,117 @@ class TrainConfig:
                 f"batch_size must be a multiple of microbatches, got {self.batch_size} and "
                 f"{self.microbatches}; change one."
             )
+
+
+class Batches(Protocol):
+    """An endless, seekable stream of batches."""
+
+    def __next__(self) -> SeqBatch: ...
+
+    def get_state(self) -> dict[str, Any]:
+        """Returns where the next batch is read, as JSON values."""
+        ...
+
+
+class Log(Protocol):
+    """Where metrics go."""
+
+    def write(self, step: int, metrics: Mapping[str, float]) -> None: ...
+
+
+OnEval = Callable[[int, TrainState], None]
+"""(step, state), called between steps; what it does is the caller's."""
+
+
+def train(
+    config: TrainConfig,
+    step_fn: StepFn,
+    state: TrainState,
+    batches: Batches,
+    *,
+    key: Key,
+    mesh: Mesh,
+    checkpoints: Checkpoints,
+    log: Log,
+    learning_rate: Callable[[int], Any],
+    on_eval: OnEval | None = None,
+) -> TrainState:
+    """Trains from the state's step to the last, and returns the last state.
+
+    The metrics of step n are read after step n + 1 is dispatched, so the
+    device never waits for the log.
+
+    Args:
+      config: Steps and periods.
+      step_fn: The compiled step; it consumes the state it is given.
+      state: Where to start.
+      batches: This process's share of each global batch, already at the
+        state's position.
+      key: Seeds dropout; each step folds in its number.
+      mesh: Where batches go.
+      checkpoints: Where states are kept.
+      log: Where metrics go.
+      learning_rate: The schedule, for the log.
+      on_eval: Called every `eval_period` steps, but not at the first or last.
+    """
+    meter = _Meter(log, learning_rate)
+    start = int(state.step)
+    for step in range(start + 1, config.steps + 1):
+        batch = put_batch(next(batches), mesh)
+        state, metrics = step_fn(state, batch, key)
+        meter.add(step, metrics)
+        is_last = step == config.steps
+        if step % config.log_period == 0 or is_last:
+            meter.flush()
+        if step % config.checkpoint_period == 0 or is_last:
+            checkpoints.save(step, state, batches.get_state())
+        if on_eval and config.eval_period and step % config.eval_period == 0 and not is_last:
+            meter.pause()
+            on_eval(step, state)
+            meter.resume()
+    checkpoints.wait()
+    return state
+
+
+class _Meter:
+    """Adds up metrics between lines of the log."""
+
+    def __init__(self, log: Log, learning_rate: Callable[[int], Any]):
+        self._log = log
+        self._learning_rate = learning_rate
+        self._pending: list[tuple[int, dict[str, Mean]]] = []
+        self._since = time.monotonic()
+
+    def add(self, step: int, metrics: dict[str, Mean]) -> None:
+        self._pending.append((step, metrics))
+
+    def pause(self) -> None:
+        """Writes what is pending, so that an evaluation's time is not counted."""
+        self.flush()
+
+    def resume(self) -> None:
+        self._since = time.monotonic()
+
+    def flush(self) -> None:
+        """Writes the means of the steps since the last line."""
+        if not self._pending:
+            return
+        steps = len(self._pending)
+        fetched: list[dict[str, Mean]] = jax.device_get([m for _, m in self._pending])
+        seconds = max(time.monotonic() - self._since, 1e-9)
+        last = self._pending[-1][0]
+        values = {f"train/{name}": _total(fetched, name).value() for name in fetched[0]}
+        tokens = float(_total(fetched, "non_padding_fraction").total)
+        values["train/learning_rate"] = float(self._learning_rate(last - 1))
+        values["train/tokens_per_second"] = tokens / seconds
+        values["train/steps_per_second"] = steps / seconds
+        self._log.write(last, values)
+        self._pending.clear()
+        self._since = time.monotonic()
+
+
+def _total(steps: list[dict[str, Mean]], name: str) -> Mean:
+    return Mean(
+        sum(float(step[name].total) for step in steps),
+        sum(float(step[name].weight) for step in steps),
+    )

@@ -1,0 +1,192 @@
+"""Scores and generates text with a model."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from flanjax import parallel
+from flanjax.base import Params
+from flanjax.data.batch import EncoderInput
+from flanjax.data.pack import prompts as prompt_rows
+from flanjax.data.tokenize import Tokenizer
+from flanjax.models import decode
+from flanjax.models.api import Model
+
+_SMALLEST_BUCKET = 16
+
+
+class ModelPredictor:
+    """A model that answers prompts given as text.
+
+    Requests are sorted by length and padded to a few sizes, so a whole
+    cluster compiles a handful of programs. A prompt is encoded once and all
+    its options are scored from that.
+
+    Args:
+      model: The model.
+      params: Its parameters.
+      tokenizer: Text to ids.
+      max_input_length: Longer prompts are cut on the right; `num_truncated`
+        counts them.
+      max_target_length: Options must fit this, their end included.
+      batch_size: Prompts at a time.
+      mesh: Where rows go.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        params: Params,
+        tokenizer: Tokenizer,
+        *,
+        max_input_length: int,
+        max_target_length: int,
+        batch_size: int,
+        mesh: Mesh,
+    ):
+        shards = parallel.num_batch_shards(mesh)
+        self._params = params
+        self._tokenizer = tokenizer
+        self._max_input_length = max_input_length
+        self._max_target_length = max_target_length
+        self._batch_size = -(-batch_size // shards) * shards
+        self._mesh = mesh
+        self._is_encoder = model.start_id is not None
+        self._start_id = tokenizer.eos_id if model.start_id is None else model.start_id
+        self.num_truncated = 0
+        self._score = jax.jit(functools.partial(decode.score_options, model, start_id=self._start_id))
+        self._generate = jax.jit(
+            functools.partial(
+                decode.greedy, model, start_id=self._start_id, eos_id=tokenizer.eos_id
+            ),
+            static_argnames="max_length",
+        )
+        self._sample = jax.jit(
+            functools.partial(
+                decode.sample, model, start_id=self._start_id, eos_id=tokenizer.eos_id
+            ),
+            static_argnames="max_length",
+        )
+
+    def score(
+        self, prompts: Sequence[str], options: Sequence[Sequence[str]]
+    ) -> list[np.ndarray]:
+        """Returns log p(option, end | prompt) in nats, float32 [N] per prompt.
+
+        Raises:
+          ValueError: An option is longer than `max_target_length`.
+        """
+        inputs = self._encode_prompts(prompts)
+        targets = [self._encode_options(choices) for choices in options]
+        sizes = [
+            (self._bucket(len(ids)), _bucket(max(map(len, choices))), _bucket(len(choices), 2))
+            for ids, choices in zip(inputs, targets, strict=True)
+        ]
+        results: list[Any] = []
+        for indices, size in _groups(sizes, self._batch_size):
+            input_length, target_length, num_options = size
+            tokens = np.zeros((self._batch_size, num_options, target_length), np.int32)
+            for row, index in enumerate(indices):
+                for column, ids in enumerate(targets[index]):
+                    tokens[row, column, : len(ids)] = ids
+            rows = self._rows([inputs[index] for index in indices], input_length)
+            scores = self._score(self._params, rows, self._put(tokens), self._put(tokens > 0))
+            results.append((indices, scores))
+        scored = _in_order(results, len(prompts))
+        return [row[: len(choices)] for row, choices in zip(scored, options, strict=True)]
+
+    def generate(
+        self, prompts: Sequence[str], *, max_length: int, temperature: float = 0.0, seed: int = 0
+    ) -> list[str]:
+        """Returns what the model writes after each prompt, until its end id.
+
+        Args:
+          prompts: Texts.
+          max_length: Tokens written at most, the end included.
+          temperature: 0 takes the likeliest token; above it, samples.
+          seed: Seeds the samples.
+        """
+        inputs = self._encode_prompts(prompts)
+        sizes = [(self._bucket(len(ids)),) for ids in inputs]
+        results: list[Any] = []
+        for indices, (input_length,) in _groups(sizes, self._batch_size):
+            rows = self._rows([inputs[index] for index in indices], input_length)
+            if temperature > 0:
+                key = jax.random.fold_in(jax.random.key(seed), len(results))
+                tokens = self._sample(
+                    self._params, rows, max_length=max_length, key=key, temperature=temperature
+                )
+            else:
+                tokens = self._generate(self._params, rows, max_length=max_length)
+            results.append((indices, tokens))
+        return [self._tokenizer.decode(ids) for ids in _in_order(results, len(prompts))]
+
+    def _encode_prompts(self, prompts: Sequence[str]) -> list[np.ndarray]:
+        encoded = self._tokenizer.encode_batch(prompts)
+        limit = self._max_input_length - self._is_encoder
+        self.num_truncated += sum(ids.size > limit for ids in encoded)
+        return [ids[:limit] for ids in encoded]
+
+    def _encode_options(self, options: Sequence[str]) -> list[np.ndarray]:
+        end = np.int32(self._tokenizer.eos_id)
+        encoded = [np.append(ids, end) for ids in self._tokenizer.encode_batch(options)]
+        for text, ids in zip(options, encoded, strict=True):
+            if ids.size > self._max_target_length:
+                raise ValueError(
+                    f"an option must fit the target length {self._max_target_length}, got {ids.size} "
+                    f"tokens in {text!r}; raise TASK_FEATURE_LENGTHS['targets']."
+                )
+        return encoded
+
+    def _bucket(self, num_tokens: int) -> int:
+        return min(_bucket(num_tokens + self._is_encoder), self._max_input_length)
+
+    def _rows(self, inputs: Sequence[np.ndarray], length: int) -> EncoderInput:
+        padded = [*inputs, *[inputs[0]] * (self._batch_size - len(inputs))]
+        end_id = self._tokenizer.eos_id if self._is_encoder else None
+        rows: EncoderInput = self._put(prompt_rows(padded, length, end_id=end_id))
+        return rows
+
+    def _put(self, tree: Any) -> Any:
+        return jax.device_put(tree, parallel.batch_sharding(self._mesh))
+
+
+def _bucket(size: int, smallest: int = _SMALLEST_BUCKET) -> int:
+    """Returns the least power of two, or three quarters of one, that fits."""
+    bucket = smallest
+    while bucket < size:
+        if bucket * 3 // 2 >= size and bucket >= _SMALLEST_BUCKET:
+            return bucket * 3 // 2
+        bucket *= 2
+    return bucket
+
+
+def _groups(
+    sizes: Sequence[tuple[int, ...]], batch_size: int
+) -> Iterator[tuple[list[int], tuple[int, ...]]]:
+    """Yields the indices of requests of one size, at most a batch of them."""
+    by_size: dict[tuple[int, ...], list[int]] = {}
+    for index, size in enumerate(sizes):
+        by_size.setdefault(size, []).append(index)
+    for size, indices in sorted(by_size.items()):
+        for start in range(0, len(indices), batch_size):
+            yield indices[start : start + batch_size], size
+
+
+def _in_order(results: Sequence[tuple[list[int], Any]], num_requests: int) -> list[np.ndarray]:
+    """Fetches batches of results, all already dispatched, in request order."""
+    ordered: list[Any] = [None] * num_requests
+    for indices, values in results:
+        fetched = np.asarray(values)
+        for row, index in enumerate(indices):
+            ordered[index] = fetched[row]
+    return ordered
+
+
+MakePredictor = Callable[[Params], ModelPredictor]

@@ -1,0 +1,135 @@
+"""Checkpoints of training: written aside, in the background, then renamed."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+
+from flanjax.train.state import TrainState
+
+_FOLDER = "checkpoints"
+
+
+class Checkpoints:
+    """The checkpoints under one model directory.
+
+    Each holds the whole train state and the data position. A save that was
+    interrupted leaves nothing that would be restored.
+
+    Args:
+      model_dir: The run's directory.
+      keep: The newest so many are kept.
+    """
+
+    def __init__(self, model_dir: str | os.PathLike[str], *, keep: int = 3):
+        self._folder = pathlib.Path(model_dir).absolute() / _FOLDER
+        self._keep = keep
+        self._open: ocp.CheckpointManager | None = None
+
+    @property
+    def _manager(self) -> ocp.CheckpointManager:
+        if self._open is None:
+            self._open = ocp.CheckpointManager(
+                self._folder,
+                options=ocp.CheckpointManagerOptions(
+                    max_to_keep=self._keep, create=True, enable_async_checkpointing=True
+                ),
+            )
+        return self._open
+
+    def latest_step(self) -> int | None:
+        """Returns the newest complete checkpoint's step, or None."""
+        if not self._folder.is_dir():
+            return None
+        return self._manager.latest_step()
+
+    def save(self, step: int, state: TrainState, position: dict[str, Any]) -> None:
+        """Starts writing a checkpoint; returns once the arrays are copied."""
+        self._manager.save(
+            step,
+            args=ocp.args.Composite(
+                state=ocp.args.StandardSave(_tree(state)), data=ocp.args.JsonSave(position)
+            ),
+        )
+
+    def restore(
+        self, step: int, like: TrainState, shardings: TrainState
+    ) -> tuple[TrainState, dict[str, Any]]:
+        """Returns the state and data position of a checkpoint.
+
+        Args:
+          step: Its step.
+          like: A state of the same shapes.
+          shardings: Where each array goes; the mesh may differ from the one
+            that wrote the checkpoint.
+        """
+        abstract = jax.tree.map(
+            lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), like, shardings
+        )
+        restored = self._manager.restore(
+            step,
+            args=ocp.args.Composite(
+                state=ocp.args.StandardRestore(_tree(abstract)), data=ocp.args.JsonRestore()
+            ),
+        )
+        tree = restored["state"]
+        leaves = [leaf for _, leaf in sorted(tree["opt_state"].items())]
+        opt_state = jax.tree.unflatten(jax.tree.structure(like.opt_state), leaves)
+        state = TrainState(tree["step"], tree["params"], tree.get("frozen"), opt_state)
+        return state, dict(restored["data"])
+
+    def restore_params(self, step: int, like: Any, shardings: Any) -> Any:
+        """Returns the parameters of a checkpoint alone.
+
+        Args:
+          step: Its step.
+          like: A tree of the parameters' shapes.
+          shardings: A tree like it.
+        """
+        abstract = jax.tree.map(
+            lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), like, shardings
+        )
+        reader = ocp.PyTreeCheckpointer()
+        try:
+            restored = reader.restore(
+                self._folder / str(step) / "state",
+                args=ocp.args.PyTreeRestore(
+                    {"params": abstract},
+                    restore_args=ocp.checkpoint_utils.construct_restore_args({"params": abstract}),
+                    partial_restore=True,
+                ),
+            )
+        finally:
+            reader.close()
+        return restored["params"]
+
+    def wait(self) -> None:
+        """Returns once every started save is complete."""
+        self._manager.wait_until_finished()
+
+    def close(self) -> None:
+        """Waits for saves and lets go of the directory."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+
+def _tree(state: TrainState) -> dict[str, Any]:
+    """Returns a state as nested dicts; the optimizer's leaves by number.
+
+    Optimizer states are tuples of library types; numbering their leaves keeps
+    those types out of the file.
+    """
+    leaves = jax.tree.leaves(state.opt_state)
+    tree = {
+        "step": state.step,
+        "params": state.params,
+        "opt_state": {f"{index:05d}": leaf for index, leaf in enumerate(leaves)},
+    }
+    if state.frozen is not None:
+        tree["frozen"] = state.frozen
+    return tree

@@ -1,0 +1,5 @@
+"""Builds the distribution; every fact about it stands in pyproject.toml."""
+
+import setuptools
+
+setuptools.setup()
