@@ -16,7 +16,7 @@ from flanjax.models.decoder import DecoderConfig
 from flanjax.models.t5 import T5Config
 from flanjax.parallel import MeshConfig
 from flanjax.train.loop import TrainConfig
-from flanjax.train.optim import OptimizerConfig
+from flanjax.train.optim import OptimizerConfig, ScheduleConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -142,6 +142,49 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [to_plain(entry) for entry in value]
     return value
+
+
+_CONFIGS = {
+    config.__name__: config
+    for config in (
+        Experiment,
+        DataConfig,
+        TokenizerConfig,
+        T5Config,
+        DecoderConfig,
+        ObjectiveConfig,
+        LossConfig,
+        OptimizerConfig,
+        ScheduleConfig,
+        MeshConfig,
+        TrainConfig,
+        EvalConfig,
+    )
+}
+
+
+def from_plain(plain: Any) -> Any:
+    """Returns the config that `to_plain` wrote.
+
+    Raises:
+      ValueError: It names a type or field that this version does not know.
+    """
+    if not isinstance(plain, Mapping):
+        return plain
+    if "type" not in plain:
+        return {key: from_plain(entry) for key, entry in plain.items()}
+    name = plain["type"]
+    if name not in _CONFIGS:
+        raise ValueError(
+            f"a config's type must be known, got {name!r}; use the version that wrote it."
+        )
+    fields = {key: from_plain(entry) for key, entry in plain.items() if key != "type"}
+    try:
+        return _CONFIGS[name](**fields)
+    except TypeError as error:
+        raise ValueError(
+            f"{name} must have the fields of this version, got {error}; use the version that wrote it."
+        ) from None
 
 
 def identity(experiment: Experiment) -> dict[str, Any]:

@@ -124,7 +124,9 @@ def tokenize_task(
     )
 
 
-def _cut(example: Example, max_lengths: tuple[int, int], eos_id: int) -> tuple[np.ndarray, np.ndarray]:
+def _cut(
+    example: Example, max_lengths: tuple[int, int], eos_id: int
+) -> tuple[np.ndarray, np.ndarray]:
     max_inputs, max_targets = max_lengths
     targets = example.targets
     if targets.size > max_targets:

@@ -180,12 +180,12 @@ class Split(NamedTuple):
 
     Attributes:
       train: The training mixture.
-      test: The held-out cluster.
+      test: The held-out cluster; None where nothing is held out.
       dropped: Task name -> why it is in neither.
     """
 
     train: Mixture
-    test: TaskCluster
+    test: TaskCluster | None
     dropped: dict[str, str]
 
 

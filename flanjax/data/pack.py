@@ -104,7 +104,9 @@ def _empty(num_rows: int, length: int) -> EncoderInput:
 
 def _room(at: int, size: int, length: int) -> slice:
     if at + size > length:
-        raise ValueError(f"a packed row must fit {length} tokens, got {at + size}; plan with costs().")
+        raise ValueError(
+            f"a packed row must fit {length} tokens, got {at + size}; plan with costs()."
+        )
     return slice(at, at + size)
 
 

@@ -84,7 +84,7 @@ class Plan:
             if cost.size and (cost.max(axis=0) > np.asarray(capacities)).any():
                 raise ValueError(
                     f"task {name}: an example must fit a row of {capacities}, got "
-                    f"{tuple(cost.max(axis=0))}; cut it or raise task_feature_lengths."
+                    f"{tuple(cost.max(axis=0).tolist())}; cut it or raise task_feature_lengths."
                 )
         self.seed = seed
         self.names = tuple(names)

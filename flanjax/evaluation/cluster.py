@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from flanjax.data.render import Rendered
+from flanjax.data.task import Record, Task, TaskCluster, nearest
+from flanjax.evaluation.metrics import METRICS, Metric, Score
+from flanjax.evaluation.queries import Query, Sample, draw_sample, make_queries
+from flanjax.evaluation.results import ClusterReport, TaskReport, TemplateScore, standard_error
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -19,6 +31,8 @@ class EvalConfig:
       seed: Chooses records and exemplars.
       before_and_after: Whether training also scores the held-out cluster
         before the first and after the last step.
+      score_seen_clusters: Whether it then scores the clusters it trained on
+        too, so that the table shows what was learnt beside what carried over.
     """
 
     split: str = "validation"
@@ -28,6 +42,7 @@ class EvalConfig:
     num_shots: int = 0
     seed: int = 0
     before_and_after: bool = True
+    score_seen_clusters: bool = True
 
     def __post_init__(self) -> None:
         if self.split not in ("validation", "test"):
@@ -44,3 +59,279 @@ class EvalConfig:
                 raise ValueError(
                     f"evaluation {name} must not be negative, got {getattr(self, name)}; use 0."
                 )
+
+
+class Predictor(Protocol):
+    """A model that answers prompts.
+
+    A predictor that shortens long prompts counts them, over all calls, in an
+    attribute `num_truncated`; the report tells each task's share of it.
+    """
+
+    def score(self, prompts: Sequence[str], options: Sequence[Sequence[str]]) -> list[np.ndarray]:
+        """Returns the log-likelihood of each option, summed over its tokens.
+
+        Args:
+          prompts: The prompts.
+          options: The options of each prompt; their number may vary.
+
+        Returns:
+          One array [options] of nats per prompt.
+        """
+        ...
+
+    def generate(self, prompts: Sequence[str], *, max_length: int) -> list[str]:
+        """Returns what the model writes after each prompt.
+
+        Args:
+          prompts: The prompts.
+          max_length: Tokens written at most.
+        """
+        ...
+
+
+class _Answer(NamedTuple):
+    """A predictor's answer to a query.
+
+    Attributes:
+      text: The option chosen, or the text written.
+      scores: In rank mode the log-likelihood of each option, else None.
+    """
+
+    text: str
+    scores: tuple[float, ...] | None
+
+
+def evaluate_cluster(
+    predict: Predictor,
+    cluster: TaskCluster,
+    records: Mapping[str, Sequence[Record]],
+    *,
+    config: EvalConfig,
+    templates: Sequence[int] | None = None,
+    shots: Mapping[str, Sequence[Record]] | None = None,
+    bad_record_limit: float = 0.01,
+) -> ClusterReport:
+    """Scores every task of a cluster in every template that is not inverted.
+
+    With options the answer is the option of the highest log-likelihood,
+    summed over its tokens and not divided by their number (FLAN 2021, section
+    2.3); of equal options the first. Without, the model writes an answer,
+    which is judged by the task's first metric. All templates of a task go to
+    the predictor in one call.
+
+    Args:
+      predict: The model.
+      cluster: The tasks.
+      records: Task name -> raw records of the split that is scored.
+      config: How many records, how many exemplars.
+      templates: Indices of the templates to score; None for all.
+      shots: Task name -> raw training records, from which exemplars are drawn.
+      bad_record_limit: Share of records that may break their task's promise
+        before that is an error; fewer are counted and left out.
+
+    Raises:
+      ValueError: A task has no record, metric or template to score, or too
+        few exemplars; or a score is not a number.
+    """
+    for task in cluster.tasks:  # complain before the model works
+        _task_metrics(task)
+        _scored_templates(task, templates)
+    reports = []
+    for task in cluster.tasks:
+        indices = _scored_templates(task, templates)
+        sample = draw_sample(
+            task,
+            records.get(task.name, ()),
+            max_examples=config.max_examples,
+            seed=config.seed,
+            bad_record_limit=bad_record_limit,
+        )
+        queries = make_queries(
+            task,
+            sample,
+            indices,
+            pool=(shots or {}).get(task.name, ()),
+            num_shots=config.num_shots,
+            seed=config.seed,
+        )
+        before = getattr(predict, "num_truncated", None)
+        answers = _answers(predict, task, queries, config)
+        after = getattr(predict, "num_truncated", None)
+        num_truncated = None if before is None or after is None else after - before
+        reports.append(_task_report(task, sample, queries, answers, num_truncated))
+    return ClusterReport(
+        cluster=cluster.name,
+        split=config.split,
+        num_shots=config.num_shots,
+        tasks=tuple(reports),
+    )
+
+
+def _task_metrics(task: Task) -> tuple[Metric, ...]:
+    if not task.metrics:
+        raise ValueError(
+            f"task {task.name}: metrics must name at least one of {', '.join(METRICS)}, got none; "
+            "add one."
+        )
+    for name in task.metrics:
+        if name not in METRICS:
+            raise ValueError(
+                f"task {task.name}: metrics must be among {', '.join(METRICS)}, got {name!r}; "
+                f"{nearest(name, METRICS)}"
+            )
+    return tuple(METRICS[name] for name in task.metrics)
+
+
+def _scored_templates(task: Task, templates: Sequence[int] | None) -> tuple[int, ...]:
+    num_templates = len(task.templates)
+    chosen = range(num_templates) if templates is None else templates
+    for index in chosen:
+        if not 0 <= index < num_templates:
+            raise ValueError(
+                f"task {task.name}: a template must be one of 0 to {num_templates - 1}, "
+                f"got {index}; choose among these."
+            )
+    kept = tuple(index for index in chosen if not task.templates[index].inverted)
+    if not kept or len(set(kept)) != len(kept):
+        raise ValueError(
+            f"task {task.name}: templates to score must differ and one must not be inverted, "
+            f"got {list(chosen)}; choose others."
+        )
+    return kept
+
+
+def _answers(
+    predict: Predictor, task: Task, queries: Sequence[Query], config: EvalConfig
+) -> list[_Answer]:
+    prompts = [query.example.inputs for query in queries]
+    if task.mode == "generate":
+        texts = predict.generate(prompts, max_length=config.max_decode_length)
+        return [_Answer(text, None) for text in texts]
+    options = [query.example.options for query in queries]
+    answers = []
+    for query, scores in zip(queries, predict.score(prompts, options), strict=True):
+        if len(scores) != len(query.example.options) or np.isnan(scores).any():
+            raise ValueError(
+                f"task {task.name}, template {query.template}: each of "
+                f"{len(query.example.options)} options must get a number, got {list(scores)}; "
+                "check that training did not diverge."
+            )
+        best = int(np.argmax(scores))
+        answers.append(_Answer(query.example.options[best], tuple(map(float, scores))))
+    return answers
+
+
+def _task_report(
+    task: Task,
+    sample: Sample,
+    queries: Sequence[Query],
+    answers: Sequence[_Answer],
+    num_truncated: int | None,
+) -> TaskReport:
+    metrics = _task_metrics(task)
+    by_template: dict[int, list[int]] = {}
+    for place, query in enumerate(queries):
+        by_template.setdefault(query.template, []).append(place)
+    scores = {
+        index: _template_scores(metrics, queries, answers, places)
+        for index, places in by_template.items()
+    }
+    headline = metrics[0].label
+    values = [found[headline].value for found in scores.values()]
+    per_example = [found[headline].per_example for found in scores.values()]
+    example_scores: list[float] = []
+    if all(row is not None for row in per_example):
+        example_scores = np.mean(np.stack(per_example), axis=0).tolist()  # type: ignore[arg-type]
+    is_choice = task.mode == "rank" and headline in ("accuracy", "exact_match")
+    first = [queries[place].example for place in next(iter(by_template.values()))]
+    return TaskReport(
+        task=task.name,
+        version=task.version,
+        mode=task.mode,
+        metric=headline,
+        mean=float(np.mean(values)),
+        template_std=float(np.std(values, ddof=1)) if len(values) > 1 else 0.0,
+        standard_error=standard_error(example_scores),
+        chance=chance(first) if is_choice else None,
+        majority=majority(first) if is_choice else None,
+        num_examples=len(sample.records),
+        num_unsampled=sample.num_unsampled,
+        left_out=sample.left_out,
+        num_inverted=sum(template.inverted for template in task.templates),
+        num_truncated=num_truncated,
+        templates=tuple(
+            TemplateScore(
+                template=index,
+                wording=task.templates[index].inputs,
+                score=found[headline].value,
+                metrics={name: score.value for name, score in found.items()},
+            )
+            for index, found in scores.items()
+        ),
+        metrics={
+            name: float(np.mean([found[name].value for found in scores.values()]))
+            for name in next(iter(scores.values()))
+        },
+        example_uids=sample.uids,
+        example_scores=tuple(example_scores),
+        predictions=_prediction_rows(task, queries, answers),
+    )
+
+
+def _template_scores(
+    metrics: Sequence[Metric],
+    queries: Sequence[Query],
+    answers: Sequence[_Answer],
+    places: Sequence[int],
+) -> dict[str, Score]:
+    predictions = [answers[place].text for place in places]
+    references = [queries[place].example.references for place in places]
+    found = {}
+    for metric in metrics:
+        for name, score in metric.compute(predictions, references).items():
+            found[metric.name if name == metric.name else f"{metric.name}/{name}"] = score
+    return found
+
+
+def chance(examples: Sequence[Rendered]) -> float:
+    """Returns the expected accuracy of a uniform choice, 0 to 100."""
+    return 100.0 * float(np.mean([1 / len(example.options) for example in examples]))
+
+
+def majority(examples: Sequence[Rendered]) -> float:
+    """Returns the accuracy of the better constant answer, 0 to 100.
+
+    One constant always gives the most frequent gold text, the other always
+    chooses the most frequent gold position.
+    """
+    texts = collections.Counter(example.targets for example in examples)
+    positions = collections.Counter(example.options.index(example.targets) for example in examples)
+    most = max(count for counter in (texts, positions) for count in counter.values())
+    return 100.0 * most / len(examples)
+
+
+def _prediction_rows(
+    task: Task, queries: Sequence[Query], answers: Sequence[_Answer]
+) -> tuple[dict[str, Any], ...]:
+    return tuple(
+        {
+            "task": task.name,
+            "uid": f"{query.uid:016x}",
+            "template": query.template,
+            "inputs": query.example.inputs,
+            "options": list(query.example.options),
+            "references": list(query.example.references),
+            "targets": query.example.targets,
+            "prediction": answer.text,
+            "scores": _json_scores(answer.scores),
+        }
+        for query, answer in zip(queries, answers, strict=True)
+    )
+
+
+def _json_scores(scores: tuple[float, ...] | None) -> list[float | None] | None:
+    """Returns log-likelihoods with None for minus infinity, as JSON has none."""
+    if scores is None:
+        return None
+    return [score if math.isfinite(score) else None for score in scores]

@@ -60,7 +60,9 @@ class ModelPredictor:
         self._is_encoder = model.start_id is not None
         self._start_id = tokenizer.eos_id if model.start_id is None else model.start_id
         self.num_truncated = 0
-        self._score = jax.jit(functools.partial(decode.score_options, model, start_id=self._start_id))
+        self._score = jax.jit(
+            functools.partial(decode.score_options, model, start_id=self._start_id)
+        )
         self._generate = jax.jit(
             functools.partial(
                 decode.greedy, model, start_id=self._start_id, eos_id=tokenizer.eos_id
@@ -74,9 +76,7 @@ class ModelPredictor:
             static_argnames="max_length",
         )
 
-    def score(
-        self, prompts: Sequence[str], options: Sequence[Sequence[str]]
-    ) -> list[np.ndarray]:
+    def score(self, prompts: Sequence[str], options: Sequence[Sequence[str]]) -> list[np.ndarray]:
         """Returns log p(option, end | prompt) in nats, float32 [N] per prompt.
 
         Raises:

@@ -44,7 +44,7 @@ def make_train_step(
         one = jnp.float32(1)
         metrics = {
             **aux.metrics,
-            "grad_norm": Mean(optax.global_norm(grads), one),
+            "grad_norm": Mean(optax.tree.norm(grads), one),
             "weight": Mean(aux.weight, one),
         }
         return TrainState(state.step + 1, params, state.frozen, opt_state), metrics
@@ -99,9 +99,7 @@ def put_batch(batch: SeqBatch, mesh: Mesh) -> SeqBatch:
     if jax.process_count() == 1:
         placed: SeqBatch = jax.device_put(batch, sharding)
         return placed
-    return jax.tree.map(
-        lambda x: jax.make_array_from_process_local_data(sharding, x), batch
-    )
+    return jax.tree.map(lambda x: jax.make_array_from_process_local_data(sharding, x), batch)
 
 
 def check_batch(batch_size: int, microbatches: int, mesh: Mesh) -> None:

@@ -43,7 +43,9 @@ def printed(console: rich.console.Console) -> str:
 
 def open_log(folder, *, start_step=0, console=None, clock=lambda: 0.0):
     console = console or make_console()
-    return log.open_log(folder, total_steps=100, start_step=start_step, console=console, clock=clock)
+    return log.open_log(
+        folder, total_steps=100, start_step=start_step, console=console, clock=clock
+    )
 
 
 def rows(folder: pathlib.Path) -> list[dict]:
@@ -171,7 +173,9 @@ def read_events(folder: pathlib.Path) -> list[event_pb2.Event]:
         while content:
             size = int.from_bytes(content[:8], "little")
             payload = content[12 : 12 + size]
-            assert int.from_bytes(content[12 + size : 16 + size], "little") == masked_crc32c(payload)
+            assert int.from_bytes(content[12 + size : 16 + size], "little") == masked_crc32c(
+                payload
+            )
             events.append(event_pb2.Event.FromString(payload))
             content = content[16 + size :]
     return events

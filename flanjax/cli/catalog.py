@@ -1,0 +1,95 @@
+"""Finds the catalogue that a user names as `module:NAME`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pathlib
+import pkgutil
+import sys
+import traceback
+from types import ModuleType
+
+import flanjax
+from flanjax.data.catalogue import Catalogue
+from flanjax.data.task import nearest
+
+_PACKAGE = pathlib.Path(flanjax.__file__).parent
+_MACHINERY = (
+    "<frozen",
+    str(importlib.__file__),
+    *(str(_PACKAGE / part) for part in ("cli", "data", "base.py")),
+)
+"""Files whose lines are not at fault when a user's module fails."""
+
+
+def load_catalog(place: str) -> Catalogue:
+    """Imports a module and returns the catalogue it holds under a name.
+
+    The current directory is searched first, as `python -m` does.
+
+    Args:
+      place: "module:NAME", as in "flanjax.tasks.mini:CATALOGUE".
+
+    Raises:
+      ValueError: The module is not found or fails to import, or what is named
+        is missing or no catalogue.
+    """
+    module_name, _, name = place.partition(":")
+    if not name.isidentifier() or not all(part.isidentifier() for part in module_name.split(".")):
+        raise ValueError(
+            f"catalog must read module:NAME, got {place!r}; "
+            "write it as in flanjax.tasks.mini:CATALOGUE."
+        )
+    module = _import(module_name)
+    value = getattr(module, name, None)
+    if isinstance(value, Catalogue):
+        return value
+    held = [key for key, entry in vars(module).items() if isinstance(entry, Catalogue)]
+    remedy = nearest(name, held) if held else f"define {name} = Catalogue(...) there."
+    got = "nothing of that name" if value is None else f"a {type(value).__name__}"
+    raise ValueError(
+        f"catalog {place} must be a Catalogue, got {got} in "
+        f"{module.__file__ or module_name}; {remedy}"
+    )
+
+
+def _import(module_name: str) -> ModuleType:
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+        importlib.invalidate_caches()
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if module_name == missing or module_name.startswith(missing + "."):
+            raise ValueError(
+                f"catalog must name a module, got {module_name!r} and there is no {missing}; "
+                f"{_neighbours(missing)}"
+            ) from error
+        raise _import_error(module_name, error) from error
+    except Exception as error:  # whatever a user's module may raise
+        raise _import_error(module_name, error) from error
+
+
+def _neighbours(missing: str) -> str:
+    """Returns a remedy that names the modules beside a missing one."""
+    parent, _, last = missing.rpartition(".")
+    paths = getattr(sys.modules[parent], "__path__", []) if parent else [os.getcwd()]
+    names = [module.name for module in pkgutil.iter_modules(paths)]
+    if not names:
+        return f"{parent or os.getcwd()} holds no modules, check the name and the directory."
+    return f"in {parent or os.getcwd()}: {nearest(last, names)}"
+
+
+def _import_error(module_name: str, error: Exception) -> ValueError:
+    """Returns the error of a module that fails, with the line at fault."""
+    if isinstance(error, SyntaxError):
+        place = f"{error.filename}, line {error.lineno}"
+    else:
+        frames = list(traceback.extract_tb(error.__traceback__))
+        own = [frame for frame in frames if not frame.filename.startswith(_MACHINERY)] or frames
+        place = f"{own[-1].filename}, line {own[-1].lineno}"
+    return ValueError(
+        f"catalog module {module_name} must import, got {type(error).__name__}: {error} ({place})."
+    )

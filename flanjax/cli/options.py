@@ -1,0 +1,101 @@
+"""Flags that several verbs share."""
+
+from __future__ import annotations
+
+import inspect
+import shlex
+import textwrap
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import click
+
+Command: TypeAlias = Callable[..., Any]
+
+DEFAULT_CATALOG = "flanjax.tasks.mini:CATALOGUE"
+GIN_BINDING = "--gin.NAME"
+"""Stands for any `--gin.X`; its value is a whole binding, "X=1"."""
+ARGUMENTS = "flanjax.arguments"
+"""Where the context keeps the command line as it was typed."""
+
+
+def examples(*commands: str) -> Callable[[Command], Command]:
+    """Returns a decorator that ends a verb's help with example commands."""
+
+    def add(command: Command) -> Command:
+        text = inspect.cleandoc(command.__doc__ or "")
+        lines = textwrap.indent("\n".join(commands), "  ")
+        command.__doc__ = f"{text}\n\n\b\nExamples:\n{lines}"
+        return command
+
+    return add
+
+
+def typed_command(ctx: click.Context) -> str:
+    """Returns the command as one would type it again."""
+    return shlex.join(["flanjax", *ctx.meta[ARGUMENTS]])
+
+
+def data_bindings(*, catalog: str | None, data_dir: str | None) -> list[str]:
+    """Returns the gin bindings that --catalog and --data_dir stand for."""
+    given = (("catalogue", catalog), ("data_dir", data_dir))
+    return [f"DataConfig.{name}={value!r}" for name, value in given if value is not None]
+
+
+def _split_commas(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(path for entry in value for path in entry.split(",") if path)
+
+
+def gin_options(command: Command) -> Command:
+    """Adds gin_file, bindings and gin_search_paths."""
+    options = (
+        click.option(
+            "--gin_file",
+            "gin_files",
+            multiple=True,
+            metavar="FILE",
+            help="A gin file of the run; may be repeated, later files override.",
+        ),
+        click.option(
+            GIN_BINDING,
+            "bindings",
+            multiple=True,
+            metavar="VALUE",
+            help="Bind a gin name over the files, as in --gin.TRAIN_STEPS=100. Text needs quotes "
+            "of its own: --gin.MODEL_DIR=\"'/tmp/run'\".",
+        ),
+        click.option(
+            "--gin_search_paths",
+            multiple=True,
+            callback=_split_commas,
+            metavar="DIR[,DIR]",
+            help="Where gin files and their includes are looked for, besides the current directory "
+            "and flanjax's own gin_configs.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def catalog_option(*, default: str | None) -> Callable[[Command], Command]:
+    """Returns the flag that names a catalogue of tasks."""
+    otherwise = "the one the gin files name" if default is None else default
+    return click.option(
+        "--catalog",
+        default=default,
+        metavar="MODULE:NAME",
+        help="The catalogue of tasks: a Catalogue in a Python module, looked for in the current "
+        f"directory first.  [default: {otherwise}]",
+    )
+
+
+data_dir_option = click.option(
+    "--data_dir",
+    metavar="DIR",
+    help="The directory under which the files of the tasks lie, for those that read files.",
+)
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON for a program to read."
+)

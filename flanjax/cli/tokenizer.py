@@ -1,0 +1,172 @@
+"""`flanjax tokenizer train`: a vocabulary of one's own."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from flanjax.cli.options import (
+    catalog_option,
+    data_dir_option,
+    examples,
+    gin_options,
+    json_option,
+)
+from flanjax.cli.output import print_json
+
+if TYPE_CHECKING:
+    from flanjax.data.catalogue import Catalogue, Mixture
+    from flanjax.data.records import RecordSet
+    from flanjax.data.task import Task
+    from flanjax.experiment import DataConfig
+
+_MEASURED = 200
+"""Records of each task on which characters per token are counted."""
+
+_SUMMARY = "{model}: {pieces:,} pieces, {characters_per_token:.2f} characters per token"
+
+
+@click.group()
+def tokenizer() -> None:
+    """Train a tokenizer."""
+
+
+@tokenizer.command("train")
+@gin_options
+@catalog_option(default=None)
+@data_dir_option
+@click.option(
+    "--mixture",
+    metavar="NAME",
+    help="What to learn from: the catalogue's own name, a cluster or a task.  "
+    "[default: the gin files', else the whole catalogue]",
+)
+@click.option(
+    "--hold_out",
+    metavar="CLUSTER",
+    help="A cluster whose texts must not be read.  [default: the gin files', else none]",
+)
+@click.option(
+    "--vocab_size",
+    required=True,
+    type=click.IntRange(min=1),
+    help="Pieces wanted; at least 260 and one for each character of the texts.",
+)
+@click.option(
+    "--output", required=True, metavar="FILE.model", help="The SentencePiece model to write."
+)
+@click.option(
+    "--max_examples",
+    type=click.IntRange(min=1),
+    help="Records read of each task.  [default: the gin files', else 30000]",
+)
+@click.option("--seed", default=0, show_default=True, help="Draws records and wordings.")
+@json_option
+@examples(
+    "flanjax tokenizer train --vocab_size=2000 --hold_out=entailment --output=mini.model",
+    "flanjax tokenizer train --gin_file=my.gin --vocab_size=8000 --output=my.model",
+)
+def train_tokenizer(
+    gin_files: tuple[str, ...],
+    bindings: tuple[str, ...],
+    gin_search_paths: tuple[str, ...],
+    catalog: str | None,
+    data_dir: str | None,
+    mixture: str | None,
+    hold_out: str | None,
+    vocab_size: int,
+    output: str,
+    max_examples: int | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Train a SentencePiece vocabulary on a mixture's training texts.
+
+    Prompts and targets are read as a run would read them.
+    """
+    if pathlib.Path(output).suffix != ".model":
+        raise click.BadParameter(f"{output!r} must end in .model.", param_hint="--output")
+    from flanjax.cli.catalog import load_catalog
+    from flanjax.data.tokenize import TokenizerConfig, make_tokenizer, train_sentencepiece
+
+    data = _data_config(gin_files, bindings, gin_search_paths)
+    catalogue = load_catalog(catalog or data.catalogue)
+    data = dataclasses.replace(
+        data,
+        data_dir=data_dir or data.data_dir,
+        mixture_or_task_name=mixture
+        or (data.mixture_or_task_name if gin_files else catalogue.name),
+        hold_out=hold_out or data.hold_out,
+        max_examples=max_examples or data.max_examples,
+    )
+    read = [(task, _read(task, data, seed)) for task in _training_mixture(data, catalogue).tasks()]
+    num_pieces = train_sentencepiece(
+        _texts(read, seed=seed, limit=data.max_examples), output, vocab_size=vocab_size, seed=seed
+    )
+    trained = make_tokenizer(TokenizerConfig(kind="sentencepiece", path=output))
+    sample = list(_texts(read, seed=seed, limit=_MEASURED))
+    num_tokens = sum(len(ids) for ids in trained.encode_batch(sample))
+    facts = {
+        "model": output,
+        "pieces": num_pieces,
+        "characters_per_token": sum(map(len, sample)) / num_tokens,
+        "tasks": {task.name: len(records.records) for task, records in read},
+        "hold_out": data.hold_out,
+    }
+    if as_json:
+        print_json(facts)
+    else:
+        click.echo(_SUMMARY.format(**facts))
+
+
+def _data_config(
+    gin_files: Sequence[str], bindings: Sequence[str], search_paths: Sequence[str]
+) -> DataConfig:
+    if gin_files:
+        from flanjax import gin_bridge
+
+        return gin_bridge.load(gin_files, bindings, search_paths=search_paths).experiment.data
+    if bindings:
+        raise click.UsageError("--gin.NAME must stand with a --gin_file to change.")
+    from flanjax.experiment import DataConfig
+
+    return DataConfig()
+
+
+def _training_mixture(data: DataConfig, catalogue: Catalogue) -> Mixture:
+    from flanjax.data import catalogue as catalogues
+
+    mixture = catalogue.mixture(data.mixture_or_task_name)
+    if data.hold_out is None:
+        return mixture
+    return catalogues.hold_out(catalogue, data.hold_out, mixture=mixture).train
+
+
+def _read(task: Task, data: DataConfig, seed: int) -> RecordSet:
+    from flanjax.data.records import read_records
+
+    return read_records(
+        task,
+        "train",
+        data_dir=data.data_dir,
+        limit=data.max_examples,
+        bad_record_limit=data.bad_record_limit,
+        seed=seed,
+    )
+
+
+def _texts(read: Sequence[tuple[Task, RecordSet]], *, seed: int, limit: int) -> Iterator[str]:
+    """Yields prompts and targets of at most `limit` records of each task."""
+    from flanjax.data.render import render, template_index
+
+    for task, records in read:
+        pairs = zip(records.records[:limit], records.uids[:limit], strict=True)
+        for record, uid in pairs:
+            example = render(task, record, template=template_index(task, uid, seed=seed))
+            if example is not None:
+                yield example.inputs
+                yield example.targets

@@ -1,0 +1,88 @@
+"""`flanjax train`: one run, from its start or from where it was left."""
+
+from __future__ import annotations
+
+import click
+
+from flanjax.cli.options import (
+    catalog_option,
+    data_bindings,
+    data_dir_option,
+    examples,
+    gin_options,
+    json_option,
+    typed_command,
+)
+from flanjax.cli.output import open_console, print_outcome
+
+
+@click.command()
+@gin_options
+@catalog_option(default=None)
+@data_dir_option
+@click.option(
+    "--coordinator_address",
+    metavar="HOST:PORT",
+    help="Where process 0 of several listens, or 'auto' on machines that JAX knows. Each process "
+    "runs this command with the same flags but its own --process_id.",
+)
+@click.option("--num_processes", type=click.IntRange(min=1), help="How many processes there are.")
+@click.option("--process_id", type=click.IntRange(min=0), help="This process, counted from 0.")
+@json_option
+@click.pass_context
+@examples(
+    "flanjax train --gin_file=runs/quickstart.gin --gin.MODEL_DIR=\"'/tmp/run'\"",
+    "flanjax train --gin_file=my.gin --catalog=tasks.catalogue:CATALOGUE --data_dir=data",
+)
+def train(
+    ctx: click.Context,
+    gin_files: tuple[str, ...],
+    bindings: tuple[str, ...],
+    gin_search_paths: tuple[str, ...],
+    catalog: str | None,
+    data_dir: str | None,
+    coordinator_address: str | None,
+    num_processes: int | None,
+    process_id: int | None,
+    as_json: bool,
+) -> None:
+    """Train a model on task clusters, and score the one held out.
+
+    A gin file describes the run; --gin.NAME=VALUE changes one value of it.
+    The held-out cluster is scored before and after. The same command goes on
+    from the last checkpoint where an earlier attempt was cut short.
+    """
+    if not gin_files and not bindings:
+        raise click.UsageError("No run described: name a gin file with --gin_file.")
+    import os
+
+    from flanjax import distributed, gin_bridge
+    from flanjax.cli.catalog import load_catalog
+
+    resolved = gin_bridge.load(
+        gin_files,
+        [*bindings, *data_bindings(catalog=catalog, data_dir=data_dir)],
+        search_paths=gin_search_paths,
+    )
+    catalogue = load_catalog(resolved.experiment.data.catalogue)
+    processes = distributed.resolve(
+        coordinator_address=coordinator_address,
+        num_processes=num_processes,
+        process_id=process_id,
+        environ=os.environ,
+    )
+    distributed.initialize(processes)
+    import jax
+
+    from flanjax import run
+
+    is_first = jax.process_index() == 0
+    outcome = run.train_and_evaluate(
+        resolved.experiment,
+        catalogue,
+        resolved_text=resolved.text,
+        command=typed_command(ctx),
+        console=open_console(as_json=as_json, quiet=not is_first),
+    )
+    if as_json and is_first:
+        print_outcome(outcome)

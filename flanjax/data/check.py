@@ -1,0 +1,353 @@
+"""Checks a catalogue's templates, alone and on records."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import statistics
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from flanjax.data.catalogue import Catalogue
+from flanjax.data.render import RecordError, Rendered, checked_fields, render
+from flanjax.data.task import Fields, Record, Task, Template, TemplateText
+
+LEAK_SHARE = 0.5
+"""An answer may stand in a text by chance; in more than this share of a template's examples it is
+the template or a field that gives it away."""
+
+_PAIRS = (("(", ")"), ("[", "]"), ("“", "”"))
+_STOPS = ".,;:"
+_CLOSERS = "\"')\u201d\u2019"
+_DOUBLED = re.compile(r"[.,;:!?]{2,}")
+_ALLOWED_DOUBLED = ("...", "?!")
+_ODD_BREAK = re.compile(r"[^\S \n]|[ ]\n|\n\n\n|  ")
+_OPENED_QUOTE = re.compile(r"(?<!\w)'(?=\w)")
+_CLOSED_QUOTE = re.compile(r"(?<=[\w.,!?])'(?!\w)")
+
+
+class Problem(NamedTuple):
+    """One fault of a catalogue.
+
+    Attributes:
+      task: The task's name.
+      template: Its template's index, or None where the task is at fault.
+      what: The fault, in one line.
+    """
+
+    task: str
+    template: int | None
+    what: str
+
+
+class Lengths(NamedTuple):
+    """Words of a task's rendered examples: the median and the longest."""
+
+    inputs_median: float
+    inputs_max: int
+    targets_median: float
+    targets_max: int
+
+
+class CheckReport(NamedTuple):
+    """What a check of a catalogue found.
+
+    Attributes:
+      problems: Every fault, each said once for a template, in order.
+      num_tasks: Tasks checked.
+      num_templates: Templates checked.
+      num_renders: Examples rendered.
+      lengths: Task name -> lengths of its examples.
+    """
+
+    problems: tuple[Problem, ...]
+    num_tasks: int
+    num_templates: int
+    num_renders: int
+    lengths: Mapping[str, Lengths]
+
+
+def check_catalogue(
+    catalogue: Catalogue,
+    *,
+    records: Mapping[str, Sequence[Record]],
+    expected_templates: int = 10,
+    max_inverted: int = 3,
+    min_renders: int = 3,
+    near_duplicate: float = 0.8,
+    extractive: Collection[str] = (),
+) -> CheckReport:
+    """Checks every task of a catalogue, and its templates against each other.
+
+    Args:
+      catalogue: The catalogue.
+      records: Task name -> records to render; a task without is a problem.
+      expected_templates: Templates of each task; FLAN has ten.
+      max_inverted: Inverted ones among them; FLAN has up to three.
+      min_renders: Records that every template must render.
+      near_duplicate: Jaccard similarity of the sets of words of two
+        templates, fields left out, from which they count as the same.
+      extractive: Tasks whose answer is by design a piece of the inputs.
+    """
+    problems: list[Problem] = []
+    lengths: dict[str, Lengths] = {}
+    num_renders = 0
+    for task in catalogue.tasks():
+        problems += _task_problems(task, expected_templates, max_inverted)
+        for index, template in enumerate(task.templates):
+            problems += [
+                Problem(task.name, index, what) for what in _template_problems(task, template)
+            ]
+        found, examples = _render_all(
+            task, records.get(task.name, ()), min_renders, task.name in extractive
+        )
+        problems += found
+        num_renders += len(examples)
+        if examples:
+            lengths[task.name] = _lengths(examples)
+    problems += _duplicates(catalogue, near_duplicate)
+    problems += _shared_sentences(catalogue)
+    return CheckReport(
+        problems=tuple(dict.fromkeys(problems)),
+        num_tasks=len(catalogue.tasks()),
+        num_templates=sum(len(task.templates) for task in catalogue.tasks()),
+        num_renders=num_renders,
+        lengths=lengths,
+    )
+
+
+def _task_problems(task: Task, expected_templates: int, max_inverted: int) -> Iterator[Problem]:
+    scored = [template for template in task.templates if not template.inverted]
+    num_inverted = len(task.templates) - len(scored)
+    if len(task.templates) != expected_templates:
+        what = f"a task must have {expected_templates} templates, got {len(task.templates)}"
+        yield Problem(task.name, None, what)
+    if num_inverted > max_inverted:
+        what = f"at most {max_inverted} templates may be inverted, got {num_inverted}"
+        yield Problem(task.name, None, what)
+    used = {name for template in task.templates for name in template.field_names()}
+    for name in task.fields:
+        if name not in used and name != "references":
+            yield Problem(
+                task.name, None, f"every field must stand in a template, got no {{{name}}}"
+            )
+    num_shown = sum("options" in template.parsed_inputs.field_names() for template in scored)
+    if task.mode == "rank" and 2 * num_shown < len(scored):
+        what = f"half of the scored templates must show {{options}}, got {num_shown}"
+        yield Problem(task.name, None, what)
+
+
+def _template_problems(task: Task, template: Template) -> Iterator[str]:
+    input_names = template.parsed_inputs.field_names()
+    if not template.inverted and "answer" in input_names:
+        yield "inputs must not hold {answer}, unless the template is inverted"
+    if not set(input_names) - {"options"}:
+        yield "inputs must hold a field of the record"
+    for text in (template.inputs, template.targets):
+        if text != text.strip():
+            yield f"text must not begin or end with white space, got {text!r}"
+    for parsed in (template.parsed_inputs, template.parsed_targets):
+        yield from _text_problems(parsed)
+
+
+def _text_problems(parsed: TemplateText) -> Iterator[str]:
+    literals = [literal for literal, _ in parsed.pieces]
+    for literal in literals:
+        for doubled in _DOUBLED.findall(literal):
+            if doubled not in _ALLOWED_DOUBLED:
+                yield f"punctuation must not be doubled, got {doubled!r}"
+    text = parsed.substitute(dict.fromkeys(parsed.field_names(), "x"))
+    odd = _ODD_BREAK.search(text)
+    if odd:
+        yield f"white space must be single blanks and one or two line breaks, got {odd.group()!r}"
+    for opening, closing in _PAIRS:
+        if text.count(opening) != text.count(closing):
+            yield f"every {opening} must have its {closing}"
+    has_open_quote = len(_OPENED_QUOTE.findall(text)) > len(_CLOSED_QUOTE.findall(text))
+    if text.count('"') % 2 or has_open_quote:
+        yield "every quote must be closed"
+    for index, (literal, name) in enumerate(parsed.pieces):
+        if name != "options":
+            continue
+        follows = literals[index + 1] if index + 1 < len(literals) else ""
+        has_line_before = literal.endswith("\n") or (index == 0 and not literal)
+        is_last = index + 1 == len(literals)
+        if not has_line_before or not (is_last or follows.startswith("\n")):
+            yield "{options} must stand on lines of their own"
+
+
+def _render_all(
+    task: Task, records: Sequence[Record], min_renders: int, is_extractive: bool
+) -> tuple[list[Problem], list[Rendered]]:
+    """Renders every record in every template."""
+    problems: list[Problem] = []
+    kept: list[tuple[Record, Fields]] = []
+    for record in records:
+        try:
+            fields = checked_fields(task, record)
+        except RecordError as error:
+            problems.append(Problem(task.name, None, str(error)))
+            continue
+        if fields is not None:
+            kept.append((record, fields))
+    problems += [Problem(task.name, None, what) for what in _label_problems(task, kept)]
+    examples: list[Rendered] = []
+    for index in range(len(task.templates)):
+        found, rendered = _render_template(task, index, kept)
+        if len(rendered) < min_renders:
+            found.append(f"must render at least {min_renders} records, got {len(rendered)}")
+        if not is_extractive:
+            found += _leak_problems(task, task.templates[index], kept)
+        problems += [Problem(task.name, index, what) for what in found]
+        examples += rendered
+    return problems, examples
+
+
+def _label_problems(task: Task, kept: Sequence[tuple[Record, Fields]]) -> Iterator[str]:
+    if task.mode != "rank" or not kept:
+        return
+    answers = {fields["answer"] for _, fields in kept}
+    if len({tuple(fields["options"]) for _, fields in kept}) == 1:
+        for option in kept[0][1]["options"]:
+            if option not in answers:
+                yield f"every option must be some record's answer, got none with {option!r}"
+        return
+    places = {tuple(fields["options"]).index(fields["answer"]) for _, fields in kept}
+    if len(places) == 1:
+        yield f"the answer must change its place among the options, got place {places.pop()} always"
+
+
+def _render_template(
+    task: Task, index: int, kept: Sequence[tuple[Record, Fields]]
+) -> tuple[list[str], list[Rendered]]:
+    problems: list[str] = []
+    examples: list[Rendered] = []
+    for record, fields in kept:
+        try:
+            example = render(task, record, template=index)
+        except RecordError as error:
+            problems.append(str(error))
+            continue
+        assert example is not None, "records that the task leaves out are not kept"
+        examples.append(example)
+        problems += _example_problems(task.templates[index], fields, example)
+    return _first_of_each_kind(problems), examples
+
+
+def _first_of_each_kind(problems: Sequence[str]) -> list[str]:
+    kinds: dict[str, str] = {}
+    for what in problems:
+        kinds.setdefault(what.partition(", got ")[0], what)
+    return list(kinds.values())
+
+
+def _leak_problems(
+    task: Task, template: Template, kept: Sequence[tuple[Record, Fields]]
+) -> Iterator[str]:
+    """Yields whether the inputs of a scored template without options tell the answer.
+
+    Answers of one or two letters stand in any text and are not counted; nor
+    are those that stand there together with every other option.
+    """
+    if template.inverted or "options" in template.parsed_inputs.field_names() or not kept:
+        return
+    num_leaks = sum(_is_leak(task, template, fields) for _, fields in kept)
+    if num_leaks > LEAK_SHARE * len(kept):
+        yield f"inputs must not give the answer away, got it in {num_leaks} of {len(kept)} records"
+    options = kept[0][1]["options"] if task.mode == "rank" else ()
+    literal = " ".join(literal for literal, _ in template.parsed_inputs.pieces)
+    named = [option for option in options if _names(literal, option)]
+    if any(len(option) > 2 for option in named) and len(named) < len(options):
+        yield f"inputs must name every option or none, got {', '.join(named)}"
+
+
+def _is_leak(task: Task, template: Template, fields: Fields) -> bool:
+    if len(fields["answer"].strip()) <= 2:
+        return False
+    values = {name: value for name, value in fields.items() if isinstance(value, str)}
+    inputs = template.parsed_inputs.substitute(values)
+    told = fields["options"] if task.mode == "rank" else ()
+    return _names(inputs, fields["answer"]) and not (
+        told and all(_names(inputs, option) for option in told)
+    )
+
+
+def _names(text: str, phrase: str) -> bool:
+    pattern = rf"(?<!\w){re.escape(phrase.strip().casefold())}(?!\w)"
+    return re.search(pattern, text.casefold()) is not None
+
+
+def _example_problems(template: Template, fields: Fields, example: Rendered) -> Iterator[str]:
+    for side, text in (("inputs", example.inputs), ("targets", example.targets)):
+        if text != text.strip():
+            yield f"{side} must not begin or end with white space, got {text[-40:]!r}"
+    for parsed in (template.parsed_inputs, template.parsed_targets):
+        for (_, name), (literal, _) in itertools.pairwise(parsed.pieces):
+            value = fields.get(name or "")
+            if isinstance(value, str) and _doubles(value, literal):
+                yield (
+                    "a field that ends in punctuation must not meet more of it, "
+                    f"got {value[-20:] + literal[:8]!r}"
+                )
+
+
+def _doubles(value: str, literal: str) -> bool:
+    """Returns whether `value` then `literal` doubles punctuation.
+
+    `end.` then `.` or `".` does; `end.` then `"?` does not.
+    """
+    follows = literal.lstrip(_CLOSERS)
+    doubling = _STOPS + "!?" if follows == literal else _STOPS
+    return value[-1:] in tuple(_STOPS + "!?") and follows[:1] in tuple(doubling)
+
+
+def _lengths(examples: Sequence[Rendered]) -> Lengths:
+    inputs = [len(example.inputs.split()) for example in examples]
+    targets = [len(example.targets.split()) for example in examples]
+    return Lengths(statistics.median(inputs), max(inputs), statistics.median(targets), max(targets))
+
+
+def _duplicates(catalogue: Catalogue, threshold: float) -> Iterator[Problem]:
+    """Yields templates that are too much like an earlier one."""
+    templates = [
+        (task.name, index, _words(template))
+        for task in catalogue.tasks()
+        for index, template in enumerate(task.templates)
+    ]
+    for first, second in itertools.combinations(templates, 2):
+        union = len(first[2] | second[2])
+        similarity = len(first[2] & second[2]) / union if union else 1.0
+        if similarity >= threshold:
+            what = (
+                f"wordings must be less than {threshold} alike, got {similarity:.2f} "
+                f"with {first[0]} template {first[1]}"
+            )
+            yield Problem(second[0], second[1], what)
+
+
+def _shared_sentences(catalogue: Catalogue) -> Iterator[Problem]:
+    """Yields sentences that a template shares with one of another task."""
+    owners: dict[str, str] = {}
+    for task in catalogue.tasks():
+        for index, template in enumerate(task.templates):
+            for sentence in _sentences(template):
+                owner = owners.setdefault(sentence, task.name)
+                if owner != task.name:
+                    what = f"a sentence must belong to one task, got {sentence!r} in {owner} too"
+                    yield Problem(task.name, index, what)
+
+
+def _words(template: Template) -> frozenset[str]:
+    texts = (template.parsed_inputs, template.parsed_targets)
+    literals = (literal for parsed in texts for literal, _ in parsed.pieces)
+    return frozenset(re.findall(r"\w+", " ".join(literals).casefold()))
+
+
+def _sentences(template: Template) -> Iterator[str]:
+    """Yields the sentences of four words or more that hold no field."""
+    text = template.parsed_inputs.substitute(
+        dict.fromkeys(template.parsed_inputs.field_names(), "\n")
+    )
+    for sentence in re.split(r"(?<=[.?!:])\s|\n", text.casefold()):
+        if len(sentence.split()) >= 4:
+            yield sentence.strip()

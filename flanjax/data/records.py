@@ -1,0 +1,164 @@
+"""Reads a task's records: everything is counted, nothing lost in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, cast
+
+from flanjax.base import stable_hash
+from flanjax.data.render import RecordError, checked_fields, record_uid
+from flanjax.data.task import BadRecord, Fields, Record, Task
+
+NUM_BAD_EXAMPLES = 5
+
+
+class ReadCounts(NamedTuple):
+    """What became of each row; `read` is the sum of the next four.
+
+    Attributes:
+      read: Rows of the split.
+      kept: Records returned.
+      left_out_by_rule: Records for which to_fields gave None.
+      bad: Rows that could not be read, and records that break the task's
+        promise.
+      over_limit: Good records not chosen under `limit`.
+      duplicates: Good records whose content an earlier one had; they are
+        kept as any other.
+      bad_examples: Place and reason of the first few bad ones.
+    """
+
+    read: int
+    kept: int
+    left_out_by_rule: int
+    bad: int
+    over_limit: int
+    duplicates: int
+    bad_examples: tuple[str, ...]
+
+
+class RecordSet(NamedTuple):
+    """The records of a split that render in every template, in source order.
+
+    Attributes:
+      records: The raw records.
+      uids: Their identities, from `record_uid`.
+      counts: What became of every row.
+    """
+
+    records: tuple[Record, ...]
+    uids: tuple[int, ...]
+    counts: ReadCounts
+
+
+def read_records(
+    task: Task,
+    split: str,
+    *,
+    data_dir: str | None = None,
+    limit: int | None = None,
+    bad_record_limit: float = 0.01,
+    seed: int = 0,
+) -> RecordSet:
+    """Reads and checks the records of one split of a task.
+
+    Args:
+      task: The task.
+      split: One of `task.source.splits()`.
+      data_dir: The directory under which local files lie.
+      limit: At most so many records are kept, chosen by a stable hash of
+        content and seed rather than from the head; None keeps all.
+      bad_record_limit: Share of bad rows above which the split is an error.
+      seed: Chooses records under `limit`.
+
+    Raises:
+      ValueError: The source cannot be read, too many of its rows are bad, or
+        none is left.
+
+    Example:
+      rows           {"text": "fine", "label": 1}  {"text": "?", "label": -1}  not JSON
+      to_fields      {"answer": "good", ...}       None                        -
+      counts.        kept 1                        left_out_by_rule 1          bad 1
+    """
+    if limit is not None and limit < 1:
+        raise ValueError(
+            f"task {task.name}: limit must be positive, got {limit}; use None for all records."
+        )
+    good: list[tuple[int, Record]] = []
+    bad: list[BadRecord] = []
+    num_left_out = 0
+    for number, row in enumerate(_rows(task, split, data_dir), start=1):
+        checked = _checked_uid(task, number, row)
+        if isinstance(checked, int):
+            good.append((checked, cast(Record, row)))
+        elif checked is None:
+            num_left_out += 1
+        else:
+            bad.append(checked)
+    kept = _chosen(good, limit, seed)
+    counts = ReadCounts(
+        read=len(good) + len(bad) + num_left_out,
+        kept=len(kept),
+        left_out_by_rule=num_left_out,
+        bad=len(bad),
+        over_limit=len(good) - len(kept),
+        duplicates=len(good) - len({uid for uid, _ in good}),
+        bad_examples=tuple(f"{place}: {reason}" for place, reason in bad[:NUM_BAD_EXAMPLES]),
+    )
+    _check_counts(task, split, counts, bad_record_limit)
+    return RecordSet(tuple(record for _, record in kept), tuple(uid for uid, _ in kept), counts)
+
+
+def _chosen(
+    good: list[tuple[int, Record]], limit: int | None, seed: int
+) -> list[tuple[int, Record]]:
+    if limit is None or len(good) <= limit:
+        return good
+    order = sorted(range(len(good)), key=lambda i: (stable_hash("limit", good[i][0], seed), i))
+    return [good[i] for i in sorted(order[:limit])]
+
+
+def _rows(task: Task, split: str, data_dir: str | None) -> Iterator[Record | BadRecord]:
+    try:
+        yield from task.source.records(split, data_dir=data_dir)
+    except ValueError as error:
+        raise ValueError(f"task {task.name}: {error}") from error
+
+
+def _checked_uid(task: Task, number: int, row: Record | BadRecord) -> int | BadRecord | None:
+    """Returns a good record's uid, None for one left out by rule, or the fault."""
+    if isinstance(row, BadRecord):
+        return row
+    try:
+        fields = checked_fields(task, row)
+        if fields is None:
+            return None
+        _check_inverted_targets(task, fields)
+        return record_uid(row)
+    except (RecordError, TypeError) as error:
+        return BadRecord(f"record {number}", str(error))
+
+
+def _check_inverted_targets(task: Task, fields: Fields) -> None:
+    values = {name: value for name, value in fields.items() if isinstance(value, str)}
+    for index, template in enumerate(task.templates):
+        if template.inverted and not template.parsed_targets.substitute(values).strip():
+            raise RecordError(
+                f"task {task.name}, template {index}: targets must not be empty, got none from "
+                f"{template.targets!r}; return None from to_fields to leave the record out."
+            )
+
+
+def _check_counts(task: Task, split: str, counts: ReadCounts, bad_record_limit: float) -> None:
+    first = counts.bad_examples[0] if counts.bad else "none"
+    if counts.read and counts.bad / counts.read > bad_record_limit:
+        raise ValueError(
+            f"task {task.name}, split {split}: at most {bad_record_limit:.2%} of records may be "
+            f"bad, got {counts.bad} of {counts.read} ({counts.bad / counts.read:.2%}), first "
+            f"{first.rstrip('.')}; mend the records or raise bad_record_limit."
+        )
+    if not counts.kept:
+        raise ValueError(
+            f"task {task.name}, split {split}: a record must be left to use, got {counts.read} "
+            f"read, {counts.left_out_by_rule} left out by rule, {counts.bad} bad; "
+            f"check {task.source.describe()}."
+        )

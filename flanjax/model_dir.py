@@ -1,0 +1,114 @@
+"""What lies in a run's directory, and whose it is.
+
+```
+MODEL_DIR/experiment.json    the run as plain data
+          config.gin         the resolved gin bindings, each with its origin
+          certificate.json   trained, held out, dropped and why
+          data_report.json   what was read, left out, cut
+          tokenizer/         the tokenizer, which every checkpoint needs
+          checkpoints/STEP/  parameters, optimizer, data position
+          metrics.jsonl      and tensorboard/
+          report/            report.html, report.json, predictions.jsonl
+```
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+from typing import Any
+
+from flanjax.data.tokenize import Tokenizer, load_tokenizer
+from flanjax.experiment import Experiment, differences, from_plain, identity, to_plain
+
+EXPERIMENT = "experiment.json"
+CONFIG = "config.gin"
+CERTIFICATE = "certificate.json"
+DATA_REPORT = "data_report.json"
+TOKENIZER = "tokenizer"
+REPORT = "report"
+
+
+def write_text(path: pathlib.Path, text: str) -> None:
+    """Writes a file aside, then renames it, so that it is never half there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(path.name + ".partial")
+    aside.write_text(text, "utf-8")
+    os.replace(aside, path)
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def check_owner(experiment: Experiment) -> None:
+    """Checks that the directory is free or holds this very experiment.
+
+    Raises:
+      ValueError: It holds another one; the message names what differs.
+    """
+    folder = pathlib.Path(experiment.model_dir)
+    file = folder / EXPERIMENT
+    if not file.is_file():
+        if (folder / "checkpoints").is_dir():
+            raise ValueError(
+                f"MODEL_DIR must be free or hold a run with its {EXPERIMENT}, got {folder} with "
+                "checkpoints alone; choose another directory."
+            )
+        return
+    old = read_experiment(folder)
+    found = differences(_named(old), _named(experiment))
+    if found:
+        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+        raise ValueError(
+            f"MODEL_DIR must hold the same experiment, got {folder} with {'; '.join(found[:3])}{more}; "
+            "choose another MODEL_DIR, or remove that one."
+        )
+
+
+def _named(experiment: Experiment) -> Any:
+    plain: Any = json.loads(json.dumps(identity(experiment)))
+    return plain
+
+
+def claim(experiment: Experiment, *, resolved_text: str, tokenizer: Tokenizer) -> None:
+    """Writes the run's config and tokenizer into its directory."""
+    folder = pathlib.Path(experiment.model_dir)
+    tokenizer.save(folder / TOKENIZER)
+    write_text(folder / CONFIG, resolved_text)
+    write_json(folder / EXPERIMENT, to_plain(experiment))
+
+
+def read_experiment(folder: pathlib.Path) -> Experiment:
+    """Returns the experiment whose run made a directory.
+
+    Raises:
+      ValueError: The directory holds none.
+    """
+    file = folder / EXPERIMENT
+    if not file.is_file():
+        raise ValueError(
+            f"checkpoint must be a MODEL_DIR with {EXPERIMENT}, got {folder}; check the path."
+        )
+    try:
+        plain = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file} must be JSON, got {error}; restore the file.") from None
+    experiment = from_plain(plain)
+    if not isinstance(experiment, Experiment):
+        raise ValueError(f"{file} must hold an Experiment, got {plain!r:.60}; restore the file.")
+    return experiment
+
+
+def read_tokenizer(folder: pathlib.Path) -> Tokenizer:
+    """Returns the tokenizer that travels with a run's checkpoints."""
+    return load_tokenizer(folder / TOKENIZER)
+
+
+def split_checkpoint(path: str) -> tuple[pathlib.Path, int | None]:
+    """Splits MODEL_DIR or MODEL_DIR/checkpoints/STEP into folder and step."""
+    place = pathlib.Path(path)
+    if place.name.isdigit() and place.parent.name == "checkpoints":
+        return place.parent.parent, int(place.name)
+    return place, None

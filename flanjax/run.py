@@ -1,0 +1,408 @@
+"""An experiment's parts put together: train, evaluate, generate."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import pathlib
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import optax
+import rich.console
+from jax.sharding import Mesh
+
+from flanjax import model_dir, parallel
+from flanjax.data import pipeline
+from flanjax.data.catalogue import Catalogue, Split, hold_out
+from flanjax.data.tokenize import Tokenizer, make_tokenizer
+from flanjax.evaluation import report
+from flanjax.evaluation.cluster import ClusterReport, evaluate_cluster
+from flanjax.evaluation.predict import ModelPredictor
+from flanjax.experiment import Experiment, fingerprint
+from flanjax.models import families
+from flanjax.models.api import Model, is_axes
+from flanjax.run_data import EvalRecords, TrainData, prepare_train_data, read_eval_records
+from flanjax.train import optim
+from flanjax.train.checkpoint import Checkpoints
+from flanjax.train.log import open_log
+from flanjax.train.loop import train
+from flanjax.train.objectives import token_loss
+from flanjax.train.state import TrainState, make_state
+from flanjax.train.step import check_batch, compile_step, make_train_step
+
+
+class TrainOutcome(NamedTuple):
+    """What a training run leaves behind.
+
+    Attributes:
+      step: The last step.
+      stages: Stage name -> reports, where the run evaluated.
+      files: The report's files.
+    """
+
+    step: int
+    stages: Mapping[str, Sequence[ClusterReport]]
+    files: Mapping[str, str]
+
+
+class _Parts(NamedTuple):
+    tokenizer: Tokenizer
+    model: Model
+    tx: optax.GradientTransformation
+    mesh: Mesh
+
+
+def _assemble(experiment: Experiment, tokenizer: Tokenizer | None = None) -> _Parts:
+    """Builds what needs no data; every check that needs no data is made."""
+    tokenizer = tokenizer or make_tokenizer(experiment.tokenizer)
+    if experiment.model.vocab_size < tokenizer.vocab_size:
+        raise ValueError(
+            f"model vocab_size must be at least the tokenizer's {tokenizer.vocab_size}, got "
+            f"{experiment.model.vocab_size}; raise it, or name the checkpoint's own tokenizer."
+        )
+    mesh = parallel.make_mesh(experiment.mesh)
+    check_batch(experiment.train.batch_size, experiment.train.microbatches, mesh)
+    model = families.make_model(experiment.model)
+    tx = optim.make_optimizer(experiment.optimizer, model.axes, num_steps=experiment.train.steps)
+    return _Parts(tokenizer, model, tx, mesh)
+
+
+def split_catalogue(experiment: Experiment, catalogue: Catalogue) -> Split:
+    """Returns what an experiment trains on, tests and drops.
+
+    Without a held-out cluster nothing is unseen; reports say so.
+    """
+    data = experiment.data
+    mixture = dataclasses.replace(
+        catalogue.mixture(data.mixture_or_task_name),
+        max_examples=data.max_examples,
+        rate_cap=data.rate_cap,
+        temperature=data.temperature,
+    )
+    if data.hold_out is None:
+        return Split(mixture, None, {})
+    return hold_out(catalogue, data.hold_out, mixture=mixture)
+
+
+def train_and_evaluate(
+    experiment: Experiment,
+    catalogue: Catalogue,
+    *,
+    resolved_text: str,
+    command: str,
+    console: rich.console.Console,
+) -> TrainOutcome:
+    """Runs an experiment from its start, or from where it was left.
+
+    Args:
+      experiment: The run.
+      catalogue: The tasks, which the caller has loaded.
+      resolved_text: The resolved config, kept beside the checkpoints.
+      command: The command line, named in the report.
+      console: Where tables and progress go.
+
+    Raises:
+      ValueError: Something of the run breaks a rule, before any step.
+    """
+    started = time.monotonic()
+    model_dir.check_owner(experiment)
+    split = split_catalogue(experiment, catalogue)
+    parts = _assemble(experiment)
+    data = prepare_train_data(experiment, split.train, parts.tokenizer)
+    scored = _eval_clusters(experiment, catalogue, split)
+    records = {cluster: read_eval_records(experiment, catalogue, cluster) for cluster in scored}
+    folder = pathlib.Path(experiment.model_dir)
+    certificate = _certificate(catalogue, split)
+    if jax.process_index() == 0:
+        model_dir.claim(experiment, resolved_text=resolved_text, tokenizer=parts.tokenizer)
+        model_dir.write_json(folder / model_dir.CERTIFICATE, certificate._asdict())
+        model_dir.write_json(folder / model_dir.DATA_REPORT, data.account)
+    console.print(data.table())
+    key_init, key_dropout = jax.random.split(jax.random.key(experiment.train.seed))
+    state, shardings = make_state(parts.model, parts.tx, parts.mesh, key_init)
+    if experiment.initial_checkpoint_path:
+        params = load_params(experiment.initial_checkpoint_path, parts, shardings.params)
+        state = state._replace(params=params)
+    stages: dict[str, list[ClusterReport]] = {}
+
+    def score(stage: str, params: Any) -> None:
+        stages[stage] = _score(experiment, catalogue, parts, records, params, stage, console)
+
+    if scored:
+        score("before", state.params)
+    state = _train(experiment, parts, data, state, shardings, key_dropout, console)
+    files: Mapping[str, str] = {}
+    if scored:
+        score("after", state.params)
+        facts = _facts(experiment, command, time.monotonic() - started)
+        files = _report(folder, stages, facts, certificate, console)
+    return TrainOutcome(int(state.step), stages, files)
+
+
+def _train(
+    experiment: Experiment,
+    parts: _Parts,
+    data: TrainData,
+    state: TrainState,
+    shardings: TrainState,
+    key: Any,
+    console: rich.console.Console,
+) -> TrainState:
+    config = experiment.train
+    checkpoints = Checkpoints(experiment.model_dir, keep=config.keep_checkpoints)
+    batches = pipeline.prefetched(
+        pipeline.PackedBatches(
+            data.plan,
+            data.stores,
+            data.layout,
+            batch_size=config.batch_size,
+            host=jax.process_index(),
+            num_hosts=jax.process_count(),
+        )
+    )
+    latest = checkpoints.latest_step()
+    if latest is not None:
+        state, position = checkpoints.restore(latest, state, shardings)
+        batches.set_state(position)
+        console.print(f"resumed from step {latest}")
+    loss_fn = token_loss(parts.model, experiment.loss)
+    step = make_train_step(loss_fn, parts.tx, microbatches=config.microbatches)
+    start = int(state.step)
+    try:
+        with open_log(
+            experiment.model_dir, total_steps=config.steps, start_step=start, console=console
+        ) as log:
+            return train(
+                config,
+                compile_step(step, parts.mesh, shardings),
+                state,
+                batches,
+                key=key,
+                mesh=parts.mesh,
+                checkpoints=checkpoints,
+                log=log,
+                learning_rate=optim.make_schedule(
+                    experiment.optimizer.schedule, num_steps=config.steps
+                ),
+            )
+    finally:
+        checkpoints.close()
+
+
+def load_params(path: str, parts: _Parts, shardings: Any) -> Any:
+    """Returns the parameters of a checkpoint, laid out by `shardings`.
+
+    Args:
+      path: MODEL_DIR, or MODEL_DIR/checkpoints/STEP.
+      parts: The run's parts; tokenizer and shapes must be the checkpoint's.
+      shardings: A tree like the parameters.
+
+    Raises:
+      ValueError: There is no checkpoint, or it is of another vocabulary or
+        shape.
+    """
+    folder, step = model_dir.split_checkpoint(path)
+    tokenizer = model_dir.read_tokenizer(folder)
+    if tokenizer.fingerprint != parts.tokenizer.fingerprint:
+        raise ValueError(
+            f"tokenizer must be the checkpoint's {tokenizer.fingerprint} ({folder}), got "
+            f"{parts.tokenizer.fingerprint}; name the tokenizer that lies in {folder}/tokenizer."
+        )
+    checkpoints = Checkpoints(folder)
+    step = checkpoints.latest_step() if step is None else step
+    if step is None:
+        raise ValueError(
+            f"checkpoint must hold a complete step, got none in {folder}; train first."
+        )
+    like = jax.eval_shape(parts.model.init, jax.random.key(0))
+    try:
+        return checkpoints.restore_params(step, like, shardings)
+    finally:
+        checkpoints.close()
+
+
+def _param_shardings(parts: _Parts) -> Any:
+    like = jax.eval_shape(parts.model.init, jax.random.key(0))
+    return jax.tree.map(
+        lambda axes, leaf: parallel.param_sharding(parts.mesh, axes, leaf.shape),
+        parts.model.axes,
+        like,
+        is_leaf=is_axes,
+    )
+
+
+def evaluate(
+    experiment: Experiment,
+    catalogue: Catalogue,
+    *,
+    checkpoint: str | None,
+    clusters: Sequence[str],
+    output: str,
+    command: str,
+    console: rich.console.Console,
+) -> TrainOutcome:
+    """Scores a checkpoint, or untrained parameters, on clusters.
+
+    Args:
+      experiment: The run; its `evaluation` says how.
+      catalogue: The tasks.
+      checkpoint: MODEL_DIR or MODEL_DIR/checkpoints/STEP; None scores the
+        parameters that training would start from.
+      clusters: Names; all of the catalogue's if empty.
+      output: Where the report goes.
+      command: The command line, named in the report.
+      console: Where the table goes.
+    """
+    started = time.monotonic()
+    names = list(clusters) or [cluster.name for cluster in catalogue.clusters]
+    split = split_catalogue(experiment, catalogue)
+    parts = _assemble(experiment)
+    records = {name: read_eval_records(experiment, catalogue, name) for name in names}
+    shardings = _param_shardings(parts)
+    if checkpoint is None:
+        key_init, _ = jax.random.split(jax.random.key(experiment.train.seed))
+        params = jax.jit(parts.model.init, out_shardings=shardings)(key_init)
+    else:
+        params = load_params(checkpoint, parts, shardings)
+    stage = "untrained" if checkpoint is None else "checkpoint"
+    stages = {stage: _score(experiment, catalogue, parts, records, params, stage, console)}
+    facts = _facts(experiment, command, time.monotonic() - started)
+    facts["checkpoint"] = checkpoint or "untrained"
+    files = _report(pathlib.Path(output), stages, facts, _certificate(catalogue, split), console)
+    return TrainOutcome(0, stages, files)
+
+
+def generate(
+    checkpoint: str, prompts: Sequence[str], *, max_length: int, temperature: float, seed: int
+) -> list[str]:
+    """Returns what a checkpoint writes after each prompt.
+
+    Args:
+      checkpoint: MODEL_DIR or MODEL_DIR/checkpoints/STEP.
+      prompts: Texts.
+      max_length: Tokens written at most.
+      temperature: 0 takes the likeliest token.
+      seed: Seeds the samples.
+    """
+    folder, _ = model_dir.split_checkpoint(checkpoint)
+    experiment = model_dir.read_experiment(folder)
+    experiment = dataclasses.replace(experiment, mesh=parallel.MeshConfig())
+    parts = _assemble_for_reading(experiment, model_dir.read_tokenizer(folder))
+    params = load_params(checkpoint, parts, _param_shardings(parts))
+    predictor = _predictor(experiment, parts, params)
+    return predictor.generate(prompts, max_length=max_length, temperature=temperature, seed=seed)
+
+
+def _assemble_for_reading(experiment: Experiment, tokenizer: Tokenizer) -> _Parts:
+    mesh = parallel.make_mesh(parallel.MeshConfig(), num_devices=1)
+    model = families.make_model(experiment.model)
+    return _Parts(tokenizer, model, optax.identity(), mesh)
+
+
+def _predictor(experiment: Experiment, parts: _Parts, params: Any) -> ModelPredictor:
+    lengths = experiment.data.task_feature_lengths
+    return ModelPredictor(
+        parts.model,
+        params,
+        parts.tokenizer,
+        max_input_length=lengths["inputs"],
+        max_target_length=lengths["targets"],
+        batch_size=experiment.evaluation.batch_size,
+        mesh=parts.mesh,
+    )
+
+
+def _eval_clusters(experiment: Experiment, catalogue: Catalogue, split: Split) -> list[str]:
+    """Returns the clusters that training scores: held out first, then seen."""
+    config = experiment.evaluation
+    if not config.before_and_after:
+        return []
+    held_out = [split.test.name] if split.test else []
+    if held_out and not config.score_seen_clusters:
+        return held_out
+    seen = {catalogue.cluster_of(task.name) for task in split.train.tasks()}
+    return held_out + [c.name for c in catalogue.clusters if c.name in seen - set(held_out)]
+
+
+def _score(
+    experiment: Experiment,
+    catalogue: Catalogue,
+    parts: _Parts,
+    records: Mapping[str, EvalRecords],
+    params: Any,
+    stage: str,
+    console: rich.console.Console,
+) -> list[ClusterReport]:
+    predictor = _predictor(experiment, parts, params)
+    reports = []
+    for name, read in records.items():
+        with console.status(f"scoring {name} ({stage})"):
+            reports.append(
+                evaluate_cluster(
+                    predictor,
+                    catalogue.cluster(name),
+                    read.records,
+                    config=experiment.evaluation,
+                    shots=read.shots,
+                )
+            )
+    return reports
+
+
+def _certificate(catalogue: Catalogue, split: Split) -> report.Certificate:
+    return report.Certificate(
+        catalogue=catalogue.name,
+        held_out=split.test.name if split.test else None,
+        trained=tuple(task.name for task in split.train.tasks()),
+        tested=tuple(task.name for task in split.test.tasks) if split.test else (),
+        dropped=dict(split.dropped),
+    )
+
+
+def _report(
+    folder: pathlib.Path,
+    stages: Mapping[str, Sequence[ClusterReport]],
+    facts: Mapping[str, str],
+    certificate: report.Certificate,
+    console: rich.console.Console,
+) -> Mapping[str, str]:
+    if jax.process_index() != 0:
+        return {}
+    files = report.write_report(
+        folder / model_dir.REPORT, stages, facts=facts, certificate=certificate
+    )
+    console.print(report.terminal_table(stages, certificate=certificate))
+    console.print(f"report: {files['html']}", soft_wrap=True)
+    return files
+
+
+def _facts(experiment: Experiment, command: str, wall_s: float) -> dict[str, str]:
+    """Returns what a reader needs to run it again."""
+    return {
+        "command": command,
+        "config": fingerprint(experiment),
+        "commit": _commit(),
+        "family": "encoder-decoder" if experiment.is_encoder_decoder else "causal",
+        "seed": str(experiment.train.seed),
+        "steps": str(experiment.train.steps),
+        "flanjax": importlib.metadata.version("flanjax"),
+        "jax": jax.__version__,
+        "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
+        "wall time": f"{wall_s:.0f} s",
+    }
+
+
+def _commit() -> str:
+    here = pathlib.Path(__file__).resolve().parent
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"],
+            cwd=here, capture_output=True, text=True, timeout=5, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return found.stdout.strip()

@@ -1,0 +1,150 @@
+"""An experiment's data: training rows, and the records to score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import rich.table
+
+from flanjax.data.cache import TokenStore, tokenize_task
+from flanjax.data.catalogue import Catalogue, Mixture, rates
+from flanjax.data.pack import Layout
+from flanjax.data.plan import Plan
+from flanjax.data.records import read_records
+from flanjax.data.task import Record
+from flanjax.data.tokenize import Tokenizer
+from flanjax.experiment import Experiment
+
+
+class TrainData(NamedTuple):
+    """Everything a run draws its rows from.
+
+    Attributes:
+      plan: The order of examples and rows.
+      stores: Tokens, one store per task, in the plan's order.
+      layout: How examples are laid into rows.
+      account: Per task what was read, left out, cut, and its share.
+    """
+
+    plan: Plan
+    stores: tuple[TokenStore, ...]
+    layout: Layout
+    account: dict[str, dict[str, Any]]
+
+    def table(self) -> rich.table.Table:
+        """Returns the account as a table for the terminal."""
+        table = rich.table.Table(title="training data", title_justify="left")
+        table.add_column("task")
+        for name in ("records", "left out", "unreadable", "examples", "cut", "share %"):
+            table.add_column(name, justify="right")
+        for task, row in self.account.items():
+            table.add_row(
+                task,
+                f"{row['kept']:,}",
+                f"{row['left_out_by_rule']:,}",
+                f"{row['bad']:,}",
+                f"{row['examples']:,}",
+                f"{row['truncated']:,}",
+                f"{100 * row['share']:.1f}",
+            )
+        return table
+
+
+class EvalRecords(NamedTuple):
+    """What a cluster is scored on.
+
+    Attributes:
+      records: Task name -> raw records of the split.
+      shots: Task name -> training records that exemplars are drawn from;
+        empty for zero-shot.
+    """
+
+    records: Mapping[str, Sequence[Record]]
+    shots: Mapping[str, Sequence[Record]]
+
+
+def make_layout(experiment: Experiment, tokenizer: Tokenizer) -> Layout:
+    """Returns the layout of an experiment's rows."""
+    lengths = experiment.data.task_feature_lengths
+    if experiment.is_encoder_decoder:
+        return Layout(lengths["inputs"], lengths["targets"], tokenizer.eos_id)
+    return Layout(None, lengths["inputs"] + lengths["targets"], tokenizer.eos_id)
+
+
+def prepare_train_data(experiment: Experiment, mixture: Mixture, tokenizer: Tokenizer) -> TrainData:
+    """Reads, renders and tokenizes a mixture, and plans its rows.
+
+    Raises:
+      ValueError: A task cannot be read, or too much of it.
+    """
+    data = experiment.data
+    seed = experiment.train.seed
+    layout = make_layout(experiment, tokenizer)
+    lengths = data.task_feature_lengths
+    max_lengths = (lengths["inputs"] - experiment.is_encoder_decoder, lengths["targets"])
+    stores, account = [], {}
+    for task in mixture.tasks():
+        read = read_records(
+            task,
+            "train",
+            data_dir=data.data_dir,
+            limit=mixture.max_examples,
+            bad_record_limit=data.bad_record_limit,
+            seed=seed,
+        )
+        store = tokenize_task(
+            task,
+            read.records,
+            read.uids,
+            tokenizer,
+            experiment.objective,
+            max_lengths=max_lengths,
+            passes=data.passes,
+            seed=seed,
+            num_shots=data.num_shots,
+        )
+        stores.append(store)
+        account[task.name] = {
+            "source": task.source.describe(),
+            **read.counts._asdict(),
+            "examples": store.num_examples,
+            "truncated": store.num_truncated,
+        }
+    shares = rates(mixture, {store.task: store.num_records for store in stores})
+    for name, share in shares.items():
+        account[name]["share"] = share
+    plan = Plan(
+        seed=seed,
+        names=[store.task for store in stores],
+        shares=shares,
+        num_records=[store.num_records for store in stores],
+        costs=[layout.costs(store.lengths()) for store in stores],
+        capacities=layout.capacities,
+    )
+    return TrainData(plan, tuple(stores), layout, account)
+
+
+def read_eval_records(experiment: Experiment, catalogue: Catalogue, cluster: str) -> EvalRecords:
+    """Reads the records that a cluster is scored on.
+
+    Exemplars come from the training split alone.
+    """
+    config = experiment.evaluation
+
+    def read(task: Any, split: str, limit: int | None) -> tuple[Record, ...]:
+        return read_records(
+            task,
+            split,
+            data_dir=experiment.data.data_dir,
+            limit=limit,
+            bad_record_limit=experiment.data.bad_record_limit,
+            seed=config.seed,
+        ).records
+
+    tasks = catalogue.cluster(cluster).tasks
+    records = {task.name: read(task, config.split, config.max_examples or None) for task in tasks}
+    shots = {}
+    if config.num_shots:
+        shots = {task.name: read(task, "train", experiment.data.max_examples) for task in tasks}
+    return EvalRecords(records, shots)

@@ -1,0 +1,43 @@
+# shellcheck shell=bash
+# Sourced by the other scripts: finds a Python and makes virtual environments.
+
+# Prints the path of a Python that flanjax runs on.
+find_python() {
+  local candidate
+  local supported='import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))'
+  for candidate in ${FLANJAX_PYTHON:-python3.11 python3.12 python3.13 python3 python}; do
+    if "$candidate" -c "$supported" 2>/dev/null; then
+      command -v "$candidate"
+      return
+    fi
+  done
+  echo "Python must be 3.11, 3.12 or 3.13, got none of them; install one or set FLANJAX_PYTHON." >&2
+  return 1
+}
+
+# ensure_environment DIRECTORY PACKAGES...: a virtual environment that holds them.
+#
+# Each argument after the first is one pip command's packages, parted by spaces;
+# they are installed in order, at the versions of the constraints file. An
+# environment made from the same files and arguments is used again.
+ensure_environment() {
+  local directory=$1 python version constraints packages stamp
+  shift
+  python=$(find_python)
+  version=$("$python" -c 'import sys; print("py%d%d" % sys.version_info[:2])')
+  constraints=constraints/$version.txt
+  stamp=$(cat setup.py pyproject.toml "$constraints" <(echo "$python" "$PWD" "$@") | sha256sum)
+  if [[ -f $directory/stamp && $(<"$directory/stamp") == "$stamp" ]]; then
+    echo "$directory is up to date."
+    return
+  fi
+  echo "Making $directory with $python and $constraints ..."
+  rm -rf -- "$directory"
+  "$python" -m venv "$directory"
+  for packages in "$@"; do
+    # shellcheck disable=SC2086  # several packages stand in one argument
+    "$directory/bin/python" -m pip install --quiet --disable-pip-version-check \
+      --constraint "$constraints" $packages
+  done
+  echo "$stamp" >"$directory/stamp"
+}

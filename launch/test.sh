@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Installs what the tests need and runs them. Needs no root.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source launch/environment.sh
+
+usage() {
+  cat <<'TEXT'
+Usage: bash launch/test.sh [--core] [--peers] [--tfds] [--all] [-- PYTEST ARGUMENTS]
+
+  --core    the core's tests, in .venv-test; what runs where no part is named
+  --peers   comparisons with torch and transformers, in .venv-peers
+  --tfds    the TensorFlow Datasets and SeqIO bridges, in .venv-tfds
+  --all     all three
+  --help    this text
+
+FLANJAX_TEST_DATA names a folder of real records; where it is unset, tests that
+read them skip, and where it is set, no test may skip.
+FLANJAX_PYTHON names the Python to use; otherwise 3.11, 3.12 or 3.13 is looked for.
+TEXT
+}
+
+parts=()
+while (($#)); do
+  case $1 in
+    --core | --peers | --tfds) parts+=("${1#--}") ;;
+    --all) parts=(core peers tfds) ;;
+    --help | -h) usage; exit 0 ;;
+    --) shift; break ;;
+    *) echo "unknown argument: $1" >&2; usage >&2; exit 2 ;;
+  esac
+  shift
+done
+((${#parts[@]})) || parts=(core)
+pytest_arguments=("$@")
+
+# A selection may leave one of several pytest runs without a test (status 5).
+run_pytest() {
+  local status=0
+  "$@" ${pytest_arguments[@]+"${pytest_arguments[@]}"} || status=$?
+  if ((status == 5 && ${#pytest_arguments[@]})); then return 0; fi
+  return "$status"
+}
+
+test_core() {
+  ensure_environment .venv-test "-e .[dev]"
+  run_pytest .venv-test/bin/python -m pytest -n 2
+  # Eight devices change how every array is laid out, so they get a process of their own.
+  XLA_FLAGS=--xla_force_host_platform_device_count=8 \
+    run_pytest .venv-test/bin/python -m pytest tests/multi_device
+}
+
+test_peers() {
+  ensure_environment .venv-peers "torch==2.13.0" "transformers -e .[dev]"
+  run_pytest .venv-peers/bin/python -m pytest tests/peers
+}
+
+test_tfds() {
+  ensure_environment .venv-tfds "-e .[dev,seqio]"
+  run_pytest .venv-tfds/bin/python -m pytest tests/tfds
+}
+
+for part in "${parts[@]}"; do
+  "test_$part"
+  echo "== tests: $part done, $SECONDS s in all"
+done

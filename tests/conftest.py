@@ -1,0 +1,44 @@
+"""What every test shares: the platform, the data, and no silent skips."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Generator
+
+import pytest
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+_DATA_VARIABLE = "FLANJAX_TEST_DATA"
+_EIGHT_DEVICES = "--xla_force_host_platform_device_count=8"
+
+
+@pytest.fixture(scope="session")
+def test_data() -> pathlib.Path:
+    """The folder of real records; the test skips only where the variable is unset."""
+    if _DATA_VARIABLE not in os.environ:
+        pytest.skip(f"{_DATA_VARIABLE} is unset")
+    folder = pathlib.Path(os.environ[_DATA_VARIABLE])
+    assert folder.is_dir(), f"{_DATA_VARIABLE} must name a folder, got {folder}"
+    return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuses to run tests of eight devices in a process that has fewer."""
+    multi_device = any("multi_device" in item.path.parts for item in items)
+    if multi_device and _EIGHT_DEVICES not in os.environ.get("XLA_FLAGS", ""):
+        raise pytest.UsageError(
+            "tests/multi_device must run in a process of eight devices; "
+            f"set XLA_FLAGS={_EIGHT_DEVICES} and name no other tests."
+        )
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.CallInfo[None], None]:
+    """Turns a skip into a failure where the test data is at hand."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    if report.skipped and not hasattr(report, "wasxfail") and _DATA_VARIABLE in os.environ:
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} may not skip while {_DATA_VARIABLE} is set"

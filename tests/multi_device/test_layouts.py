@@ -1,0 +1,129 @@
+"""Any layout over eight devices gives the unsharded loss curve."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from flanjax.data.batch import Example
+from flanjax.data.pack import Layout, pack
+from flanjax.losses.tokens import LossConfig
+from flanjax.models import families
+from flanjax.models.decoder import DecoderConfig
+from flanjax.models.t5 import T5Config
+from flanjax.parallel import MeshConfig, make_mesh
+from flanjax.train.objectives import token_loss
+from flanjax.train.optim import OptimizerConfig, ScheduleConfig, make_optimizer
+from flanjax.train.state import make_state
+from flanjax.train.step import compile_step, make_train_step, put_batch
+
+EOS = 1
+STEPS = 4
+T5 = T5Config(
+    vocab_size=64, d_model=32, d_ff=64, num_heads=4, d_head=8,
+    num_encoder_layers=2, num_decoder_layers=2, dropout_rate=0.0,
+)  # fmt: skip
+DECODER = DecoderConfig(
+    vocab_size=64, d_model=32, d_ff=64, num_heads=4, num_kv_heads=2, d_head=8, num_layers=2
+)
+FAMILIES = {"t5": (T5, Layout(24, 16, EOS)), "decoder": (DECODER, Layout(None, 40, EOS))}
+MESHES = {
+    "8x1": MeshConfig(data=8),
+    "4x2": MeshConfig(data=4, tensor=2),
+    "2x4": MeshConfig(data=2, tensor=4),
+    "fsdp8": MeshConfig(data=1, fsdp=8),
+    "fsdp4-tensor2": MeshConfig(data=1, fsdp=4, tensor=2),
+    "2-fsdp2-tensor2": MeshConfig(data=2, fsdp=2, tensor=2),
+}
+
+
+def batches(layout):
+    rng = np.random.default_rng(0)
+    made = []
+    for _ in range(STEPS):
+        rows = []
+        for _ in range(16):
+            row = []
+            for _ in range(rng.integers(1, 4)):
+                inputs = rng.integers(3, 64, rng.integers(1, 7)).astype(np.int32)
+                targets = np.append(rng.integers(3, 64, rng.integers(0, 4)), EOS)
+                row.append(Example(inputs, targets.astype(np.int32)))
+            rows.append(row)
+        made.append(pack(rows, layout))
+    return made
+
+
+def loss_curve(config, layout, mesh_config, *, optimizer="adafactor", microbatches=1, devices=None):
+    mesh = make_mesh(mesh_config, num_devices=devices)
+    model = families.make_model(config)
+    settings = OptimizerConfig(
+        name=optimizer, schedule=ScheduleConfig(peak=0.02), clip_norm=1.0, min_dim_to_factor=16
+    )
+    tx = make_optimizer(settings, model.axes, num_steps=STEPS)
+    state, shardings = make_state(model, tx, mesh, jax.random.key(0))
+    loss_fn = token_loss(model, LossConfig(z_loss=1e-4))
+    step = compile_step(make_train_step(loss_fn, tx, microbatches=microbatches), mesh, shardings)
+    losses = []
+    for batch in batches(layout):
+        state, metrics = step(state, put_batch(batch, mesh), jax.random.key(1))
+        losses.append(metrics["loss"].value())
+    return losses, jax.device_get(state.params)
+
+
+@pytest.fixture(scope="module")
+def references():
+    return {
+        name: loss_curve(config, layout, MeshConfig(), devices=1)
+        for name, (config, layout) in FAMILIES.items()
+    }
+
+
+def test_there_are_eight_devices():
+    assert jax.device_count() == 8
+
+
+@pytest.mark.parametrize("mesh", MESHES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_sharded_curve_is_the_unsharded_curve(references, family, mesh):
+    config, layout = FAMILIES[family]
+    losses, params = loss_curve(config, layout, MESHES[mesh])
+    expected, expected_params = references[family]
+    assert losses[0] > losses[-1]
+    np.testing.assert_allclose(losses, expected, rtol=2e-5)
+    for a, b in zip(jax.tree.leaves(params), jax.tree.leaves(expected_params), strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-4)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_microbatches_on_a_mesh_give_the_same_curve(references, family):
+    config, layout = FAMILIES[family]
+    losses, _ = loss_curve(config, layout, MeshConfig(data=2, fsdp=2, tensor=2), microbatches=2)
+    np.testing.assert_allclose(losses, references[family][0], rtol=2e-5)
+
+
+@pytest.mark.parametrize("optimizer", ["adafactor", "adamw"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_scanned_layers_train_as_unrolled_ones(family, optimizer):
+    config, layout = FAMILIES[family]
+    unrolled = dataclasses.replace(config, scan_layers=False)
+    scanned_curve, _ = loss_curve(config, layout, MeshConfig(), optimizer=optimizer, devices=1)
+    unrolled_curve, _ = loss_curve(unrolled, layout, MeshConfig(), optimizer=optimizer, devices=1)
+    np.testing.assert_allclose(scanned_curve, unrolled_curve, rtol=2e-5)
+
+
+def test_parameters_lie_as_their_axes_say():
+    mesh = make_mesh(MeshConfig(data=1, fsdp=4, tensor=2))
+    model = families.make_model(DECODER)
+    tx = make_optimizer(OptimizerConfig(name="adamw"), model.axes, num_steps=2)
+    state, _ = make_state(model, tx, mesh, jax.random.key(0))
+    axes = jax.tree.leaves(model.axes, is_leaf=lambda leaf: isinstance(leaf, tuple))
+    for leaf, names in zip(jax.tree.leaves(state.params), axes, strict=True):
+        whole = int(np.prod(leaf.shape))
+        here = int(np.prod(leaf.addressable_shards[0].data.shape))
+        shards = (4 if "embed" in names else 1) * (
+            2 if {"mlp", "heads", "kv_heads", "vocab"} & set(names) else 1
+        )
+        assert whole == here * shards, (names, leaf.shape)
+    moments = [leaf for leaf in jax.tree.leaves(state.opt_state) if leaf.ndim == 3]
+    assert moments and all(not leaf.sharding.is_fully_replicated for leaf in moments)

@@ -1,0 +1,63 @@
+"""Token losses against hand-computed values."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from flanjax.losses.tokens import LossConfig, target_logps, token_sums
+
+LOGITS = jnp.log(jnp.array([[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]]))
+TARGETS = jnp.array([0, 2])
+WEIGHTS = jnp.array([1.0, 2.0])
+
+
+def test_cross_entropy_is_the_weighted_sum_of_minus_log_p():
+    sums = token_sums(LOGITS, TARGETS, WEIGHTS, LossConfig())
+    assert float(sums.loss) == pytest.approx(math.log(2) + 2 * math.log(10), rel=1e-6)
+    assert float(sums.weight) == 3.0
+    assert float(sums.correct) == 1.0
+
+
+def test_z_loss_adds_the_squared_normaliser():
+    shifted = LOGITS + jnp.array([[2.0], [3.0]])  # log Z = 2 and 3
+    sums = token_sums(shifted, TARGETS, WEIGHTS, LossConfig(z_loss=0.01))
+    assert float(sums.z_loss) == pytest.approx(0.01 * (4 + 2 * 9), rel=1e-5)
+    assert float(sums.loss - sums.cross_entropy) == pytest.approx(0.22, rel=1e-4)
+
+
+def test_label_smoothing_is_cross_entropy_with_the_smoothed_target():
+    epsilon = 0.3
+    sums = token_sums(LOGITS, TARGETS, WEIGHTS, LossConfig(label_smoothing=epsilon))
+    logp = np.log([[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]])
+    smoothed = np.full((2, 3), epsilon / 3) + (1 - epsilon) * np.eye(3)[[0, 2]]
+    expected = float((-(smoothed * logp).sum(1) * [1.0, 2.0]).sum())
+    assert float(sums.loss) == pytest.approx(expected, rel=1e-6)
+
+
+def test_tokens_without_weight_have_no_gradient():
+    grad = jax.grad(lambda x: token_sums(x, TARGETS, jnp.array([1.0, 0.0]), LossConfig()).loss)(
+        LOGITS
+    )
+    assert np.abs(grad[0]).max() > 0.1
+    assert np.abs(grad[1]).max() == 0.0
+
+
+def test_target_logps():
+    logps = target_logps(LOGITS[None], TARGETS[None])
+    np.testing.assert_allclose(logps, [[math.log(0.5), math.log(0.1)]], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("z_loss", -1.0, "z_loss must not be negative, got -1.0"),
+        ("label_smoothing", 1.0, r"label_smoothing must lie in \[0, 1\), got 1.0"),
+        ("chunk", -2, "chunk must not be negative, got -2"),
+    ],
+)
+def test_settings_out_of_range_are_refused(field, value, message):
+    with pytest.raises(ValueError, match=message):
+        LossConfig(**{field: value})
