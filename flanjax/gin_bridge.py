@@ -135,15 +135,15 @@ class _Table:
 
     def value(self, binding: Binding) -> Any:
         """Returns a binding's value, macros inside containers replaced."""
-        value = self.follow(binding).value
-        if isinstance(value, dict):
-            return {self._part(key, binding): self._part(v, binding) for key, v in value.items()}
-        if isinstance(value, (list, tuple)):
-            return type(value)(self._part(entry, binding) for entry in value)
-        return value
+        given = self.follow(binding)
+        if isinstance(given.value, dict):
+            return {key: self._part(given, value) for key, value in given.value.items()}
+        if isinstance(given.value, (list, tuple)):
+            return type(given.value)(self._part(given, value) for value in given.value)
+        return given.value
 
-    def _part(self, value: Any, whole: Binding) -> Any:
-        return self.value(dataclasses.replace(self.follow(whole), value=value))
+    def _part(self, whole: Binding, value: Any) -> Any:
+        return self.value(dataclasses.replace(whole, value=value))
 
     def _reach(self, name: str) -> None:
         self.reached.add(name)

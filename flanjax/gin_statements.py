@@ -244,6 +244,6 @@ def _check_bound_once(bindings: Sequence[Binding]) -> None:
         earlier = first.setdefault(binding.key, binding)
         if earlier is not binding:
             raise GinError(
-                f"{binding.place}: {binding.key} must be bound once in a file, got a second "
-                f"binding after {earlier.place}; remove one."
+                f"{binding.place}: {binding.key} must be bound once, got a second binding, the "
+                f"first at {earlier.place}; remove one."
             )

@@ -22,7 +22,11 @@ TEXT
 flags=()
 for argument in "$@"; do
   case $argument in
-    --short) flags=(--gin.TRAIN_STEPS=10 --gin.EvalConfig.max_examples=8) ;;
+    --short)
+      flags=(
+        --gin.TRAIN_STEPS=10 --gin.ScheduleConfig.warmup_steps=2 --gin.EvalConfig.max_examples=8
+      )
+      ;;
     --help | -h) usage; exit 0 ;;
     *) echo "unknown argument: $argument" >&2; usage >&2; exit 2 ;;
   esac

@@ -16,7 +16,7 @@ from flanjax.data.task import nearest
 
 _PACKAGE = pathlib.Path(flanjax.__file__).parent
 _MACHINERY = (
-    "<frozen",
+    "<",  # frozen modules, and the __init__ of dataclasses
     str(importlib.__file__),
     *(str(_PACKAGE / part) for part in ("cli", "data", "base.py")),
 )

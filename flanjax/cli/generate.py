@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from flanjax.cli.options import (
@@ -70,5 +72,17 @@ def generate(
 
 
 def _input_lines() -> list[str]:
-    stream = click.get_text_stream("stdin", encoding="utf-8", errors="strict")
-    return [] if stream.isatty() else stream.read().removesuffix("\n").split("\n")
+    """Returns the lines of standard input, none where it is a terminal."""
+    if sys.stdin.isatty():
+        return []
+    lines = sys.stdin.buffer.read().splitlines()
+    texts = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            texts.append(line.decode("utf-8"))
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"standard input, line {number}: a prompt must be UTF-8, got byte "
+                f"0x{line[error.start]:02x}; convert the text."
+            ) from None
+    return texts

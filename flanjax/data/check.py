@@ -247,7 +247,7 @@ def _leak_problems(
     """Yields whether the inputs of a scored template without options tell the answer.
 
     Answers of one or two letters stand in any text and are not counted; nor
-    are those that stand there together with every other option.
+    are those that stand there beside another of the options.
     """
     if template.inverted or "options" in template.parsed_inputs.field_names() or not kept:
         return
@@ -266,10 +266,8 @@ def _is_leak(task: Task, template: Template, fields: Fields) -> bool:
         return False
     values = {name: value for name, value in fields.items() if isinstance(value, str)}
     inputs = template.parsed_inputs.substitute(values)
-    told = fields["options"] if task.mode == "rank" else ()
-    return _names(inputs, fields["answer"]) and not (
-        told and all(_names(inputs, option) for option in told)
-    )
+    others = set(fields["options"] if task.mode == "rank" else ()) - {fields["answer"]}
+    return _names(inputs, fields["answer"]) and not any(_names(inputs, name) for name in others)
 
 
 def _names(text: str, phrase: str) -> bool:
@@ -314,15 +312,19 @@ def _duplicates(catalogue: Catalogue, threshold: float) -> Iterator[Problem]:
         for task in catalogue.tasks()
         for index, template in enumerate(task.templates)
     ]
-    for first, second in itertools.combinations(templates, 2):
-        union = len(first[2] | second[2])
-        similarity = len(first[2] & second[2]) / union if union else 1.0
+    for (task, index, words), (other, other_index, other_words) in itertools.combinations(
+        templates, 2
+    ):
+        num_words = len(words | other_words)
+        if not num_words and task != other:  # nothing but fields, and the fields are not the same
+            continue
+        similarity = len(words & other_words) / num_words if num_words else 1.0
         if similarity >= threshold:
             what = (
                 f"wordings must be less than {threshold} alike, got {similarity:.2f} "
-                f"with {first[0]} template {first[1]}"
+                f"with {task} template {index}"
             )
-            yield Problem(second[0], second[1], what)
+            yield Problem(other, other_index, what)
 
 
 def _shared_sentences(catalogue: Catalogue) -> Iterator[Problem]:

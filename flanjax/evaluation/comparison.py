@@ -130,16 +130,16 @@ def is_clear(change: Change) -> bool:
 
 
 def score_text(value: float | None, error: float | None = None) -> str:
-    """Returns `52.3 ± 1.4`, the error left out where unknown; None is a dash."""
+    """Returns `52.3 ± 1.4`, the error left out where unknown; None is a hyphen."""
     if value is None:
-        return "\u2013"
+        return "-"
     return f"{value:.1f}" + (f" \u00b1 {error:.1f}" if error is not None else "")
 
 
 def change_text(change: Change | None) -> str:
     """Returns `+9.8 ± 2.1`, with a true minus sign for a fall."""
     if change is None:
-        return "\u2013"
+        return "-"
     sign = "\u2212" if round(change.value, 1) < 0 else "+"
     return sign + score_text(abs(change.value), change.standard_error)
 

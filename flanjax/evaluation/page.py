@@ -59,7 +59,7 @@ def _subtitle(rows: Sequence[ClusterRow], stages: Stages, facts: Mapping[str, st
     clusters = "1 cluster" if len(rows) == 1 else f"{len(rows)} clusters"
     tasks = "1 task" if num_tasks == 1 else f"{num_tasks} tasks"
     return " ".join(
-        filter(None, [f"{tasks} in {clusters}, scored {' and '.join(stages)}.", runs_text(facts)])
+        filter(None, [f"{tasks} in {clusters}; stages: {', '.join(stages)}.", runs_text(facts)])
     )
 
 
@@ -150,9 +150,7 @@ def _key(task: TaskReport) -> str:
 def _notes(task: TaskReport) -> str:
     notes = []
     if task.num_inverted:
-        notes.append(
-            f"{_plural(task.num_inverted, 'inverted template')} trained on only, never scored."
-        )
+        notes.append(f"{_plural(task.num_inverted, 'inverted template')} not scored.")
     if task.num_unsampled:
         notes.append(f"{_plural(task.num_unsampled, 'further record')} not drawn.")
     if task.num_truncated:

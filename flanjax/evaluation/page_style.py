@@ -77,9 +77,12 @@ pre, td.wording, td.code, td.fact {
   font: .8125rem/1.45 ui-monospace, "SF Mono", Menlo, Consolas, monospace;
 }
 pre { margin: .5rem 0; padding: .7rem .85rem; background: var(--page); border-radius: .5rem; }
-dl { margin: .5rem 0 1rem; font-size: .875rem; }
+dl {
+  display: grid; grid-template-columns: fit-content(40%) 1fr; gap: .3rem 1rem;
+  margin: .6rem 0 1.1rem; font-size: .875rem;
+}
 dt { color: var(--soft); }
-dd { margin: 0 0 .4rem; overflow-wrap: anywhere; white-space: pre-wrap; }
+dd { margin: 0; min-width: 0; overflow-wrap: anywhere; white-space: pre-wrap; }
 ul { margin: .4rem 0; padding-left: 1.1rem; }
 li { margin: .2rem 0; max-width: 48rem; }
 @media (max-width: 36rem) {

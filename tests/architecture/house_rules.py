@@ -21,14 +21,14 @@ LAYERS: tuple[dict[str, str], ...] = (
         "objective",
         "flanjax.models": "api kernels layers attention block",
         "flanjax.train": "log",
-        "flanjax.evaluation": "metrics results",
+        "flanjax.evaluation": "metrics results comparison",
     },
     {
         "flanjax": "peft interop quality",
         "flanjax.data": "sources tfds_source plan pack cache pipeline records check",
         "flanjax.models": "t5 decoder decode families",
         "flanjax.train": "optim state",
-        "flanjax.evaluation": "report queries",
+        "flanjax.evaluation": "report page page_style plot queries",
     },
     {
         "flanjax": "rl synthesis tasks",

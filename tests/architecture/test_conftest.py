@@ -1,4 +1,4 @@
-"""The rules of tests/conftest.py hold: no silent skip, no test on the wrong devices."""
+"""tests/conftest.py keeps its word: no silent skip, eight devices where due."""
 
 from __future__ import annotations
 

@@ -123,8 +123,8 @@ def _t5_pair(is_tied: bool):
         decoder_start_token_id=0,
         tie_word_embeddings=is_tied,
     )
-    # The constructor ties the output matrix whatever it is told (it only leaves out the scaling), and
-    # untying it afterwards unties the two other embeddings as well: T5 1.1 shares those.
+    # Told not to tie, the constructor leaves out the scaling but ties the output matrix; untying it
+    # afterwards unties the two other embeddings as well, which T5 1.1 shares.
     theirs.tie_word_embeddings = is_tied
     model = transformers.T5ForConditionalGeneration(theirs).eval()
     model.set_input_embeddings(model.shared)
@@ -193,9 +193,7 @@ def test_t5_logits_are_those_of_transformers(is_tied):
     model, params, theirs = _t5_pair(is_tied)
     inputs, input_mask = _prompts(11, 1)
     targets, target_mask = _prompts(9, 2)
-    ours = _logits(
-        model, params, _batch(targets, target_mask, _encoder_input(inputs, input_mask))
-    )
+    ours = _logits(model, params, _batch(targets, target_mask, _encoder_input(inputs, input_mask)))
     with torch.no_grad():
         expected = theirs(
             input_ids=torch.tensor(inputs).long(),

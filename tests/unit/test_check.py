@@ -186,10 +186,19 @@ def test_a_field_that_gives_the_answer_away_is_a_leak() -> None:
     assert faults(check(task, extractive=("weather",))) == []
 
 
+def test_an_answer_that_stands_beside_another_option_is_no_leak() -> None:
+    def both(record: Record) -> Fields | None:
+        fields = to_fields(record)
+        return None if fields is None else {**fields, "text": "a bad day and a good night"}
+
+    task = make_task((Template("Tell me about {text} in a word."), *SOUND[1:]), to_fields=both)
+    assert faults(check(task)) == []
+
+
 def test_a_word_that_only_begins_like_the_answer_is_no_leak() -> None:
     def goodness(record: Record) -> Fields | None:
         fields = to_fields(record)
-        return None if fields is None else {**fields, "text": "goodness and badness"}
+        return None if fields is None else {**fields, "text": f"{record['label']}ness"}
 
     task = make_task((Template("Tell me about {text} in a word."), *SOUND[1:]), to_fields=goodness)
     assert faults(check(task)) == []
@@ -227,13 +236,11 @@ def test_a_field_that_doubles_punctuation_is_caught(
 
 def test_a_field_with_white_space_at_its_end_is_caught() -> None:
     records = [{**record, "text": record["text"] + " "} for record in RECORDS]
+    end = "\n- good\n\nPick what suits the sky: sunny "
     assert faults(check(make_task(), records=records)) == [
-        (1, "inputs must not begin or end with white space, got " + repr(WITH_BLANK)),
+        (1, "inputs must not begin or end with white space, got " + repr(end)),
         (2, "targets must not begin or end with white space, got 'sunny '"),
     ]
-
-
-WITH_BLANK = "ood\n\nPick what suits the sky: sunny "[-40:]
 
 
 def test_identical_templates_are_caught_within_a_task() -> None:
@@ -257,11 +264,17 @@ def test_near_duplicates_are_caught_across_tasks_at_the_stated_threshold() -> No
     assert check(*tasks, near_duplicate=0.9).problems == ()
 
 
-def test_templates_of_nothing_but_fields_count_as_identical() -> None:
+def test_templates_of_nothing_but_fields_are_identical_within_a_task() -> None:
     bare = (Template("{text}\n{options}"), Template("{options}\n{text}"), SOUND[2])
     assert faults(check(make_task(bare))) == [
         (1, "wordings must be less than 0.8 alike, got 1.00 with weather template 0")
     ]
+    others = (
+        bare[0],
+        Template("Which suits {text} most?\n{options}"),
+        Template("Make up {answer} skies.", "{text}", True),
+    )
+    assert faults(check(first_replaced_by(bare[0]), make_task(others, name="second"))) == []
 
 
 def test_a_sentence_shared_by_two_tasks_is_caught() -> None:

@@ -358,9 +358,11 @@ def test_scores_that_are_no_numbers_or_too_few_are_an_error(scores):
         evaluate(Scripted(score=lambda prompt, choices: scores), make_task(), FOUR)
 
 
-def test_an_impossible_option_is_never_chosen():
+def test_an_impossible_option_is_never_chosen_and_has_no_number_in_json():
     predict = Scripted(score=lambda prompt, choices: [-math.inf, -1000.0])
-    assert evaluate(predict, make_task(), [record("r", "blue")]).mean == 100
+    found = evaluate(predict, make_task(), [record("r", "blue")])
+    assert found.mean == 100
+    assert found.predictions[0]["scores"] == [None, -1000.0]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Flags and environment name the processes of a run, or an error says what is amiss."""
+"""Flags and environment name the processes of a run, or an error says why not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The launch scripts say what they would do, do that, and refuse what they do not know."""
+"""The launch scripts say what they do, do it, and refuse what they do not know."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 from flanjax.data.task import Fields, Record, Task, Template
@@ -42,14 +43,16 @@ class _Statement(NamedTuple):
     def clause(self, subject: str) -> str:
         return f"{subject} {'not ' * self.is_negated}{world.with_article(self.word)}"
 
-    def leaves_open(self) -> frozenset[_Path]:
-        """Returns what the thing may still be if the statement is true."""
-        meant = frozenset(path for path in _POSSIBLE if self.word in path)
-        return _POSSIBLE - meant if self.is_negated else meant
+
+@functools.cache
+def _left_open(statement: _Statement) -> frozenset[_Path]:
+    """Returns what the thing may still be if the statement is true."""
+    meant = frozenset(path for path in _POSSIBLE if statement.word in path)
+    return _POSSIBLE - meant if statement.is_negated else meant
 
 
 def _answer(premise: _Statement, claim: _Statement) -> str:
-    known, claimed = premise.leaves_open(), claim.leaves_open()
+    known, claimed = _left_open(premise), _left_open(claim)
     if known <= claimed:
         return "yes"
     return "not possible to tell" if known & claimed else "no"

@@ -1,0 +1,260 @@
+"""Cached steps, generation and option scores against forward passes without a cache."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny_models import DECODER, T5, VOCAB, examples, make_batch, prompts
+
+from flanjax.models import attention, decode
+from flanjax.models.families import make_model
+
+START, END, MAX_LENGTH = 0, 1, 7
+PAIRS = [(inputs, []) for inputs, _ in examples(3, seed=7)]
+FAMILIES = {
+    "t5": T5,
+    "decoder": DECODER,
+    "prefix decoder": dataclasses.replace(DECODER, prefix_lm=True),
+    "unrolled t5": dataclasses.replace(T5, scan_layers=False),
+}
+
+
+@pytest.fixture(params=list(FAMILIES))
+def config(request):
+    return FAMILIES[request.param]
+
+
+@functools.cache
+def params_of(config):
+    return make_model(config).init(jax.random.key(0))
+
+
+@functools.cache
+def compiled_hidden(config):
+    return jax.jit(make_model(config).hidden)
+
+
+@functools.cache
+def compiled_extend(config):
+    return jax.jit(make_model(config).extend)
+
+
+def hidden_without_cache(config, rows_RT):
+    """Returns what a plain forward pass gives after each continuation token, [R, T, D]."""
+    num_per_prompt = len(rows_RT) // len(PAIRS)
+    pairs = [(PAIRS[row // num_per_prompt][0], list(ids)) for row, ids in enumerate(rows_RT)]
+    is_prefix = getattr(config, "prefix_lm", False)
+    batch = make_batch(config, [[pair] for pair in pairs], is_prefix=is_prefix)
+    hidden_RTD = np.asarray(compiled_hidden(config)(params_of(config), batch))
+    skipped = [0 if config in (T5, FAMILIES["unrolled t5"]) else len(inputs) for inputs, _ in pairs]
+    length = len(rows_RT[0])
+    return np.stack([row[n : n + length] for row, n in zip(hidden_RTD, skipped, strict=True)])
+
+
+@pytest.mark.parametrize(("num_per_prompt", "steps"), [(1, [1, 1, 1, 1]), (2, [3, 1, 2])])
+def test_cached_steps_are_the_forward_pass(config, num_per_prompt, steps):
+    model, params = make_model(config), params_of(config)
+    rng = np.random.default_rng(1)
+    rows_RT = rng.integers(2, VOCAB, (3 * num_per_prompt, sum(steps)))
+    cache = decode.reserve(
+        model.prefill(params, prompts(PAIRS)), num_rows_per_prompt=num_per_prompt, length=MAX_LENGTH
+    )
+    pieces, start = [], 0
+    for step in steps:
+        hidden, cache = compiled_extend(config)(params, cache, rows_RT[:, start : start + step])
+        pieces.append(hidden)
+        start += step
+    assert cache.length == sum(steps)
+    np.testing.assert_allclose(
+        np.concatenate(pieces, axis=1), hidden_without_cache(config, rows_RT), rtol=0, atol=2e-5
+    )
+
+
+def greedy_without_cache(config, max_length):
+    """Runs the whole forward pass for each token."""
+    model, params = make_model(config), params_of(config)
+    rows = [[START] for _ in PAIRS]
+    for _ in range(max_length):
+        padded = [row + [0] * (max_length - len(row)) for row in rows]
+        hidden = hidden_without_cache(config, padded)[:, len(rows[0]) - 1]
+        tokens = np.argmax(model.unembed(params, hidden), axis=-1)
+        for row, token in zip(rows, tokens, strict=True):
+            row.append(0 if END in row[1:] else int(token))
+    return np.array([row[1:] for row in rows])
+
+
+@pytest.mark.parametrize("name", ["t5", "decoder"])
+def test_greedy_tokens_are_those_of_whole_forward_passes(name):
+    config = FAMILIES[name]
+    run = jax.jit(
+        functools.partial(
+            decode.greedy, make_model(config), start_id=START, eos_id=END, max_length=MAX_LENGTH
+        )
+    )
+    tokens = np.asarray(run(params_of(config), prompts(PAIRS)))
+    np.testing.assert_array_equal(tokens, greedy_without_cache(config, MAX_LENGTH))
+    assert len(np.unique(tokens)) > 3
+
+
+def counting_model():
+    """A model that writes 2, 3, 4, ... in row 0 and one more ahead in each next row."""
+    model = make_model(DECODER)
+
+    def extend(params, cache, tokens_RT):
+        step = jnp.sum(cache.length) + 2 + jnp.arange(tokens_RT.shape[0])
+        return jax.nn.one_hot(step, VOCAB)[:, None], cache._replace(length=cache.length + 1)
+
+    return model._replace(extend=extend, unembed=lambda params, hidden: hidden * 50.0)
+
+
+def test_a_row_ends_with_its_end_id_and_is_zero_after_it():
+    tokens = decode.greedy(
+        counting_model(), params_of(DECODER), prompts(PAIRS), start_id=START, eos_id=5, max_length=6
+    )
+    np.testing.assert_array_equal(
+        tokens, [[2, 3, 4, 5, 0, 0], [3, 4, 5, 0, 0, 0], [4, 5, 0, 0, 0, 0]]
+    )
+
+
+def test_generation_stops_as_soon_as_every_row_has_ended():
+    lengths = []
+    model = counting_model()
+
+    def extend(params, cache, tokens_RT):
+        jax.debug.callback(lambda n: lengths.append(int(n)), cache.length)
+        return model.extend(params, cache, tokens_RT)
+
+    tokens = decode.greedy(
+        model._replace(extend=extend),
+        params_of(DECODER),
+        prompts(PAIRS),
+        start_id=START,
+        eos_id=5,
+        max_length=50,
+    )
+    jax.block_until_ready(tokens)
+    jax.effects_barrier()
+    assert sorted(lengths) == [0, 1, 2, 3]
+
+
+def test_samples_follow_the_tempered_distribution():
+    """Logits 0, log 2, log 4 at temperature 0.5 are weights 1, 4, 16."""
+    model = make_model(DECODER)
+    logits_V = np.full(VOCAB, -1e9, np.float32)
+    logits_V[10:13] = np.log([1.0, 2.0, 4.0])
+
+    def extend(params, cache, tokens_RT):
+        return jnp.zeros((*tokens_RT.shape, 1)), cache
+
+    model = model._replace(
+        extend=extend,
+        unembed=lambda params, hidden: jnp.broadcast_to(logits_V, (*hidden.shape[:-1], VOCAB)),
+    )
+    draw = functools.partial(
+        decode.sample, model, params_of(DECODER), prompts(PAIRS), start_id=START, eos_id=END
+    )
+    tokens = np.asarray(draw(key=jax.random.key(0), temperature=0.5, max_length=2000))
+    shares = [np.mean(tokens == id) for id in (10, 11, 12)]
+    np.testing.assert_allclose(shares, np.array([1, 4, 16]) / 21, atol=0.02)
+    assert np.mean(tokens[0] == tokens[1]) < 0.8  # rows draw apart
+    again = draw(key=jax.random.key(0), temperature=0.5, max_length=20)
+    other = draw(key=jax.random.key(1), temperature=0.5, max_length=20)
+    assert np.any(np.asarray(again) != np.asarray(other))
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0])
+def test_a_temperature_that_is_not_positive_is_refused(temperature):
+    with pytest.raises(ValueError, match=f"temperature must be positive, got {temperature}"):
+        decode.sample(
+            make_model(DECODER),
+            params_of(DECODER),
+            prompts(PAIRS),
+            key=jax.random.key(0),
+            temperature=temperature,
+            start_id=START,
+            eos_id=END,
+            max_length=2,
+        )
+
+
+def test_option_scores_are_those_of_separate_forward_passes(config):
+    model, params = make_model(config), params_of(config)
+    rng = np.random.default_rng(3)
+    options_BNT = rng.integers(2, VOCAB, (3, 4, 5)).astype(np.int32)
+    lengths_BN = rng.integers(1, 6, (3, 4))
+    lengths_BN[1, 2] = 0
+    mask_BNT = np.arange(5) < lengths_BN[..., None]
+    score = jax.jit(functools.partial(decode.score_options, model, start_id=START))
+    ours_BN = np.asarray(score(params, prompts(PAIRS), options_BNT, mask_BNT))
+    for option in range(4):
+        rows_BT = [[START, *ids[:-1]] for ids in options_BNT[:, option].tolist()]
+        logits_BTV = np.asarray(model.unembed(params, hidden_without_cache(config, rows_BT)))
+        for prompt in range(3):
+            expected = 0.0
+            for step in range(lengths_BN[prompt, option]):
+                logits_V = logits_BTV[prompt, step].astype(np.float64)
+                chosen = logits_V[options_BNT[prompt, option, step]]
+                expected += chosen - np.log(np.sum(np.exp(logits_V)))
+            np.testing.assert_allclose(ours_BN[prompt, option], expected, rtol=0, atol=1e-4)
+
+
+def test_padding_of_a_prompt_does_not_change_its_scores():
+    for config in (T5, DECODER):
+        model, params = make_model(config), params_of(config)
+        options_BNT, mask_BNT = np.full((3, 1, 2), 9, np.int32), np.ones((3, 1, 2), bool)
+        short, long = (
+            decode.score_options(
+                model, params, prompts(PAIRS, length=n), options_BNT, mask_BNT, start_id=START
+            )
+            for n in (6, 9)
+        )
+        np.testing.assert_allclose(short, long, rtol=0, atol=1e-5)
+
+
+def test_decoding_with_a_prefix_of_keys_is_the_forward_pass_with_it():
+    config = DECODER
+    plain = params_of(config)
+    values = jax.random.normal(jax.random.key(5), (3, 4, 2, 6))
+    attention_params = {
+        **plain["layers"]["attention"],
+        "prefix_kv": attention.PrefixKV(values, -values),
+    }
+    params = {**plain, "layers": {**plain["layers"], "attention": attention_params}}
+    model = make_model(config)
+    rows_RT = np.full((3, 4), 9)
+    cache = decode.reserve(model.prefill(params, prompts(PAIRS)), num_rows_per_prompt=1, length=4)
+    cached, _ = model.extend(params, cache, rows_RT)
+    batch = make_batch(config, [[(inputs, [9] * 4)] for inputs, _ in PAIRS])
+    whole = model.hidden(params, batch)
+    for row, (inputs, _) in enumerate(PAIRS):
+        expected = whole[row, len(inputs) : len(inputs) + 4]
+        np.testing.assert_allclose(cached[row], expected, rtol=0, atol=2e-5)
+
+
+def test_bfloat16_generates_and_scores():
+    for config in (T5, DECODER):
+        narrow = make_model(dataclasses.replace(config, dtype="bfloat16"))
+        params, inputs = params_of(config), prompts(PAIRS)
+        options_BNT, mask_BNT = np.full((3, 2, 3), 9, np.int32), np.ones((3, 2, 3), bool)
+        wide_BN, narrow_BN = (
+            decode.score_options(model, params, inputs, options_BNT, mask_BNT, start_id=START)
+            for model in (make_model(config), narrow)
+        )
+        np.testing.assert_allclose(narrow_BN, wide_BN, rtol=3e-2)
+        tokens = decode.greedy(narrow, params, inputs, start_id=START, eos_id=END, max_length=3)
+        assert np.all((np.asarray(tokens) >= 0) & (np.asarray(tokens) < VOCAB))
+
+
+def test_tokens_that_do_not_fit_the_cache_are_refused():
+    model, params = make_model(DECODER), params_of(DECODER)
+    cache = model.prefill(params, prompts(PAIRS))
+    with pytest.raises(ValueError, match="cache's 3 rows of 0, got 3 rows of 1; make room"):
+        model.extend(params, cache, np.ones((3, 1), np.int32))
+    cache = decode.reserve(cache, num_rows_per_prompt=2, length=2)
+    with pytest.raises(ValueError, match="cache's 6 rows of 2, got 3 rows of 1"):
+        model.extend(params, cache, np.ones((3, 1), np.int32))

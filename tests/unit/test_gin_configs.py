@@ -1,0 +1,197 @@
+"""The gin files that come with the package."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import pathlib
+import re
+
+import jax
+import pytest
+
+from flanjax import gin_bridge, gin_statements
+from flanjax.data.tokenize import ByteTokenizer
+from flanjax.experiment import DataConfig, Experiment
+from flanjax.models import families
+from flanjax.train.loop import TrainConfig
+
+FOLDER = gin_statements.config_dir()
+FILES = {str(path.relative_to(FOLDER)): path for path in sorted(FOLDER.rglob("*.gin"))}
+RUNS = [name for name in FILES if name.startswith("runs/")]
+PATHS = {
+    "TOKENIZER_PATH": "'sentencepiece.model'",
+    "INITIAL_CHECKPOINT_PATH": "'checkpoint'",
+}
+
+
+def resolve(*names: str, paths: tuple[str, ...] = ()) -> Experiment:
+    """Resolves gin files with a MODEL_DIR and the named paths given."""
+    bindings = ["MODEL_DIR='out'", *(f"{name}={PATHS[name]}" for name in paths)]
+    return gin_bridge.load(names, bindings).experiment
+
+
+def resolve_with(*names: str) -> Experiment:
+    """Resolves building blocks on top of the base."""
+    bindings = ["MODEL_DIR='out'", "TRAIN_STEPS=1"]
+    if not {"models/t5_tiny.gin", "models/decoder_tiny.gin"} & set(names):
+        bindings.append(f"TOKENIZER_PATH={PATHS['TOKENIZER_PATH']}")
+    return gin_bridge.load(["base.gin", *names], bindings).experiment
+
+
+def test_mini_t5_is_the_self_test_of_an_encoder_decoder() -> None:
+    run = resolve("runs/mini_t5.gin")
+    assert run.is_encoder_decoder
+    assert (run.data.catalogue, run.data.hold_out) == ("flanjax.tasks.mini:CATALOGUE", "entailment")
+    assert run.objective.name == "instruction"
+    assert run.optimizer.name == "adamw"
+    assert (run.tokenizer.kind, run.tokenizer.path) == ("bytes", None)
+
+
+def test_mini_decoder_is_mini_t5_with_another_model() -> None:
+    run, other = resolve("runs/mini_decoder.gin"), resolve("runs/mini_t5.gin")
+    assert not run.is_encoder_decoder
+    assert dataclasses.replace(run, model=other.model) == other
+
+
+def test_flan2021_t5_small_has_the_published_settings() -> None:
+    run = resolve("runs/flan2021_t5_small.gin", paths=tuple(PATHS))
+    assert (run.train.steps, run.train.batch_size) == (98_000, 64)
+    assert run.data.task_feature_lengths == {"inputs": 1024, "targets": 256}
+    assert (run.data.max_examples, run.data.rate_cap) == (30_000, 3_000)
+    assert (run.data.catalogue, run.data.hold_out) == (
+        "flanjax.tasks.flan2021:CATALOGUE",
+        "entailment",
+    )
+    schedule = run.optimizer.schedule
+    assert (run.optimizer.name, schedule.name, schedule.peak) == ("adafactor", "constant", 5e-4)
+    assert (run.model.dropout_rate, run.model.d_model) == (0.05, 512)
+    assert (run.tokenizer.path, run.initial_checkpoint_path) == (
+        "sentencepiece.model",
+        "checkpoint",
+    )
+
+
+def test_flan2021_llama_1b_is_a_causal_model_in_eight_shards() -> None:
+    run = resolve("runs/flan2021_llama_1b.gin", paths=tuple(PATHS))
+    assert (type(run.model).__name__, run.model.d_model, run.mesh.fsdp) == (
+        "DecoderConfig",
+        2048,
+        8,
+    )
+    assert (run.train.steps, run.data.hold_out) == (30_000, "entailment")
+
+
+def test_every_run_has_a_test_above() -> None:
+    assert RUNS == [
+        "runs/flan2021_llama_1b.gin",
+        "runs/flan2021_t5_small.gin",
+        "runs/mini_decoder.gin",
+        "runs/mini_t5.gin",
+    ]
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_opens_with_what_its_reader_wants_to_know(name: str) -> None:
+    text = FILES[name].read_text("utf-8")
+    comment = text[: text.index("\n\n") + 1]
+    titles = re.findall(r"^# (Wall time|\w+) +\S", comment, re.MULTILINE)
+    known = ["Purpose", "Command", "Hardware", "Wall time", "Expected", "Arithmetic"]
+    assert titles[: len(known)] == known
+    assert f"flanjax train --gin_file=gin_configs/{name} " in comment
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_positions_in_a_runs_comment_are_those_it_trains_on(name: str) -> None:
+    run = resolve(name, paths=tuple(PATHS) if "flan2021" in name else ())
+    found = re.search(
+        r"([\d,]+) steps x (\d+) rows x \(([\d,]+) \+ (\d+)\) \w+ = ([\d.]+) ([MG]) positions",
+        FILES[name].read_text("utf-8"),
+    )
+    assert found is not None
+    steps, rows, inputs, targets = (int(number.replace(",", "")) for number in found.groups()[:4])
+    assert (steps, rows) == (run.train.steps, run.train.batch_size)
+    assert {"inputs": inputs, "targets": targets} == run.data.task_feature_lengths
+    unit = {"M": 1e6, "G": 1e9}[found[6]]
+    assert f"{steps * rows * (inputs + targets) / unit:.1f}" == found[5]
+
+
+PARAMETERS = {
+    "t5_1_1_small": 76_961_152,
+    "t5_1_1_base": 247_577_856,
+    "t5_1_1_large": 783_150_080,
+    "t5_1_1_xl": 2_849_757_184,
+    "t5_1_1_xxl": 11_135_332_352,
+    "llama_3_2_1b": 1_235_814_400,
+    "llama_3_8b": 8_030_261_248,
+}
+"""Counts of the public checkpoints, as their tensors add up."""
+
+
+@pytest.mark.parametrize(("name", "count"), PARAMETERS.items())
+def test_public_models_have_their_public_number_of_parameters(name: str, count: int) -> None:
+    model = families.make_model(resolve_with(f"models/{name}.gin").model)
+    params = jax.eval_shape(model.init, jax.random.key(0))
+    assert sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params)) == count
+
+
+@pytest.mark.parametrize("name", ["t5_tiny", "decoder_tiny"])
+def test_tiny_models_have_a_row_for_each_byte_token(name: str) -> None:
+    run = resolve_with(f"models/{name}.gin")
+    assert run.tokenizer.kind == "bytes"
+    tokenizer = ByteTokenizer(extra_ids=run.tokenizer.extra_ids)
+    assert run.model.vocab_size == tokenizer.vocab_size == 384
+
+
+OBJECTIVES = {
+    "instruction": ("t5_tiny", "decoder_tiny"),
+    "causal_lm": ("decoder_tiny",),
+    "prefix_lm": ("decoder_tiny",),
+    "span_corruption": ("t5_tiny", "decoder_tiny"),
+}
+
+
+@pytest.mark.parametrize(
+    ("objective", "model"),
+    [(name, model) for name, models in OBJECTIVES.items() for model in models],
+)
+def test_an_objective_goes_with_its_models(objective: str, model: str) -> None:
+    write_over = [f"models/{model}.gin", f"objectives/{objective}.gin"]
+    assert resolve_with(*write_over).objective.name == objective
+
+
+@pytest.mark.parametrize(
+    ("name", "axes"), [("one_device", (1, 1, 1)), ("fsdp", (-1, 8, 1)), ("tensor2", (-1, 1, 2))]
+)
+def test_a_mesh_file_gives_its_axes(name: str, axes: tuple[int, int, int]) -> None:
+    mesh = resolve_with("models/t5_tiny.gin", f"meshes/{name}.gin").mesh
+    assert (mesh.data, mesh.fsdp, mesh.tensor) == axes
+
+
+def test_the_base_changes_no_default() -> None:
+    run = resolve_with("models/t5_tiny.gin")
+    assert run.data == DataConfig()
+    assert run.train == TrainConfig(steps=1)
+    plain = Experiment(
+        model_dir="out", model=run.model, tokenizer=run.tokenizer, train=TrainConfig(steps=1)
+    )
+    assert run == plain
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_gin_file_is_short_and_says_what_it_is_for(name: str) -> None:
+    lines = FILES[name].read_text("utf-8").splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 100
+    assert lines[0].startswith("# ")
+
+
+def test_the_folder_is_found_in_a_clone_and_in_an_installed_package(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "site" / "flanjax"
+    (package / "gin_configs").mkdir(parents=True)
+    monkeypatch.setattr(gin_statements, "__file__", str(package / "gin_statements.py"))
+    assert gin_statements.config_dir() == package / "gin_configs"
+    (package / "gin_configs").rmdir()
+    assert gin_statements.config_dir() == tmp_path / "site" / "gin_configs"

@@ -1,0 +1,372 @@
+"""The embedded collection: its grammars, splits, answers and wordings."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import functools
+import hashlib
+import itertools
+import re
+
+import pytest
+
+from flanjax.data.render import record_uid, render
+from flanjax.data.task import SPLITS, Record, Task
+from flanjax.tasks.mini import CATALOGUE, world
+from flanjax.tasks.mini.source import Draw, GrammarSource
+
+TASKS = {task.name: task for task in CATALOGUE.tasks()}
+every_task = pytest.mark.parametrize("name", TASKS)
+every_choice = pytest.mark.parametrize("name", [n for n in TASKS if TASKS[n].mode == "rank"])
+every_text = pytest.mark.parametrize("name", [n for n in TASKS if TASKS[n].mode == "generate"])
+
+TOPICS = {
+    "mini_comparisons": ("premise",),
+    "mini_kinds": ("premise",),
+    "mini_events": ("passage",),
+    "mini_homes": ("passage",),
+    "mini_reactions": ("text",),
+    "mini_reviews": ("review",),
+    "mini_objects": ("thing", "size", "colour", "material", "place"),
+    "mini_people": ("name", "job", "city", "food", "pet"),
+}
+
+
+@functools.cache
+def all_records(name: str, split: str) -> tuple[Record, ...]:
+    records = tuple(TASKS[name].source.records(split))
+    return records  # type: ignore[return-value]
+
+
+@functools.cache
+def sample(name: str) -> tuple[Record, ...]:
+    """Returns 200 test records."""
+    return all_records(name, "test")[:200]
+
+
+def with_seed(task: Task, seed: int) -> list[Record]:
+    source = dataclasses.replace(task.source, seed=seed, num_train=20)  # type: ignore[type-var]
+    return list(source.records("train"))
+
+
+# --- drawing -----------------------------------------------------------------
+
+
+def test_a_draw_is_the_hash_of_its_key_and_count():
+    digest = hashlib.blake2b(b"'coins'\x007\x002", digest_size=8).digest()
+    draw = Draw("coins", 7)
+    draw.below(1000)
+    assert draw.below(1000) == int.from_bytes(digest, "little") % 1000
+
+
+def test_a_sample_takes_each_place_once():
+    assert sorted(Draw("places").sample("abcde", 5)) == ["a", "b", "c", "d", "e"]
+    shuffles = {tuple(Draw("places", i).shuffled("abc")) for i in range(60)}
+    assert shuffles == set(itertools.permutations("abc"))
+
+
+# --- splits ------------------------------------------------------------------
+
+
+@every_task
+def test_splits_have_their_sizes_and_no_record_twice(name):
+    sizes = {split: len(set(map(record_uid, all_records(name, split)))) for split in SPLITS}
+    assert sizes == {"train": 2000, "validation": 300, "test": 300}
+    assert {split: len(all_records(name, split)) for split in SPLITS} == sizes
+
+
+@every_task
+def test_what_one_split_speaks_of_no_other_split_does(name):
+    topics = TOPICS[name]
+    told = {
+        split: {tuple(record[topic] for topic in topics) for record in all_records(name, split)}
+        for split in SPLITS
+    }
+    assert not told["train"] & told["validation"]
+    assert not told["train"] & told["test"]
+    assert not told["validation"] & told["test"]
+
+
+@every_task
+def test_no_prompt_of_the_test_stands_in_training(name):
+    def prompts(split: str) -> set[str]:
+        return {render(TASKS[name], r, template=0).inputs for r in all_records(name, split)}
+
+    assert not prompts("train") & (prompts("validation") | prompts("test"))
+
+
+def make_digit(draw: Draw) -> Record:
+    return {"digit": str(draw.below(10))}
+
+
+def test_records_are_the_first_distinct_ones_dealt_by_a_hash_of_their_topic():
+    source = GrammarSource(
+        name="digits", make=make_digit, topic=("digit",), num_train=2, num_validation=1, num_test=1
+    )
+    expected = []
+    for index in range(100):
+        key = f"'digits'\x000\x00{index}\x001".encode()
+        digit = int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little") % 10
+        place = hashlib.blake2b(f"'split'\x00'digits'\x00'{digit}'".encode(), digest_size=8)
+        is_train = int.from_bytes(place.digest(), "little") % 4 < 2
+        if is_train and digit not in expected:
+            expected.append(digit)
+    assert [int(record["digit"]) for record in source.records("train")] == expected[:2]
+
+
+def test_a_grammar_too_small_for_its_split_says_how_many_it_found():
+    source = GrammarSource(name="digits", make=make_digit, topic=("digit",), num_train=11)
+    with pytest.raises(
+        ValueError, match=r"grammar digits: num_train .* distinct .* got 11 where \d+ were found"
+    ):
+        list(source.records("train"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_test": 0}, "grammar digits: num_test must be positive, got 0"),
+        ({"topic": ()}, "grammar digits: topic must name a field of its records, got none"),
+    ],
+)
+def test_a_grammar_refuses_at_construction(changes, message):
+    with pytest.raises(ValueError, match=message):
+        GrammarSource(**{"name": "digits", "make": make_digit, "topic": ("digit",), **changes})
+
+
+def test_a_split_that_is_not_there_is_refused_before_reading():
+    with pytest.raises(ValueError, match=r"grammar mini_kinds: split must be one of .* got 'dev'"):
+        TASKS["mini_kinds"].source.records("dev")
+
+
+# --- seeds -------------------------------------------------------------------
+
+
+def test_the_records_are_the_same_in_every_process():
+    assert all_records("mini_kinds", "train")[0] == {
+        "premise": "what Gita saw was not a moth",
+        "claim": "what Gita saw was an insect",
+        "label": "not possible to tell",
+    }
+    assert all_records("mini_events", "train")[1] == {
+        "passage": "Yuki cleaned the lamp. Cleo sold Joy the cup.",
+        "question": "Who sold somebody the cup?",
+        "choices": ["Yuki", "Joy", "Cleo"],
+        "answer": "Cleo",
+    }
+
+
+@every_task
+def test_another_seed_tells_of_another_world(name):
+    first = {record_uid(record) for record in with_seed(TASKS[name], 0)}
+    second = {record_uid(record) for record in with_seed(TASKS[name], 1)}
+    assert len(first & second) <= 2
+
+
+# --- answers -----------------------------------------------------------------
+
+
+@every_choice
+def test_labels_are_balanced(name):
+    task = TASKS[name]
+    places: collections.Counter[tuple[int, int]] = collections.Counter()
+    for record in all_records(name, "train"):
+        fields = task.to_fields(record)
+        places[len(fields["options"]), fields["options"].index(fields["answer"])] += 1
+    for num_options in {size for size, _ in places}:
+        counts = [places[num_options, place] for place in range(num_options)]
+        assert min(counts) > 0.85 * sum(counts) / num_options, (num_options, counts)
+
+
+PARENTS = {
+    word: parent
+    for realm, kinds in world.KINDS.items()
+    for kind, members in kinds.items()
+    for word, parent in [(kind, realm), *((member, kind) for member in members)]
+}
+
+
+def is_a(word: str | None, other: str) -> bool:
+    return word is not None and (word == other or is_a(PARENTS.get(word), other))
+
+
+def solve_kinds(record: Record) -> str:
+    """Answers by rules on the tree of kinds."""
+    (knows_not, known), (claims_not, claimed) = (
+        re.fullmatch(r"what \w+ \w+ was (not )?an? (\w+)", record[part]).groups()
+        for part in ("premise", "claim")
+    )
+    narrower, wider = is_a(known, claimed), is_a(claimed, known)
+    if knows_not:  # only a part of what is denied is denied with it
+        truth = False if wider else None
+    else:
+        truth = True if narrower else None if wider else False
+    if truth is None:
+        return "not possible to tell"
+    return "yes" if truth != bool(claims_not) else "no"
+
+
+DOWN = ("shorter", "younger", "slower", "smaller", "lighter")
+
+
+def solve_comparisons(record: Record) -> str:
+    """Answers by trying every order of what is compared."""
+    claim = f"{record['subject']} is {record['relation']}."
+    pattern = r"((?:the )?\w+) is (\w+) than ((?:the )?\w+)\."
+    *facts, asked = (
+        (b, a) if word in DOWN else (a, b)
+        for a, word, b in re.findall(pattern, record["premise"].replace("The", "the") + claim)
+    )
+    entities = sorted({entity for pair in (*facts, asked) for entity in pair})
+    truths = {
+        order.index(asked[0]) < order.index(asked[1])
+        for order in itertools.permutations(entities)
+        if all(order.index(a) < order.index(b) for a, b in facts)
+    }
+    return {(True,): "yes", (False,): "no"}.get(tuple(truths), "not possible to tell")
+
+
+def solve_events(record: Record) -> str:
+    """Answers by reading every sentence into (verb, thing, from, to)."""
+    patterns = (
+        r"(?P<giver>\w+) (?P<verb>gave|lent|sold) the (?P<thing>\w+) to (?P<taker>\w+)",
+        r"(?P<giver>\w+) (?P<verb>gave|lent|sold) (?P<taker>\w+) the (?P<thing>\w+)",
+        r"(?P<taker>\w+) was (?P<verb>given|lent|sold) the (?P<thing>\w+) by (?P<giver>\w+)",
+        r"The (?P<thing>\w+) was (?P<verb>\w+) by (?P<giver>\w+)",
+        r"(?P<giver>\w+) (?P<verb>\w+) the (?P<thing>\w+)",
+    )
+    question = re.fullmatch(r"Who (was )?(\w+) (?:somebody )?the (\w+)\?", record["question"])
+    found = []
+    for told in record["passage"].rstrip(".").split(". "):
+        event = next(filter(None, (re.fullmatch(p, told) for p in patterns))).groupdict()
+        verbs = {
+            event["verb"],
+            {"given": "gave", "gave": "given", "hidden": "hid"}.get(event["verb"]),
+        }
+        if event["thing"] == question[3] and question[2] in verbs:
+            found.append(event["taker" if question[1] else "giver"])
+    (answer,) = found
+    return answer
+
+
+PRAISE = {"excellent", "fabulous", "good", "great", "impressive", "lovely", "splendid", "superb"}
+BLAME = {"awful", "bad", "disappointing", "dreadful", "dull", "poor", "terrible", "weak"}
+
+
+def solve_reviews(record: Record) -> str:
+    """Answers by the polarity of the last clause."""
+    last = re.split(r", but |, yet | and ", record["review"])[-1]
+    words = set(re.findall(r"\w+", last))
+    assert len(words & (PRAISE | BLAME)) == 1, record
+    is_praised = bool(words & PRAISE) != bool(words & {"not", "anything"})
+    return "positive" if is_praised else "negative"
+
+
+SOLVERS = {
+    "mini_kinds": solve_kinds,
+    "mini_comparisons": solve_comparisons,
+    "mini_events": solve_events,
+    "mini_reviews": solve_reviews,
+}
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_an_independent_solver_finds_every_answer(name):
+    for record in all_records(name, "train"):
+        assert SOLVERS[name](record) == TASKS[name].to_fields(record)["answer"], record
+
+
+def test_a_job_or_city_is_looked_up_in_the_sentence_that_names_the_person():
+    for record in all_records("mini_homes", "train"):
+        told = record["passage"].rstrip(".").split(". ")
+        key = re.search(r"(\w+)(?:'s job)?(?: do)?\?$", record["question"])[1]
+        (line,) = (line for line in told if key in line.split())
+        assert record["answer"] in line.split(), record
+        wanted = world.CITIES if record["question"].split()[0] in ("In", "Where") else world.JOBS
+        assert set(record["choices"]) <= set(wanted)
+        assert sum(choice in record["passage"].rstrip(".") for choice in record["choices"]) >= 2
+
+
+@every_text
+def test_generated_sentences_tell_every_fact_and_no_other(name):
+    task = TASKS[name]
+    vocabulary = {*world.CITIES, *world.FOODS, *world.JOBS, *world.NAMES, *world.PETS}
+    vocabulary |= {*world.COLOURS, *world.SIZES, *world.THINGS, *sum(world.MATERIALS.values(), ())}
+    for record in all_records(name, "train"):
+        facts = [value for value in record.values() if value is not None]
+        fields = task.to_fields(record)
+        assert fields["answer"] in fields["references"]
+        for sentence in fields["references"]:
+            assert all(re.search(rf"\b{fact}\b", sentence) for fact in facts), (record, sentence)
+            told = set(re.findall(r"\w+", sentence)) & vocabulary
+            assert told <= {word for fact in facts for word in fact.split()}, (record, sentence)
+
+
+def test_facts_become_the_sentences_a_reader_expects():
+    person = {"name": "Ana", "job": "actor", "city": "Oslo", "food": "soup", "pet": None}
+    assert TASKS["mini_people"].to_fields(person) == {
+        "facts": "name: Ana; job: actor; city: Oslo; food: soup",
+        "name": "Ana",
+        "answer": "Ana is an actor from Oslo who likes soup.",
+        "references": (
+            "Ana is an actor from Oslo who likes soup.",
+            "Ana works as an actor, comes from Oslo and likes soup.",
+        ),
+    }
+    lamp = {"thing": "lamp", "size": None, "colour": "orange", "material": "brass"}
+    assert TASKS["mini_objects"].to_fields({**lamp, "place": "in the hall"}) == {
+        "triples": "(lamp, colour, orange) (lamp, material, brass) (lamp, place, in the hall)",
+        "thing": "lamp",
+        "answer": "The orange brass lamp is in the hall.",
+        "references": (
+            "The orange brass lamp is in the hall.",
+            "There is an orange brass lamp in the hall.",
+        ),
+    }
+
+
+# --- wordings ----------------------------------------------------------------
+
+
+@every_task
+def test_there_are_ten_wordings_all_different_and_at_most_three_inverted(name):
+    templates = TASKS[name].templates
+    assert len({template.inputs for template in templates}) == 10
+    assert sum(template.inverted for template in templates) <= 3
+
+
+@every_task
+def test_every_wording_reads_cleanly_on_records_of_every_label(name):
+    task = TASKS[name]
+    labels = set()
+    for record in sample(name):
+        labels.add(task.to_fields(record)["answer"])
+        for template in range(10):
+            example = render(task, record, template=template)
+            for text in (example.inputs, *example.references):
+                assert not re.search(r"[.!?,;:]{2}|[.!?]\"[.!?,;:]| [.!?,;:]|  |[{}]", text), text
+                assert text == text.strip(), text
+                assert not re.search(r"(?i)\ba [aeiou]|\ban [^aeiou]|\bnone", text), text
+            assert len(example.inputs.encode()) <= 210
+            assert len(example.targets.encode()) <= 60
+    constant = {"mini_kinds": 3, "mini_comparisons": 3, "mini_reviews": 2, "mini_reactions": 2}
+    assert len(labels) >= constant.get(name, 20)
+
+
+@every_task
+def test_a_wording_names_the_answer_only_where_it_is_inverted(name):
+    for template in TASKS[name].templates:
+        assert ("answer" in template.parsed_inputs.field_names()) == template.inverted
+
+
+def test_no_sentence_stands_in_the_wordings_of_two_tasks():
+    told = {
+        (task.name, words)
+        for task in TASKS.values()
+        for template in task.templates
+        for piece in re.split(r"(?<=[.!?:])\s|\n|\{\w+\}", template.inputs)
+        if " " in (words := piece.strip(' .,:?!"'))
+    }
+    homes = collections.Counter(words for _, words in told)
+    assert [words for words, count in homes.items() if count > 1] == []
