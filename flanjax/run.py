@@ -20,8 +20,9 @@ from flanjax.data import pipeline
 from flanjax.data.catalogue import Catalogue, Split, hold_out
 from flanjax.data.tokenize import Tokenizer, make_tokenizer
 from flanjax.evaluation import report
-from flanjax.evaluation.cluster import ClusterReport, evaluate_cluster
+from flanjax.evaluation.cluster import evaluate_cluster
 from flanjax.evaluation.predict import ModelPredictor
+from flanjax.evaluation.results import Certificate, ClusterReport
 from flanjax.experiment import Experiment, fingerprint
 from flanjax.models import families
 from flanjax.models.api import Model, is_axes
@@ -119,7 +120,7 @@ def train_and_evaluate(
     certificate = _certificate(catalogue, split)
     if jax.process_index() == 0:
         model_dir.claim(experiment, resolved_text=resolved_text, tokenizer=parts.tokenizer)
-        model_dir.write_json(folder / model_dir.CERTIFICATE, certificate._asdict())
+        model_dir.write_json(folder / model_dir.CERTIFICATE, certificate.to_json())
         model_dir.write_json(folder / model_dir.DATA_REPORT, data.account)
     console.print(data.table())
     key_init, key_dropout = jax.random.split(jax.random.key(experiment.train.seed))
@@ -348,13 +349,14 @@ def _score(
                     read.records,
                     config=experiment.evaluation,
                     shots=read.shots,
+                    bad_record_limit=experiment.data.bad_record_limit,
                 )
             )
     return reports
 
 
-def _certificate(catalogue: Catalogue, split: Split) -> report.Certificate:
-    return report.Certificate(
+def _certificate(catalogue: Catalogue, split: Split) -> Certificate:
+    return Certificate(
         catalogue=catalogue.name,
         held_out=split.test.name if split.test else None,
         trained=tuple(task.name for task in split.train.tasks()),
@@ -367,7 +369,7 @@ def _report(
     folder: pathlib.Path,
     stages: Mapping[str, Sequence[ClusterReport]],
     facts: Mapping[str, str],
-    certificate: report.Certificate,
+    certificate: Certificate,
     console: rich.console.Console,
 ) -> Mapping[str, str]:
     if jax.process_index() != 0:
@@ -375,7 +377,7 @@ def _report(
     files = report.write_report(
         folder / model_dir.REPORT, stages, facts=facts, certificate=certificate
     )
-    console.print(report.terminal_table(stages, certificate=certificate))
+    console.print(report.terminal_table(stages, certificate=certificate, facts=facts))
     console.print(f"report: {files['html']}", soft_wrap=True)
     return files
 

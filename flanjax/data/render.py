@@ -164,7 +164,7 @@ def render(
     options: tuple[str, ...] = ()
     if is_scored and task.mode == "rank":
         options = tuple(_target(wording, values, option) for option in fields["options"])
-    references = (targets,)
+    references: tuple[str, ...] = (targets,)
     if is_scored and fields.get("references"):
         references = tuple(_target(wording, values, answer) for answer in fields["references"])
     return Rendered(inputs, targets, options, references)

@@ -190,6 +190,11 @@ def _check_template(task: Task, index: int, template: Template) -> None:
                 f"{where}: a template must name the task's fields ({', '.join(task.fields)}), "
                 f"got {{{name}}}; {nearest(name, task.fields)}"
             )
+        if name == "references":
+            raise ValueError(
+                f"{where}: a template must name text or {{options}}, got {{references}}; "
+                "references are for scoring alone, name {answer}."
+            )
     if "options" in template.parsed_targets.field_names():
         raise ValueError(
             f"{where}: targets must not hold {{options}}, got {template.targets!r}; "

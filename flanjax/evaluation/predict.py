@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
@@ -60,20 +60,21 @@ class ModelPredictor:
         self._is_encoder = model.start_id is not None
         self._start_id = tokenizer.eos_id if model.start_id is None else model.start_id
         self.num_truncated = 0
+        whole = parallel.replicated(mesh)
+        ends = {"start_id": self._start_id, "eos_id": tokenizer.eos_id}
         self._score = jax.jit(
-            functools.partial(decode.score_options, model, start_id=self._start_id)
+            functools.partial(decode.score_options, model, start_id=self._start_id),
+            out_shardings=whole,
         )
         self._generate = jax.jit(
-            functools.partial(
-                decode.greedy, model, start_id=self._start_id, eos_id=tokenizer.eos_id
-            ),
+            functools.partial(decode.greedy, model, **ends),
             static_argnames="max_length",
+            out_shardings=whole,
         )
         self._sample = jax.jit(
-            functools.partial(
-                decode.sample, model, start_id=self._start_id, eos_id=tokenizer.eos_id
-            ),
+            functools.partial(decode.sample, model, **ends),
             static_argnames="max_length",
+            out_shardings=whole,
         )
 
     def score(self, prompts: Sequence[str], options: Sequence[Sequence[str]]) -> list[np.ndarray]:
@@ -154,7 +155,11 @@ class ModelPredictor:
         return rows
 
     def _put(self, tree: Any) -> Any:
-        return jax.device_put(tree, parallel.batch_sharding(self._mesh))
+        """Lays rows, which every process holds whole, over the mesh."""
+        sharding = parallel.batch_sharding(self._mesh)
+        return jax.tree.map(
+            lambda x: jax.make_array_from_callback(x.shape, sharding, lambda index: x[index]), tree
+        )
 
 
 def _bucket(size: int, smallest: int = _SMALLEST_BUCKET) -> int:
@@ -187,6 +192,3 @@ def _in_order(results: Sequence[tuple[list[int], Any]], num_requests: int) -> li
         for row, index in enumerate(indices):
             ordered[index] = fetched[row]
     return ordered
-
-
-MakePredictor = Callable[[Params], ModelPredictor]

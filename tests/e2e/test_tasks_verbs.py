@@ -175,6 +175,8 @@ def test_a_new_task_fails_its_test_until_its_templates_are_written(tmp_path):
         "fill in tasks/reviews/praise.py, then run: python -m pytest tasks/reviews/praise_test.py",
         "with its data: flanjax tasks check --catalog=tasks.catalogue:CATALOGUE --data_dir=DIR",
     ]
+    test = (tmp_path / "tasks/reviews/praise_test.py").read_text()
+    assert "TaskCluster\n\nfrom .praise import PRAISE\n" in test  # sorted as ruff wants it
     before = pytest_outside(tmp_path, "tasks/reviews/praise_test.py")
     assert before.returncode == 1
     assert "template 0: inputs must hold a field of the record" in before.stdout
