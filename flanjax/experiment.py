@@ -109,13 +109,13 @@ class Experiment:
         is_prefix = getattr(self.model, "prefix_lm", False)
         if self.objective.name == "prefix_lm" and not is_prefix:
             raise ValueError(
-                "objective prefix_lm must have a decoder that reads prompts in both directions, got "
+                "objective prefix_lm must have a decoder that reads prompts both ways, got "
                 f"{type(self.model).__name__}; set DecoderConfig.prefix_lm = True."
             )
         if is_prefix and self.objective.name != "prefix_lm":
             raise ValueError(
-                f"DecoderConfig.prefix_lm must go with objective prefix_lm, got {self.objective.name}; "
-                "change one of them."
+                f"DecoderConfig.prefix_lm must go with objective prefix_lm, got "
+                f"{self.objective.name}; change one of them."
             )
         if self.objective.name == "causal_lm" and isinstance(self.model, T5Config):
             raise ValueError(
@@ -183,7 +183,8 @@ def from_plain(plain: Any) -> Any:
         return _CONFIGS[name](**fields)
     except TypeError as error:
         raise ValueError(
-            f"{name} must have the fields of this version, got {error}; use the version that wrote it."
+            f"{name} must have the fields of this version, got {error}; "
+            "use the version that wrote it."
         ) from None
 
 

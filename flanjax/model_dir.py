@@ -60,9 +60,9 @@ def check_owner(experiment: Experiment) -> None:
     old = read_experiment(folder)
     found = differences(_named(old), _named(experiment))
     if found:
-        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+        shown = "; ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
         raise ValueError(
-            f"MODEL_DIR must hold the same experiment, got {folder} with {'; '.join(found[:3])}{more}; "
+            f"MODEL_DIR must hold the same experiment, got {folder} with {shown}; "
             "choose another MODEL_DIR, or remove that one."
         )
 

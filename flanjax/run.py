@@ -11,21 +11,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import optax
 import rich.console
-from jax.sharding import Mesh
 
 from flanjax import model_dir, parallel
 from flanjax.data import pipeline
 from flanjax.data.catalogue import Catalogue, Split, hold_out
-from flanjax.data.tokenize import Tokenizer, make_tokenizer
 from flanjax.evaluation import report
 from flanjax.evaluation.cluster import evaluate_cluster
-from flanjax.evaluation.predict import ModelPredictor
 from flanjax.evaluation.results import Certificate, ClusterReport
 from flanjax.experiment import Experiment, fingerprint
-from flanjax.models import families
-from flanjax.models.api import Model, is_axes
+from flanjax.parts import (
+    Parts,
+    assemble,
+    assemble_for_reading,
+    load_params,
+    make_predictor,
+    param_shardings,
+)
 from flanjax.run_data import EvalRecords, TrainData, prepare_train_data, read_eval_records
 from flanjax.train import optim
 from flanjax.train.checkpoint import Checkpoints
@@ -33,7 +35,7 @@ from flanjax.train.log import open_log
 from flanjax.train.loop import train
 from flanjax.train.objectives import token_loss
 from flanjax.train.state import TrainState, make_state
-from flanjax.train.step import check_batch, compile_step, make_train_step
+from flanjax.train.step import compile_step, make_train_step
 
 
 class TrainOutcome(NamedTuple):
@@ -48,28 +50,6 @@ class TrainOutcome(NamedTuple):
     step: int
     stages: Mapping[str, Sequence[ClusterReport]]
     files: Mapping[str, str]
-
-
-class _Parts(NamedTuple):
-    tokenizer: Tokenizer
-    model: Model
-    tx: optax.GradientTransformation
-    mesh: Mesh
-
-
-def _assemble(experiment: Experiment, tokenizer: Tokenizer | None = None) -> _Parts:
-    """Builds what needs no data; every check that needs no data is made."""
-    tokenizer = tokenizer or make_tokenizer(experiment.tokenizer)
-    if experiment.model.vocab_size < tokenizer.vocab_size:
-        raise ValueError(
-            f"model vocab_size must be at least the tokenizer's {tokenizer.vocab_size}, got "
-            f"{experiment.model.vocab_size}; raise it, or name the checkpoint's own tokenizer."
-        )
-    mesh = parallel.make_mesh(experiment.mesh)
-    check_batch(experiment.train.batch_size, experiment.train.microbatches, mesh)
-    model = families.make_model(experiment.model)
-    tx = optim.make_optimizer(experiment.optimizer, model.axes, num_steps=experiment.train.steps)
-    return _Parts(tokenizer, model, tx, mesh)
 
 
 def split_catalogue(experiment: Experiment, catalogue: Catalogue) -> Split:
@@ -112,7 +92,7 @@ def train_and_evaluate(
     started = time.monotonic()
     model_dir.check_owner(experiment)
     split = split_catalogue(experiment, catalogue)
-    parts = _assemble(experiment)
+    parts = assemble(experiment)
     data = prepare_train_data(experiment, split.train, parts.tokenizer)
     scored = _eval_clusters(experiment, catalogue, split)
     records = {cluster: read_eval_records(experiment, catalogue, cluster) for cluster in scored}
@@ -146,7 +126,7 @@ def train_and_evaluate(
 
 def _train(
     experiment: Experiment,
-    parts: _Parts,
+    parts: Parts,
     data: TrainData,
     state: TrainState,
     shardings: TrainState,
@@ -194,48 +174,6 @@ def _train(
         checkpoints.close()
 
 
-def load_params(path: str, parts: _Parts, shardings: Any) -> Any:
-    """Returns the parameters of a checkpoint, laid out by `shardings`.
-
-    Args:
-      path: MODEL_DIR, or MODEL_DIR/checkpoints/STEP.
-      parts: The run's parts; tokenizer and shapes must be the checkpoint's.
-      shardings: A tree like the parameters.
-
-    Raises:
-      ValueError: There is no checkpoint, or it is of another vocabulary or
-        shape.
-    """
-    folder, step = model_dir.split_checkpoint(path)
-    tokenizer = model_dir.read_tokenizer(folder)
-    if tokenizer.fingerprint != parts.tokenizer.fingerprint:
-        raise ValueError(
-            f"tokenizer must be the checkpoint's {tokenizer.fingerprint} ({folder}), got "
-            f"{parts.tokenizer.fingerprint}; name the tokenizer that lies in {folder}/tokenizer."
-        )
-    checkpoints = Checkpoints(folder)
-    step = checkpoints.latest_step() if step is None else step
-    if step is None:
-        raise ValueError(
-            f"checkpoint must hold a complete step, got none in {folder}; train first."
-        )
-    like = jax.eval_shape(parts.model.init, jax.random.key(0))
-    try:
-        return checkpoints.restore_params(step, like, shardings)
-    finally:
-        checkpoints.close()
-
-
-def _param_shardings(parts: _Parts) -> Any:
-    like = jax.eval_shape(parts.model.init, jax.random.key(0))
-    return jax.tree.map(
-        lambda axes, leaf: parallel.param_sharding(parts.mesh, axes, leaf.shape),
-        parts.model.axes,
-        like,
-        is_leaf=is_axes,
-    )
-
-
 def evaluate(
     experiment: Experiment,
     catalogue: Catalogue,
@@ -261,9 +199,9 @@ def evaluate(
     started = time.monotonic()
     names = list(clusters) or [cluster.name for cluster in catalogue.clusters]
     split = split_catalogue(experiment, catalogue)
-    parts = _assemble(experiment)
+    parts = assemble(experiment)
     records = {name: read_eval_records(experiment, catalogue, name) for name in names}
-    shardings = _param_shardings(parts)
+    shardings = param_shardings(parts)
     if checkpoint is None:
         key_init, _ = jax.random.split(jax.random.key(experiment.train.seed))
         params = jax.jit(parts.model.init, out_shardings=shardings)(key_init)
@@ -292,29 +230,10 @@ def generate(
     folder, _ = model_dir.split_checkpoint(checkpoint)
     experiment = model_dir.read_experiment(folder)
     experiment = dataclasses.replace(experiment, mesh=parallel.MeshConfig())
-    parts = _assemble_for_reading(experiment, model_dir.read_tokenizer(folder))
-    params = load_params(checkpoint, parts, _param_shardings(parts))
-    predictor = _predictor(experiment, parts, params)
+    parts = assemble_for_reading(experiment, model_dir.read_tokenizer(folder))
+    params = load_params(checkpoint, parts, param_shardings(parts))
+    predictor = make_predictor(experiment, parts, params)
     return predictor.generate(prompts, max_length=max_length, temperature=temperature, seed=seed)
-
-
-def _assemble_for_reading(experiment: Experiment, tokenizer: Tokenizer) -> _Parts:
-    mesh = parallel.make_mesh(parallel.MeshConfig(), num_devices=1)
-    model = families.make_model(experiment.model)
-    return _Parts(tokenizer, model, optax.identity(), mesh)
-
-
-def _predictor(experiment: Experiment, parts: _Parts, params: Any) -> ModelPredictor:
-    lengths = experiment.data.task_feature_lengths
-    return ModelPredictor(
-        parts.model,
-        params,
-        parts.tokenizer,
-        max_input_length=lengths["inputs"],
-        max_target_length=lengths["targets"],
-        batch_size=experiment.evaluation.batch_size,
-        mesh=parts.mesh,
-    )
 
 
 def _eval_clusters(experiment: Experiment, catalogue: Catalogue, split: Split) -> list[str]:
@@ -332,13 +251,13 @@ def _eval_clusters(experiment: Experiment, catalogue: Catalogue, split: Split) -
 def _score(
     experiment: Experiment,
     catalogue: Catalogue,
-    parts: _Parts,
+    parts: Parts,
     records: Mapping[str, EvalRecords],
     params: Any,
     stage: str,
     console: rich.console.Console,
 ) -> list[ClusterReport]:
-    predictor = _predictor(experiment, parts, params)
+    predictor = make_predictor(experiment, parts, params)
     reports = []
     for name, read in records.items():
         with console.status(f"scoring {name} ({stage})"):
@@ -391,14 +310,22 @@ def _facts(experiment: Experiment, command: str, wall_s: float) -> dict[str, str
         "family": "encoder-decoder" if experiment.is_encoder_decoder else "causal",
         "seed": str(experiment.train.seed),
         "steps": str(experiment.train.steps),
-        "flanjax": importlib.metadata.version("flanjax"),
+        "flanjax": _version(),
         "jax": jax.__version__,
         "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
         "wall time": f"{wall_s:.0f} s",
     }
 
 
+def _version() -> str:
+    try:
+        return importlib.metadata.version("flanjax")
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
 def _commit() -> str:
+    """Returns the commit of the checkout that this file lies in, if it is one."""
     here = pathlib.Path(__file__).resolve().parent
     try:
         found = subprocess.run(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -93,34 +93,36 @@ def tokenize_task(
     last = make_example(objective, tokenizer, np.zeros(0, np.int32), np.zeros(0, np.int32), uid=0)
     order = [(p, r) for p in range(passes) for r in range(len(records))]
     for start in range(0, len(order), _BATCH):
-        prompts, answers, example_uids = [], [], []
+        texts = []
         for p, r in order[start : start + _BATCH]:
             shots = choose_shots(task, records[r], records, num_shots=num_shots, seed=seed)
             template = template_index(task, uids[r], seed=seed, pass_index=p)
             text = render(task, records[r], template=template, shots=shots)
             assert text is not None, f"task {task.name}: records must be those the task keeps"
-            prompts.append(text.inputs)
-            answers.append(text.targets)
-            example_uids.append(uids[r] + p)
-        encoded = zip(
-            tokenizer.encode_batch(prompts),
-            tokenizer.encode_batch(answers),
-            example_uids,
-            strict=True,
-        )
-        for inputs, targets, uid in encoded:
+            texts.append((text.inputs, text.targets, uids[r] + p))
+        for inputs, targets, uid in _encoded(texts, tokenizer):
             last = make_example(objective, tokenizer, inputs, targets, uid=uid)
             cut = _cut(last, max_lengths, tokenizer.eos_id)
             num_truncated += cut[0].size < last.inputs.size or cut[1].size < last.targets.size
             kept.append(cut)
     return TokenStore(
         task.name,
-        *_flat([inputs for inputs, _ in kept]),
-        *_flat([targets for _, targets in kept]),
+        *flat([inputs for inputs, _ in kept]),
+        *flat([targets for _, targets in kept]),
         num_records=len(records),
         num_truncated=num_truncated,
         loss_on_inputs=last.loss_on_inputs,
         prefix=last.prefix,
+    )
+
+
+def _encoded(
+    texts: Sequence[tuple[str, str, int]], tokenizer: Tokenizer
+) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+    """Yields the ids of prompts and targets, each with its seed."""
+    prompts, answers, uids = zip(*texts, strict=True)
+    yield from zip(
+        tokenizer.encode_batch(prompts), tokenizer.encode_batch(answers), uids, strict=True
     )
 
 
@@ -134,7 +136,8 @@ def _cut(
     return example.inputs[:max_inputs], targets
 
 
-def _flat(arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def flat(arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns arrays end to end as int32, and where each starts: int64 [n + 1]."""
     sizes = np.fromiter((array.size for array in arrays), np.int64, len(arrays))
     flat = np.concatenate(arrays) if arrays else np.zeros(0, np.int32)
     return flat.astype(np.int32), np.concatenate([[0], np.cumsum(sizes)])

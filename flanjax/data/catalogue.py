@@ -110,14 +110,15 @@ class Catalogue:
         names = [cluster.name for cluster in self.clusters]
         if len(set(names)) != len(names):
             raise ValueError(
-                f"catalogue {self.name}: cluster names must differ, got {', '.join(names)}; rename one."
+                f"catalogue {self.name}: cluster names must differ, got {', '.join(names)}; "
+                "rename one."
             )
         for exclusion in self.exclusions:
             for name in exclusion[:2]:
                 if name not in names:
                     raise ValueError(
-                        f"catalogue {self.name}: an exclusion must name its clusters, got {name!r}; "
-                        f"{nearest(name, names)}"
+                        f"catalogue {self.name}: an exclusion must name its clusters, got "
+                        f"{name!r}; {nearest(name, names)}"
                     )
 
     def tasks(self) -> tuple[Task, ...]:
@@ -228,8 +229,8 @@ def hold_out(catalogue: Catalogue, cluster: str, *, mixture: Mixture | None = No
             kept.append(task)
     if not kept:
         raise ValueError(
-            f"hold_out must leave a task to train on, got none of {mixture.name} without {cluster}; "
-            "name a larger mixture."
+            f"hold_out must leave a task to train on, got none of {mixture.name} without "
+            f"{cluster}; name a larger mixture."
         )
     weights = mixture.weights
     if weights is not None:

@@ -38,7 +38,7 @@ class Rows(NamedTuple):
     examples: np.ndarray
     offsets: np.ndarray
 
-    def __len__(self) -> int:  # type: ignore[override]
+    def __len__(self) -> int:
         return len(self.offsets) - 1
 
     def row(self, index: int) -> list[tuple[int, int]]:

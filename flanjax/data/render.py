@@ -64,10 +64,10 @@ def template_index(task: Task, uid: int, *, seed: int, pass_index: int = 0) -> i
 
 
 def options_block(options: Sequence[str]) -> str:
-    """Returns the options one a line under their header.
+    r"""Returns the options one a line under their header.
 
     Example:
-      options_block(["yes", "no"]) == "OPTIONS:\\n- yes\\n- no"
+      options_block(["yes", "no"]) == "OPTIONS:\n- yes\n- no"
     """
     return "\n".join([OPTIONS_HEADER, *(f"- {option}" for option in options)])
 

@@ -115,11 +115,11 @@ class Template:
 
     @property
     def parsed_inputs(self) -> TemplateText:
-        return self._inputs  # type: ignore[attr-defined,no-any-return]
+        return self._inputs  # type: ignore[attr-defined]
 
     @property
     def parsed_targets(self) -> TemplateText:
-        return self._targets  # type: ignore[attr-defined,no-any-return]
+        return self._targets  # type: ignore[attr-defined]
 
     def field_names(self) -> tuple[str, ...]:
         """Returns every field the template names, each once, in order."""
@@ -170,7 +170,8 @@ class Task:
             )
         if self.mode not in ("rank", "generate"):
             raise ValueError(
-                f"task {self.name}: mode must be 'rank' or 'generate', got {self.mode!r}; choose one."
+                f"task {self.name}: mode must be 'rank' or 'generate', got {self.mode!r}; "
+                "choose one."
             )
         for needed in ("answer",) + (("options",) if self.mode == "rank" else ()):
             if needed not in self.fields:

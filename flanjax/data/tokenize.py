@@ -168,7 +168,8 @@ class SentencePieceTokenizer:
             self._processor.LoadFromSerializedProto(model)
         except (RuntimeError, ValueError) as error:
             raise ValueError(
-                f"tokenizer file must be a SentencePiece model, got {name} ({error}); check the path."
+                f"tokenizer file must be a SentencePiece model, got {name} ({error}); "
+                "check the path."
             ) from None
         self.num_sentinels = extra_ids
         self.num_pieces = int(self._processor.GetPieceSize())

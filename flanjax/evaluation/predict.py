@@ -61,18 +61,21 @@ class ModelPredictor:
         self._start_id = tokenizer.eos_id if model.start_id is None else model.start_id
         self.num_truncated = 0
         whole = parallel.replicated(mesh)
-        ends = {"start_id": self._start_id, "eos_id": tokenizer.eos_id}
         self._score = jax.jit(
             functools.partial(decode.score_options, model, start_id=self._start_id),
             out_shardings=whole,
         )
         self._generate = jax.jit(
-            functools.partial(decode.greedy, model, **ends),
+            functools.partial(
+                decode.greedy, model, start_id=self._start_id, eos_id=tokenizer.eos_id
+            ),
             static_argnames="max_length",
             out_shardings=whole,
         )
         self._sample = jax.jit(
-            functools.partial(decode.sample, model, **ends),
+            functools.partial(
+                decode.sample, model, start_id=self._start_id, eos_id=tokenizer.eos_id
+            ),
             static_argnames="max_length",
             out_shardings=whole,
         )
@@ -126,7 +129,7 @@ class ModelPredictor:
             else:
                 tokens = self._generate(self._params, rows, max_length=max_length)
             results.append((indices, tokens))
-        return [self._tokenizer.decode(ids) for ids in _in_order(results, len(prompts))]
+        return [self._tokenizer.decode(ids.tolist()) for ids in _in_order(results, len(prompts))]
 
     def _encode_prompts(self, prompts: Sequence[str]) -> list[np.ndarray]:
         encoded = self._tokenizer.encode_batch(prompts)
@@ -140,8 +143,8 @@ class ModelPredictor:
         for text, ids in zip(options, encoded, strict=True):
             if ids.size > self._max_target_length:
                 raise ValueError(
-                    f"an option must fit the target length {self._max_target_length}, got {ids.size} "
-                    f"tokens in {text!r}; raise TASK_FEATURE_LENGTHS['targets']."
+                    f"an option must fit the target length {self._max_target_length}, got "
+                    f"{ids.size} tokens in {text!r}; raise TASK_FEATURE_LENGTHS['targets']."
                 )
         return encoded
 

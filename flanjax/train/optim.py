@@ -36,7 +36,8 @@ class ScheduleConfig:
     def __post_init__(self) -> None:
         if self.name not in ("constant", "rsqrt", "cosine", "linear"):
             raise ValueError(
-                f"schedule must be constant, rsqrt, cosine or linear, got {self.name!r}; choose one."
+                f"schedule must be constant, rsqrt, cosine or linear, got {self.name!r}; "
+                "choose one."
             )
         if not self.peak > 0:
             raise ValueError(f"schedule peak must be positive, got {self.peak}; FLAN used 3e-5.")

@@ -35,7 +35,7 @@ LAYERS: tuple[dict[str, str], ...] = (
         "flanjax.train": "objectives step checkpoint loop",
         "flanjax.evaluation": "predict cluster",
     },
-    {"flanjax": "experiment model_dir run run_data", "flanjax.data": "seqio_bridge"},
+    {"flanjax": "experiment model_dir parts run run_data", "flanjax.data": "seqio_bridge"},
     {"flanjax": "gin_values gin_statements gin_bridge"},
     {"flanjax": "cli"},
 )

@@ -134,10 +134,11 @@ def test_packed_examples_do_not_see_one_another(config):
     params = init(config)
     before = packed_batch(config)
     after = packed_batch(config, changed=1)
-    is_other = ~((np.arange(6) == 0)[:, None] & (before.segments == 2))
+    is_changed = (np.arange(6) == 0)[:, None] & (before.segments == 2)
+    is_other = (before.segments > 0) & ~is_changed
     old, new = hidden(config, params, before), hidden(config, params, after)
     np.testing.assert_array_equal(old[is_other], new[is_other])
-    assert np.abs(old - new)[~is_other].min(axis=-1).max() > 1e-3
+    assert np.all(np.abs(old - new)[is_changed].max(axis=-1) > 1e-2)
 
 
 def test_a_packed_row_is_its_examples_one_by_one(config):
@@ -162,7 +163,7 @@ def test_gradients_of_packed_rows_are_those_of_separate_examples(config):
         batch._replace(weights=np.where(np.diff(batch.segments, append=0) == 0, batch.weights, 0))
         for batch in (packed, alone)
     )
-    assert packed.weights.sum() == alone.weights.sum() > 6
+    assert packed.weights.sum() == alone.weights.sum() >= 6
     packed_loss, packed_grads = loss_and_grads(config, params, packed)
     alone_loss, alone_grads = loss_and_grads(config, params, alone)
     np.testing.assert_allclose(packed_loss, alone_loss, rtol=1e-5)
@@ -195,16 +196,14 @@ def test_scan_and_remat_change_neither_loss_nor_gradients(config, changes):
     assert_trees_close(other_grads, expected_grads, rtol=1e-4, atol=1e-5)
 
 
-def test_remat_computes_the_blocks_again_in_the_backward_pass(config):
-    def num_softmaxes(remat):
-        changed = dataclasses.replace(config, remat=remat, scan_layers=False)
-        batch = packed_batch(config)
-        jaxpr = jax.make_jaxpr(jax.grad(lambda p: loss(changed, p, batch)))(init(config))
-        return str(jaxpr).count(" exp ")
+def test_remat_needs_less_memory_for_the_backward_pass():
+    def num_bytes(remat):
+        config = dataclasses.replace(DECODER, remat=remat, num_layers=12)
+        args = jax.eval_shape(make_model(config).init, jax.random.key(0)), packed_batch(config)
+        compiled = compiled_loss_and_grads(config).lower(*args).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
 
-    num_blocks_with_remat = 3 if config is DECODER else 5
-    num_more = num_softmaxes("full") - num_softmaxes("none")
-    assert num_more >= num_blocks_with_remat
+    assert num_bytes("full") < 0.5 * num_bytes("none")
 
 
 def test_layers_are_drawn_apart_and_applied_in_order(config):

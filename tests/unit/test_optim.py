@@ -128,6 +128,6 @@ def test_global_norm_is_clipped_before_the_optimizer():
     params = {"w": jnp.zeros(2)}
     big, state = clipping.update({"w": jnp.array([30.0, 40.0])}, clipping.init(params), params)
     # Clipped to [0.6, 0.8]; Adam's first step is then lr * sign, its mean 0.1 x that.
-    momentum = [leaf for leaf in jax.tree.leaves(state) if getattr(leaf, "shape", ()) == (2,)][0]
+    momentum = next(x for x in jax.tree.leaves(state) if x.shape == (2,))
     np.testing.assert_allclose(momentum, [0.06, 0.08], rtol=1e-5)
     np.testing.assert_allclose(big["w"], [-0.1, -0.1], rtol=1e-4)

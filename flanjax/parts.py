@@ -1,0 +1,124 @@
+"""An experiment's parts that need no data: tokenizer, model, optimizer, mesh."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import optax
+from jax.sharding import Mesh
+
+from flanjax import model_dir, parallel
+from flanjax.data.tokenize import Tokenizer, make_tokenizer
+from flanjax.evaluation.predict import ModelPredictor
+from flanjax.experiment import Experiment
+from flanjax.models import families
+from flanjax.models.api import Model, is_axes
+from flanjax.train import optim
+from flanjax.train.checkpoint import Checkpoints
+from flanjax.train.step import check_batch
+
+
+class Parts(NamedTuple):
+    """What a run is made of, before any record is read.
+
+    Attributes:
+      tokenizer: Text to ids.
+      model: The model.
+      tx: The optimizer.
+      mesh: The device mesh.
+    """
+
+    tokenizer: Tokenizer
+    model: Model
+    tx: optax.GradientTransformation
+    mesh: Mesh
+
+
+def assemble(experiment: Experiment, tokenizer: Tokenizer | None = None) -> Parts:
+    """Builds a run's parts.
+
+    Args:
+      experiment: The run.
+      tokenizer: The one that travels with a checkpoint; None makes the
+        experiment's own.
+
+    Raises:
+      ValueError: The vocabulary, batch or mesh do not fit one another.
+    """
+    tokenizer = tokenizer or make_tokenizer(experiment.tokenizer)
+    if experiment.model.vocab_size < tokenizer.vocab_size:
+        raise ValueError(
+            f"model vocab_size must be at least the tokenizer's {tokenizer.vocab_size}, got "
+            f"{experiment.model.vocab_size}; raise it, or name the checkpoint's own tokenizer."
+        )
+    mesh = parallel.make_mesh(experiment.mesh)
+    check_batch(experiment.train.batch_size, experiment.train.microbatches, mesh)
+    model = families.make_model(experiment.model)
+    tx = optim.make_optimizer(experiment.optimizer, model.axes, num_steps=experiment.train.steps)
+    return Parts(tokenizer, model, tx, mesh)
+
+
+def assemble_for_reading(experiment: Experiment, tokenizer: Tokenizer) -> Parts:
+    """Builds what a checkpoint is read with, on one device."""
+    mesh = parallel.make_mesh(parallel.MeshConfig(), num_devices=1)
+    return Parts(tokenizer, families.make_model(experiment.model), optax.identity(), mesh)
+
+
+def param_shardings(parts: Parts) -> Any:
+    """Returns where each parameter lies."""
+    return jax.tree.map(
+        lambda axes, leaf: parallel.param_sharding(parts.mesh, axes, leaf.shape),
+        parts.model.axes,
+        _shapes(parts),
+        is_leaf=is_axes,
+    )
+
+
+def _shapes(parts: Parts) -> Any:
+    return jax.eval_shape(parts.model.init, jax.random.key(0))
+
+
+def load_params(path: str, parts: Parts, shardings: Any) -> Any:
+    """Returns the parameters of a checkpoint, laid out by `shardings`.
+
+    Args:
+      path: MODEL_DIR, or MODEL_DIR/checkpoints/STEP.
+      parts: The run's parts; tokenizer and shapes must be the checkpoint's.
+      shardings: A tree like the parameters.
+
+    Raises:
+      ValueError: There is no checkpoint, or it is of another vocabulary or
+        shape.
+    """
+    folder, step = model_dir.split_checkpoint(path)
+    tokenizer = model_dir.read_tokenizer(folder)
+    if tokenizer.fingerprint != parts.tokenizer.fingerprint:
+        raise ValueError(
+            f"tokenizer must be the checkpoint's {tokenizer.fingerprint} ({folder}), got "
+            f"{parts.tokenizer.fingerprint}; name the tokenizer that lies in {folder}/tokenizer."
+        )
+    checkpoints = Checkpoints(folder)
+    step = checkpoints.latest_step() if step is None else step
+    if step is None:
+        raise ValueError(
+            f"checkpoint must hold a complete step, got none in {folder}; train first."
+        )
+    try:
+        return checkpoints.restore_params(step, _shapes(parts), shardings)
+    finally:
+        checkpoints.close()
+
+
+def make_predictor(experiment: Experiment, parts: Parts, params: Any) -> ModelPredictor:
+    """Returns a predictor with the experiment's lengths and batch."""
+    lengths = experiment.data.task_feature_lengths
+    return ModelPredictor(
+        parts.model,
+        params,
+        parts.tokenizer,
+        max_input_length=lengths["inputs"],
+        max_target_length=lengths["targets"],
+        batch_size=experiment.evaluation.batch_size,
+        mesh=parts.mesh,
+    )
