@@ -92,9 +92,10 @@ def _load(name: str, split: str) -> Iterator[Any]:
     try:
         dataset = tensorflow_datasets.load(name, split=split, shuffle_files=False)
     except (ValueError, AssertionError, OSError) as error:
+        first_line = str(error).splitlines()[0].rstrip(".")
         raise ValueError(
-            f"TFDS must have {name} with the rows {split}, got "
-            f"{str(error).splitlines()[0].rstrip('.')}; check the name, the version and the network."
+            f"TFDS must have {name} with the rows {split}, got {first_line}; "
+            "check the name, the version and the network."
         ) from None
     return iter(tensorflow_datasets.as_numpy(dataset))
 
