@@ -302,7 +302,7 @@ def _blamed(message: str, name: str, table: _Table) -> str:
     for binding in table.in_force.values():
         spelt = binding.name if binding.owner == name else binding.key
         match = re.search(rf"(?<![\w.]){re.escape(spelt)}(?!\w)", message, re.IGNORECASE)
-        if match and binding.owner in table.reached:
+        if match:
             found.append((match.start(), table.follow(_innermost(binding, table)).place))
     return min(found)[1] if found else ""
 

@@ -64,7 +64,7 @@ def convert(value: Any, annotation: Any) -> Any:
             with contextlib.suppress(TypeError):
                 return convert(value, argument)
     elif origin is Literal:
-        if any(value == choice and type(value) is type(choice) for choice in arguments):
+        if value in arguments:
             return value
     elif origin is collections.abc.Mapping and isinstance(value, dict):
         return {convert(k, arguments[0]): convert(v, arguments[1]) for k, v in value.items()}

@@ -88,13 +88,12 @@ class ModelPredictor:
         """
         inputs = self._encode_prompts(prompts)
         targets = [self._encode_options(choices) for choices in options]
-        sizes = [
-            (self._bucket(len(ids)), _bucket(max(map(len, choices))), _bucket(len(choices), 2))
-            for ids, choices in zip(inputs, targets, strict=True)
-        ]
+        target_length = _bucket(
+            max((len(ids) for choices in targets for ids in choices), default=1)
+        )
+        num_options = _bucket(max(map(len, targets), default=1), 2)
         results: list[Any] = []
-        for indices, size in _groups(sizes, self._batch_size):
-            input_length, target_length, num_options = size
+        for indices, input_length in self._groups(inputs):
             tokens = np.zeros((self._batch_size, num_options, target_length), np.int32)
             for row, index in enumerate(indices):
                 for column, ids in enumerate(targets[index]):
@@ -117,9 +116,8 @@ class ModelPredictor:
           seed: Seeds the samples.
         """
         inputs = self._encode_prompts(prompts)
-        sizes = [(self._bucket(len(ids)),) for ids in inputs]
         results: list[Any] = []
-        for indices, (input_length,) in _groups(sizes, self._batch_size):
+        for indices, input_length in self._groups(inputs):
             rows = self._rows([inputs[index] for index in indices], input_length)
             if temperature > 0:
                 key = jax.random.fold_in(jax.random.key(seed), len(results))
@@ -148,8 +146,15 @@ class ModelPredictor:
                 )
         return encoded
 
-    def _bucket(self, num_tokens: int) -> int:
-        return min(_bucket(num_tokens + self._is_encoder), self._max_input_length)
+    def _groups(self, inputs: Sequence[np.ndarray]) -> Iterator[tuple[list[int], int]]:
+        """Yields a batch's worth of requests at a time, with their row length."""
+        by_length: dict[int, list[int]] = {}
+        for index, ids in enumerate(inputs):
+            length = min(_bucket(len(ids) + self._is_encoder), self._max_input_length)
+            by_length.setdefault(length, []).append(index)
+        for length, indices in sorted(by_length.items()):
+            for start in range(0, len(indices), self._batch_size):
+                yield indices[start : start + self._batch_size], length
 
     def _rows(self, inputs: Sequence[np.ndarray], length: int) -> EncoderInput:
         padded = [*inputs, *[inputs[0]] * (self._batch_size - len(inputs))]
@@ -173,18 +178,6 @@ def _bucket(size: int, smallest: int = _SMALLEST_BUCKET) -> int:
             return bucket * 3 // 2
         bucket *= 2
     return bucket
-
-
-def _groups(
-    sizes: Sequence[tuple[int, ...]], batch_size: int
-) -> Iterator[tuple[list[int], tuple[int, ...]]]:
-    """Yields the indices of requests of one size, at most a batch of them."""
-    by_size: dict[tuple[int, ...], list[int]] = {}
-    for index, size in enumerate(sizes):
-        by_size.setdefault(size, []).append(index)
-    for size, indices in sorted(by_size.items()):
-        for start in range(0, len(indices), batch_size):
-            yield indices[start : start + batch_size], size
 
 
 def _in_order(results: Sequence[tuple[list[int], Any]], num_requests: int) -> list[np.ndarray]:

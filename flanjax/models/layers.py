@@ -149,14 +149,21 @@ def _without_slots(params: Params) -> Params:
 
 
 def _with_slots(template: Params, params: Params) -> Params:
-    """Adds None for each declared slot that params leave out."""
-    filled = dict(params)
-    for name, entry in template.items():
-        if entry is None:
-            filled.setdefault(name, None)
-        elif isinstance(entry, dict):
-            filled[name] = _with_slots(entry, params[name])
-    return filled
+    """Adds None for each declared slot that params leave out.
+
+    Raises:
+      ValueError: A parameter is missing, or no module declares it.
+    """
+    wanted = {name for name, entry in template.items() if entry is not None}
+    if strange := (set(params) - set(template)) | (wanted - set(params)):
+        raise ValueError(
+            f"parameters must be those the model declares ({', '.join(sorted(template))}), got "
+            f"{', '.join(sorted(params))}; see {', '.join(sorted(strange))}."
+        )
+    return {
+        name: _with_slots(entry, params[name]) if isinstance(entry, dict) else params.get(name)
+        for name, entry in template.items()
+    }
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

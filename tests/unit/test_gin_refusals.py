@@ -115,6 +115,10 @@ REFUSED_LINES = {
         "5: statement must be NAME = value, include or import, got 'DataConfig.passes 3' "
         "(Couldn't parse statement, expected ':' or '='); strings stand in quotes."
     ),
+    "HOLD_OUT = '''entailment": (
+        "5: statement must be NAME = value, include or import, got \"HOLD_OUT = '''entailment\" "
+        "(EOF in multi-line string); strings stand in quotes."
+    ),
     "HOLD_OUT = entailment": (
         "5: statement must be NAME = value, include or import, got 'HOLD_OUT = entailment' "
         "(Failed to parse token 'entailment'); strings stand in quotes."
