@@ -330,13 +330,17 @@ def _duplicates(catalogue: Catalogue, threshold: float) -> Iterator[Problem]:
 def _shared_sentences(catalogue: Catalogue) -> Iterator[Problem]:
     """Yields sentences that a template shares with one of another task."""
     owners: dict[str, str] = {}
-    for task in catalogue.tasks():
-        for index, template in enumerate(task.templates):
-            for sentence in _sentences(template):
-                owner = owners.setdefault(sentence, task.name)
-                if owner != task.name:
-                    what = f"a sentence must belong to one task, got {sentence!r} in {owner} too"
-                    yield Problem(task.name, index, what)
+    found = (
+        (task.name, index, sentence)
+        for task in catalogue.tasks()
+        for index, template in enumerate(task.templates)
+        for sentence in _sentences(template)
+    )
+    for task_name, index, sentence in found:
+        owner = owners.setdefault(sentence, task_name)
+        if owner != task_name:
+            what = f"a sentence must belong to one task, got {sentence!r} in {owner} too"
+            yield Problem(task_name, index, what)
 
 
 def _words(template: Template) -> frozenset[str]:

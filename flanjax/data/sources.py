@@ -325,11 +325,10 @@ class Parquet(LocalFiles):
         number = 0
         try:
             with pyarrow.parquet.ParquetFile(path) as file:
-                for batch in file.iter_batches():
-                    for row in _batch_rows(batch):
-                        number += 1
-                        place = f"{path}:{number}"
-                        yield BadRecord(place, row) if isinstance(row, str) else (place, row)
+                rows = (row for batch in file.iter_batches() for row in _batch_rows(batch))
+                for number, row in enumerate(rows, start=1):
+                    place = f"{path}:{number}"
+                    yield BadRecord(place, row) if isinstance(row, str) else (place, row)
         except pyarrow.ArrowException as error:
             reason = str(error).splitlines()[0]
             raise ValueError(

@@ -137,8 +137,8 @@ def evaluate_cluster(
     for task in cluster.tasks:  # complain before the model works
         _task_metrics(task)
         _scored_templates(task, templates)
-    reports = []
-    for task in cluster.tasks:
+
+    def score(task: Task) -> TaskReport:
         indices = _scored_templates(task, templates)
         sample = draw_sample(
             task,
@@ -159,12 +159,11 @@ def evaluate_cluster(
         answers = _answers(predict, task, queries, config)
         after = getattr(predict, "num_truncated", None)
         num_truncated = None if before is None or after is None else after - before
-        reports.append(_task_report(task, sample, queries, answers, num_truncated))
+        return _task_report(task, sample, queries, answers, num_truncated)
+
+    tasks = tuple(score(task) for task in cluster.tasks)
     return ClusterReport(
-        cluster=cluster.name,
-        split=config.split,
-        num_shots=config.num_shots,
-        tasks=tuple(reports),
+        cluster=cluster.name, split=config.split, num_shots=config.num_shots, tasks=tasks
     )
 
 

@@ -56,7 +56,7 @@ THIRD_PARTIES = {
     "tensorflow": _TENSORFLOW,
     "tensorflow_datasets": _TENSORFLOW,
     "seqio": _TENSORFLOW,
-    "gin": "flanjax.gin_bridge flanjax.gin_statements",
+    "gin": "flanjax.gin_statements",
     "flax": "flanjax.models",
     "orbax": "flanjax.train.checkpoint",
     "grain": "flanjax.data.pipeline",

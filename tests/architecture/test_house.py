@@ -106,7 +106,7 @@ def test_an_absent_library_is_noticed() -> None:
         ("flanjax.losses.tokens", "import flanjax.models.api", "never imports flanjax.models"),
         ("flanjax.train.loop", "import flanjax.evaluation.metrics", "never imports"),
         ("flanjax.data.pack", "import jax.numpy as jnp", "never imports jax"),
-        ("flanjax.train.loop", "import gin", "only flanjax.gin_bridge"),
+        ("flanjax.train.loop", "import gin", "only flanjax.gin_statements"),
         ("flanjax.train.loop", "import orbax.checkpoint", "only flanjax.train.checkpoint may"),
         ("flanjax.train.state", "from flax import nnx", "only flanjax.models may"),
         ("flanjax.data.cache", "import grain", "only flanjax.data.pipeline may"),

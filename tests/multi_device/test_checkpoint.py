@@ -1,0 +1,117 @@
+"""A checkpoint does not depend on the mesh, nor on the optimizer that reads it."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+from flanjax.models import families
+from flanjax.models.decoder import DecoderConfig
+from flanjax.models.t5 import T5Config
+from flanjax.parallel import MeshConfig, make_mesh
+from flanjax.train.checkpoint import Checkpoints
+from flanjax.train.optim import OptimizerConfig, ScheduleConfig, make_optimizer
+from flanjax.train.state import make_state
+
+CONFIGS = {
+    "t5": T5Config(
+        vocab_size=64, d_model=16, d_ff=32, num_heads=4, d_head=8,
+        num_encoder_layers=2, num_decoder_layers=2,
+    ),
+    "decoder": DecoderConfig(
+        vocab_size=64, d_model=16, d_ff=32, num_heads=4, num_kv_heads=2, d_head=8, num_layers=2
+    ),
+}  # fmt: skip
+ONE_AXIS = MeshConfig(data=8)
+THREE_AXES = MeshConfig(data=2, fsdp=2, tensor=2)
+POSITION = {"window": 3, "row": 17}
+
+
+def make(family, mesh_config, *, optimizer="adafactor", seed=0):
+    """Returns a state on a mesh, no two of its arrays alike, and its shardings."""
+    model = families.make_model(CONFIGS[family])
+    settings = OptimizerConfig(
+        name=optimizer, schedule=ScheduleConfig(peak=0.1), min_dim_to_factor=16
+    )
+    tx = make_optimizer(settings, model.axes, num_steps=9)
+    state, shardings = make_state(model, tx, make_mesh(mesh_config), jax.random.key(seed))
+
+    def moved(state):
+        gradients = jax.tree.map(lambda x: jax.numpy.sin(7 * x) + 0.1, state.params)
+        updates, opt_state = tx.update(gradients, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        return state._replace(step=state.step + 5, params=params, opt_state=opt_state)
+
+    return jax.jit(moved, out_shardings=shardings)(state), shardings
+
+
+def save(folder, step, state, position=POSITION):
+    checkpoints = Checkpoints(folder)
+    checkpoints.save(step, state, position)
+    checkpoints.close()
+
+
+def assert_same_bits(found, expected):
+    assert jax.tree.structure(found) == jax.tree.structure(expected)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
+
+
+@pytest.mark.parametrize("optimizer", ["adafactor", "adamw"])
+@pytest.mark.parametrize("family", CONFIGS)
+def test_state_saved_on_one_mesh_is_the_same_on_another(tmp_path, family, optimizer):
+    saved, _ = make(family, ONE_AXIS, optimizer=optimizer)
+    save(tmp_path, 5, saved)
+    like, shardings = make(family, THREE_AXES, optimizer=optimizer, seed=1)
+    checkpoints = Checkpoints(tmp_path)
+    restored, position = checkpoints.restore(checkpoints.latest_step(), like, shardings)
+    checkpoints.close()
+    assert_same_bits(restored, saved)
+    assert position == POSITION
+    assert int(restored.step) == 5
+    for leaf, sharding in zip(
+        jax.tree.leaves(restored), jax.tree.leaves(shardings), strict=True
+    ):
+        assert leaf.sharding.is_equivalent_to(sharding, leaf.ndim)
+    assert any(not leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(restored.params))
+
+
+def test_parameters_alone_are_read_whatever_the_optimizer(tmp_path):
+    saved, _ = make("t5", THREE_AXES, optimizer="adafactor")
+    save(tmp_path, 5, saved)
+    like, shardings = make("t5", ONE_AXIS, optimizer="adamw", seed=1)
+    restored = Checkpoints(tmp_path).restore_params(5, like.params, shardings.params)
+    assert_same_bits(restored, saved.params)
+
+
+def test_interrupted_save_is_ignored(tmp_path):
+    first, shardings = make("decoder", ONE_AXIS)
+    save(tmp_path, 5, first)
+    whole = tmp_path / "checkpoints" / "5"
+    broken = tmp_path / "checkpoints" / "6.orbax-checkpoint-tmp"
+    (broken / "state").mkdir(parents=True)
+    (broken / "state" / "manifest.ocdbt").write_bytes(b"half a file")
+    checkpoints = Checkpoints(tmp_path)
+    assert checkpoints.latest_step() == 5
+    second = first._replace(step=first.step + 1)
+    checkpoints.save(6, second, {"window": 4, "row": 0})
+    checkpoints.wait()
+    assert checkpoints.latest_step() == 6
+    restored, position = checkpoints.restore(6, first, shardings)
+    checkpoints.close()
+    assert_same_bits(restored, second)
+    assert position == {"window": 4, "row": 0}
+    assert whole.is_dir()
+
+
+def test_only_the_newest_are_kept(tmp_path):
+    state, _ = make("decoder", ONE_AXIS)
+    checkpoints = Checkpoints(tmp_path, keep=2)
+    for step in (1, 2, 3):
+        checkpoints.save(step, state, POSITION)
+        checkpoints.wait()
+    checkpoints.close()
+    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["2", "3"]
