@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 from flanjax.data.tokenize import Tokenizer, load_tokenizer
@@ -78,6 +79,26 @@ def claim(experiment: Experiment, *, resolved_text: str, tokenizer: Tokenizer) -
     tokenizer.save(folder / TOKENIZER)
     write_text(folder / CONFIG, resolved_text)
     write_json(folder / EXPERIMENT, to_plain(experiment))
+
+
+def check_data(folder: pathlib.Path, account: Mapping[str, Mapping[str, Any]]) -> None:
+    """Checks that a run goes on with the very tokens it began with.
+
+    Raises:
+      ValueError: A task's tokens differ from those of the run's first start.
+    """
+    file = folder / DATA_REPORT
+    if not file.is_file() or not (folder / "checkpoints").is_dir():
+        return
+    old = json.loads(file.read_text("utf-8"))
+    for task, row in account.items():
+        before = old.get(task, {}).get("fingerprint")
+        if before != row["fingerprint"]:
+            raise ValueError(
+                f"{file}: task {task} must give the tokens that the run began with, got "
+                f"{row['fingerprint']} for {before}; restore its records, or choose another "
+                "MODEL_DIR."
+            )
 
 
 def read_experiment(folder: pathlib.Path) -> Experiment:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import pathlib
+from typing import Any, Literal, NamedTuple
 
 import jax
 import optax
@@ -12,11 +13,15 @@ from flanjax import model_dir, parallel
 from flanjax.data.tokenize import Tokenizer, make_tokenizer
 from flanjax.evaluation.predict import ModelPredictor
 from flanjax.experiment import Experiment
+from flanjax.interop import t5x, t5x_format
 from flanjax.models import families
 from flanjax.models.api import Model, is_axes
 from flanjax.train import optim
 from flanjax.train.checkpoint import Checkpoints
 from flanjax.train.step import check_batch
+
+_MAX_UNUSED_ROWS = 128
+"""T5X pads an embedding to a multiple of 128 rows: T5's 32,100 ids have 32,128."""
 
 
 class Parts(NamedTuple):
@@ -79,11 +84,28 @@ def _shapes(parts: Parts) -> Any:
     return jax.eval_shape(parts.model.init, jax.random.key(0))
 
 
+def checkpoint_kind(path: str) -> Literal["flanjax", "T5X"]:
+    """Returns whose checkpoint lies at a path.
+
+    Raises:
+      ValueError: There is none.
+    """
+    folder, _ = model_dir.split_checkpoint(path)
+    if (folder / model_dir.TOKENIZER).is_dir():
+        return "flanjax"
+    if t5x_format.find_form(pathlib.Path(path)) is not None:
+        return "T5X"
+    raise ValueError(
+        "checkpoint must be a local MODEL_DIR of flanjax or checkpoint_N directory of T5X, got "
+        f"{path}; check the path."
+    )
+
+
 def load_params(path: str, parts: Parts, shardings: Any) -> Any:
     """Returns the parameters of a checkpoint, laid out by `shardings`.
 
     Args:
-      path: MODEL_DIR, or MODEL_DIR/checkpoints/STEP.
+      path: MODEL_DIR, MODEL_DIR/checkpoints/STEP, or T5X's checkpoint_N.
       parts: The run's parts; tokenizer and shapes must be the checkpoint's.
       shardings: A tree like the parameters.
 
@@ -91,6 +113,24 @@ def load_params(path: str, parts: Parts, shardings: Any) -> Any:
       ValueError: There is no checkpoint, or it is of another vocabulary or
         shape.
     """
+    if checkpoint_kind(path) == "T5X":
+        return _load_t5x(path, parts, shardings)
+    return _load_flanjax(path, parts, shardings)
+
+
+def _load_t5x(path: str, parts: Parts, shardings: Any) -> Any:
+    """Reads a checkpoint without a tokenizer: the run names it, and its size must fit."""
+    num_rows, num_ids = parts.model.config.vocab_size, parts.tokenizer.vocab_size
+    if num_rows - num_ids > _MAX_UNUSED_ROWS:
+        raise ValueError(
+            f"tokenizer must be the one that T5X checkpoint {path} was trained with, of "
+            f"{num_rows} ids or up to {_MAX_UNUSED_ROWS} fewer, got {parts.tokenizer.fingerprint} "
+            f"of {num_ids}; set TOKENIZER_PATH to its SentencePiece model."
+        )
+    return t5x.load_params(path, parts.model.config, _shapes(parts), shardings)
+
+
+def _load_flanjax(path: str, parts: Parts, shardings: Any) -> Any:
     folder, step = model_dir.split_checkpoint(path)
     tokenizer = model_dir.read_tokenizer(folder)
     if tokenizer.fingerprint != parts.tokenizer.fingerprint:

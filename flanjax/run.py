@@ -24,6 +24,7 @@ from flanjax.parts import (
     Parts,
     assemble,
     assemble_for_reading,
+    checkpoint_kind,
     load_params,
     make_predictor,
     param_shardings,
@@ -94,10 +95,16 @@ def train_and_evaluate(
     split = split_catalogue(experiment, catalogue)
     parts = assemble(experiment)
     data = prepare_train_data(experiment, split.train, parts.tokenizer)
-    scored = _eval_clusters(experiment, catalogue, split)
-    records = {cluster: read_eval_records(experiment, catalogue, cluster) for cluster in scored}
     folder = pathlib.Path(experiment.model_dir)
+    model_dir.check_data(folder, data.account)
+    scored = _eval_clusters(experiment, catalogue, split)
+    records = {
+        cluster: read_eval_records(experiment, catalogue, cluster, parts.tokenizer)
+        for cluster in scored
+    }
     certificate = _certificate(catalogue, split)
+    initial = experiment.initial_checkpoint_path
+    initial_params = _load(initial, parts, console) if initial else None
     if jax.process_index() == 0:
         model_dir.claim(experiment, resolved_text=resolved_text, tokenizer=parts.tokenizer)
         model_dir.write_json(folder / model_dir.CERTIFICATE, certificate.to_json())
@@ -105,9 +112,8 @@ def train_and_evaluate(
     console.print(data.table())
     key_init, key_dropout = jax.random.split(jax.random.key(experiment.train.seed))
     state, shardings = make_state(parts.model, parts.tx, parts.mesh, key_init)
-    if experiment.initial_checkpoint_path:
-        params = load_params(experiment.initial_checkpoint_path, parts, shardings.params)
-        state = state._replace(params=params)
+    if initial_params is not None:
+        state = state._replace(params=initial_params)
     stages: dict[str, list[ClusterReport]] = {}
 
     def score(stage: str, params: Any) -> None:
@@ -120,6 +126,7 @@ def train_and_evaluate(
     if scored:
         score("after", state.params)
         facts = _facts(experiment, command, time.monotonic() - started)
+        facts["data"] = data.fingerprint()
         files = _report(folder, stages, facts, certificate, console)
     return TrainOutcome(int(state.step), stages, files)
 
@@ -200,13 +207,14 @@ def evaluate(
     names = list(clusters) or [cluster.name for cluster in catalogue.clusters]
     split = split_catalogue(experiment, catalogue)
     parts = assemble(experiment)
-    records = {name: read_eval_records(experiment, catalogue, name) for name in names}
-    shardings = param_shardings(parts)
+    records = {
+        name: read_eval_records(experiment, catalogue, name, parts.tokenizer) for name in names
+    }
     if checkpoint is None:
         key_init, _ = jax.random.split(jax.random.key(experiment.train.seed))
-        params = jax.jit(parts.model.init, out_shardings=shardings)(key_init)
+        params = jax.jit(parts.model.init, out_shardings=param_shardings(parts))(key_init)
     else:
-        params = load_params(checkpoint, parts, shardings)
+        params = _load(checkpoint, parts, console)
     stage = "untrained" if checkpoint is None else "checkpoint"
     stages = {stage: _score(experiment, catalogue, parts, records, params, stage, console)}
     facts = _facts(experiment, command, time.monotonic() - started)
@@ -234,6 +242,13 @@ def generate(
     params = load_params(checkpoint, parts, param_shardings(parts))
     predictor = make_predictor(experiment, parts, params)
     return predictor.generate(prompts, max_length=max_length, temperature=temperature, seed=seed)
+
+
+def _load(path: str, parts: Parts, console: rich.console.Console) -> Any:
+    """Returns a checkpoint's parameters, and says whose it is."""
+    params = load_params(path, parts, param_shardings(parts))
+    console.print(f"parameters of {checkpoint_kind(path)} checkpoint {path}", soft_wrap=True)
+    return params
 
 
 def _eval_clusters(experiment: Experiment, catalogue: Catalogue, split: Split) -> list[str]:

@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 
 import rich.table
 
+from flanjax.base import stable_hash
 from flanjax.data.cache import TokenStore, tokenize_task
 from flanjax.data.catalogue import Catalogue, Mixture, rates
 from flanjax.data.pack import Layout
 from flanjax.data.plan import Plan
 from flanjax.data.records import read_records
-from flanjax.data.task import Record
+from flanjax.data.render import render
+from flanjax.data.task import Record, Task
 from flanjax.data.tokenize import Tokenizer
 from flanjax.experiment import Experiment
 
@@ -31,6 +33,11 @@ class TrainData(NamedTuple):
     stores: tuple[TokenStore, ...]
     layout: Layout
     account: dict[str, dict[str, Any]]
+
+    def fingerprint(self) -> str:
+        """Returns a hash of every task's tokens and share."""
+        rows = [(name, row["fingerprint"], row["share"]) for name, row in self.account.items()]
+        return f"{stable_hash(rows):016x}"
 
     def table(self) -> rich.table.Table:
         """Returns the account as a table for the terminal."""
@@ -110,6 +117,7 @@ def prepare_train_data(experiment: Experiment, mixture: Mixture, tokenizer: Toke
             **read.counts._asdict(),
             "examples": store.num_examples,
             "truncated": store.num_truncated,
+            "fingerprint": store.fingerprint(),
         }
     shares = rates(mixture, {store.task: store.num_records for store in stores})
     for name, share in shares.items():
@@ -125,14 +133,19 @@ def prepare_train_data(experiment: Experiment, mixture: Mixture, tokenizer: Toke
     return TrainData(plan, tuple(stores), layout, account)
 
 
-def read_eval_records(experiment: Experiment, catalogue: Catalogue, cluster: str) -> EvalRecords:
+def read_eval_records(
+    experiment: Experiment, catalogue: Catalogue, cluster: str, tokenizer: Tokenizer
+) -> EvalRecords:
     """Reads the records that a cluster is scored on.
 
     Exemplars come from the training split alone.
+
+    Raises:
+      ValueError: A task cannot be read, or an option is longer than a target.
     """
     config = experiment.evaluation
 
-    def read(task: Any, split: str, limit: int | None) -> tuple[Record, ...]:
+    def read(task: Task, split: str, limit: int | None) -> tuple[Record, ...]:
         return read_records(
             task,
             split,
@@ -144,7 +157,27 @@ def read_eval_records(experiment: Experiment, catalogue: Catalogue, cluster: str
 
     tasks = catalogue.cluster(cluster).tasks
     records = {task.name: read(task, config.split, config.max_examples or None) for task in tasks}
+    for task in tasks:
+        _check_option_lengths(
+            task, records[task.name], tokenizer, experiment.data.task_feature_lengths["targets"]
+        )
     shots = {}
     if config.num_shots:
         shots = {task.name: read(task, "train", experiment.data.max_examples) for task in tasks}
     return EvalRecords(records, shots)
+
+
+def _check_option_lengths(
+    task: Task, records: Sequence[Record], tokenizer: Tokenizer, limit: int
+) -> None:
+    """Checks that every option, with its end id, fits the target length."""
+    for index in range(len(task.templates)):
+        examples = (render(task, record, template=index) for record in records)
+        options = sorted({option for example in examples if example for option in example.options})
+        for option, ids in zip(options, tokenizer.encode_batch(options), strict=True):
+            if ids.size >= limit:
+                raise ValueError(
+                    f"task {task.name}, template {index}: an option and its end must fit the "
+                    f"target length {limit}, got {ids.size + 1} tokens of {option!r}; "
+                    "raise TASK_FEATURE_LENGTHS['targets']."
+                )

@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+PAD_ID = 0
+"""Fills room that no example takes."""
+
 
 class EncoderInput(NamedTuple):
     """Prompt tokens for an encoder, or for a decoder's prefill.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -47,6 +48,13 @@ class TokenStore(NamedTuple):
     @property
     def num_examples(self) -> int:
         return len(self.input_offsets) - 1
+
+    def fingerprint(self) -> str:
+        """Returns a hash of every token and its place."""
+        digest = hashlib.blake2b(digest_size=8)
+        for array in (self.inputs, self.input_offsets, self.targets, self.target_offsets):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
 
     def lengths(self) -> np.ndarray:
         """Returns int64 [n, 2]: tokens of prompt and target of each example."""

@@ -18,8 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from flanjax.data.batch import EncoderInput, Example, SeqBatch
-from flanjax.data.tokenize import PAD_ID
+from flanjax.data.batch import PAD_ID, EncoderInput, Example, SeqBatch
 
 
 class Layout(NamedTuple):

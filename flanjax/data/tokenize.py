@@ -14,7 +14,8 @@ from typing import Literal, Protocol
 import numpy as np
 import sentencepiece
 
-PAD_ID = 0
+from flanjax.data.batch import PAD_ID
+
 CONFIG_FILE = "tokenizer_config.json"
 MODEL_FILE = "spiece.model"
 _NUM_SPECIAL = 3  # pad, end of sequence, unknown: T5's first three ids

@@ -61,6 +61,8 @@ THIRD_PARTIES = {
     "orbax": "flanjax.train.checkpoint",
     "grain": "flanjax.data.pipeline",
     "sentencepiece": "flanjax.data.tokenize",
+    "msgpack": "flanjax.interop.t5x_format",
+    "tensorstore": "flanjax.interop.t5x_format",
     "pyarrow": "flanjax.data.sources",
     "tensorboardX": "flanjax.train.log",
     "rouge_score": "flanjax.evaluation.metrics",

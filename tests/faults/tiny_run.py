@@ -33,7 +33,9 @@ BINDINGS = (
 
 
 def command(folder, *bindings):
-    flags = [f"--gin.{binding}" for binding in (*BINDINGS, f"MODEL_DIR='{folder}'", *bindings)]
+    """Returns the command; a binding replaces an earlier one of its name."""
+    bound = dict(b.split("=", 1) for b in (*BINDINGS, f"MODEL_DIR='{folder}'", *bindings))
+    flags = [f"--gin.{name}={value}" for name, value in bound.items()]
     run = "from flanjax.cli.main import main; main()"
     gin_file = f"--gin_file={ROOT / 'gin_configs/runs/mini_t5.gin'}"
     return [sys.executable, "-c", run, "train", gin_file, *flags]

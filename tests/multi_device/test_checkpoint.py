@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import jax
 import numpy as np
-import optax
 import pytest
 
 from flanjax.models import families
@@ -12,8 +11,8 @@ from flanjax.models.decoder import DecoderConfig
 from flanjax.models.t5 import T5Config
 from flanjax.parallel import MeshConfig, make_mesh
 from flanjax.train.checkpoint import Checkpoints
-from flanjax.train.optim import OptimizerConfig, ScheduleConfig, make_optimizer
-from flanjax.train.state import make_state
+from flanjax.train.optim import OptimizerConfig, make_optimizer
+from flanjax.train.state import init_state, state_shardings
 
 CONFIGS = {
     "t5": T5Config(
@@ -30,21 +29,18 @@ POSITION = {"window": 3, "row": 17}
 
 
 def make(family, mesh_config, *, optimizer="adafactor", seed=0):
-    """Returns a state on a mesh, no two of its arrays alike, and its shardings."""
+    """Returns a state of random numbers laid over a mesh, and its shardings."""
     model = families.make_model(CONFIGS[family])
-    settings = OptimizerConfig(
-        name=optimizer, schedule=ScheduleConfig(peak=0.1), min_dim_to_factor=16
-    )
+    settings = OptimizerConfig(name=optimizer, min_dim_to_factor=16)
     tx = make_optimizer(settings, model.axes, num_steps=9)
-    state, shardings = make_state(model, tx, make_mesh(mesh_config), jax.random.key(seed))
+    shardings = state_shardings(model, tx, make_mesh(mesh_config))
+    shapes = jax.eval_shape(lambda key: init_state(model, tx, key), jax.random.key(0))
+    rng = np.random.default_rng(seed)
 
-    def moved(state):
-        gradients = jax.tree.map(lambda x: jax.numpy.sin(7 * x) + 0.1, state.params)
-        updates, opt_state = tx.update(gradients, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
-        return state._replace(step=state.step + 5, params=params, opt_state=opt_state)
+    def fill(leaf, sharding):
+        return jax.device_put(rng.normal(0, 99, leaf.shape).astype(leaf.dtype), sharding)
 
-    return jax.jit(moved, out_shardings=shardings)(state), shardings
+    return jax.tree.map(fill, shapes, shardings), shardings
 
 
 def save(folder, step, state, position=POSITION):
@@ -60,8 +56,7 @@ def assert_same_bits(found, expected):
         np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
 
 
-@pytest.mark.parametrize("optimizer", ["adafactor", "adamw"])
-@pytest.mark.parametrize("family", CONFIGS)
+@pytest.mark.parametrize(("family", "optimizer"), [("t5", "adafactor"), ("decoder", "adamw")])
 def test_state_saved_on_one_mesh_is_the_same_on_another(tmp_path, family, optimizer):
     saved, _ = make(family, ONE_AXIS, optimizer=optimizer)
     save(tmp_path, 5, saved)
@@ -71,7 +66,6 @@ def test_state_saved_on_one_mesh_is_the_same_on_another(tmp_path, family, optimi
     checkpoints.close()
     assert_same_bits(restored, saved)
     assert position == POSITION
-    assert int(restored.step) == 5
     for leaf, sharding in zip(
         jax.tree.leaves(restored), jax.tree.leaves(shardings), strict=True
     ):
@@ -96,7 +90,7 @@ def test_interrupted_save_is_ignored(tmp_path):
     (broken / "state" / "manifest.ocdbt").write_bytes(b"half a file")
     checkpoints = Checkpoints(tmp_path)
     assert checkpoints.latest_step() == 5
-    second = first._replace(step=first.step + 1)
+    second, _ = make("decoder", ONE_AXIS, seed=1)
     checkpoints.save(6, second, {"window": 4, "row": 0})
     checkpoints.wait()
     assert checkpoints.latest_step() == 6

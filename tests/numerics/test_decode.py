@@ -13,14 +13,14 @@ from tiny_models import DECODER, T5, VOCAB, examples, make_batch, prompts
 
 from flanjax.models import attention, decode
 from flanjax.models.families import make_model
+from flanjax.models.t5 import T5Config
 
 START, END, MAX_LENGTH = 0, 1, 7
 PAIRS = [(inputs, []) for inputs, _ in examples(3, seed=7)]
 FAMILIES = {
     "t5": T5,
-    "decoder": DECODER,
+    "decoder": dataclasses.replace(DECODER, is_tied=False),
     "prefix decoder": dataclasses.replace(DECODER, prefix_lm=True),
-    "unrolled t5": dataclasses.replace(T5, scan_layers=False),
 }
 
 
@@ -67,13 +67,14 @@ def hidden_without_cache(config, rows_RT):
     is_prefix = getattr(config, "prefix_lm", False)
     batch = make_batch(config, [[pair] for pair in pairs], is_prefix=is_prefix)
     hidden_RTD = np.asarray(compiled_hidden(config)(params_of(config), batch))
-    skipped = [0 if config in (T5, FAMILIES["unrolled t5"]) else len(inputs) for inputs, _ in pairs]
+    skipped = [0 if isinstance(config, T5Config) else len(inputs) for inputs, _ in pairs]
     length = len(rows_RT[0])
     return np.stack([row[n : n + length] for row, n in zip(hidden_RTD, skipped, strict=True)])
 
 
-@pytest.mark.parametrize(("num_per_prompt", "steps"), [(1, [1, 1, 1, 1]), (2, [3, 1, 2])])
-def test_cached_steps_are_the_forward_pass(config, num_per_prompt, steps):
+@pytest.mark.parametrize("config", [*FAMILIES.values(), dataclasses.replace(T5, scan_layers=False)])
+def test_cached_steps_of_one_or_more_tokens_are_the_forward_pass(config):
+    num_per_prompt, steps = 2, (1, 3, 1)
     params = params_of(config)
     rng = np.random.default_rng(1)
     rows_RT = rng.integers(2, VOCAB, (3 * num_per_prompt, sum(steps)))
@@ -212,7 +213,9 @@ def test_option_scores_are_those_of_separate_forward_passes(config):
             np.testing.assert_allclose(ours_BN[prompt, option], expected, rtol=0, atol=1e-4)
 
 
-def test_padding_of_a_prompt_does_not_change_its_scores(config):
+@pytest.mark.parametrize("name", ["t5", "decoder"])
+def test_padding_of_a_prompt_does_not_change_its_scores(name):
+    config = FAMILIES[name]
     options_BNT, mask_BNT = np.full((3, 4, 5), 9, np.int32), np.ones((3, 4, 5), bool)
     score, params = compiled_score(config), params_of(config)
     short, long = (score(params, prompts(PAIRS, length=n), options_BNT, mask_BNT) for n in (6, 9))
@@ -228,7 +231,6 @@ def test_decoding_with_a_prefix_of_keys_is_the_forward_pass_with_it():
         "prefix_kv": attention.PrefixKV(values, -values),
     }
     params = {**plain, "layers": {**plain["layers"], "attention": attention_params}}
-    model = make_model(config)
     rows_RT = np.full((3, 4), 9)
     cache = compiled_prefill(config)(params, prompts(PAIRS))
     cache = decode.reserve(cache, num_rows_per_prompt=1, length=4)

@@ -95,9 +95,8 @@ def embedding_gradient(config, batch, row, column):
     """
     num_places = batch.tokens.size
     tokens = np.arange(num_places, dtype=np.int32).reshape(batch.tokens.shape)
-    config = dataclasses.replace(config, vocab_size=num_places)
     if batch.encoder is not None:
-        blank = np.full_like(batch.encoder.tokens, num_places - 1)
+        blank = np.full_like(batch.encoder.tokens, VOCAB - 1)
         batch = batch._replace(encoder=batch.encoder._replace(tokens=blank))
     model = make_model(config)
     weights_D = jax.random.normal(jax.random.key(1), (config.d_model,))
@@ -106,7 +105,7 @@ def embedding_gradient(config, batch, row, column):
         return model.hidden(params, batch._replace(tokens=tokens))[row, column] @ weights_D
 
     grads = jax.jit(jax.grad(one))(init(config))["embed"]
-    return np.abs(np.asarray(grads)).sum(axis=1).reshape(tokens.shape) > 0
+    return np.abs(np.asarray(grads))[:num_places].sum(axis=1).reshape(tokens.shape) > 0
 
 
 def test_a_token_depends_on_its_own_segment_up_to_itself(config):
@@ -116,10 +115,7 @@ def test_a_token_depends_on_its_own_segment_up_to_itself(config):
     assert start < column
     expected = np.zeros_like(batch.segments, bool)
     expected[row, start : column + 1] = True
-    seen = embedding_gradient(config, batch, row, column)
-    if batch.encoder is not None:
-        seen[-1, -1] = False  # the token of every prompt
-    np.testing.assert_array_equal(seen, expected)
+    np.testing.assert_array_equal(embedding_gradient(config, batch, row, column), expected)
 
 
 def test_a_prompt_token_of_a_prefix_lm_depends_on_the_whole_prompt():
@@ -376,7 +372,7 @@ def test_bfloat16_stays_near_float32(config):
     np.testing.assert_allclose(narrow_loss, wide_loss, rtol=3e-2)
     assert {leaf.dtype for leaf in jax.tree.leaves(narrow_grads)} == {jnp.dtype(jnp.float32)}
     differences = jax.tree.map(jnp.subtract, narrow_grads, wide_grads)
-    assert optax.global_norm(differences) < 3e-2 * optax.global_norm(wide_grads)
+    assert optax.tree.norm(differences) < 3e-2 * optax.tree.norm(wide_grads)
 
 
 def test_unembed_of_a_tied_t5_scales_by_the_root_of_the_width():

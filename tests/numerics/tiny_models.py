@@ -11,7 +11,8 @@ from flanjax.data.batch import EncoderInput, SeqBatch
 from flanjax.models.decoder import DecoderConfig
 from flanjax.models.t5 import T5Config
 
-VOCAB = 40
+VOCAB = 170
+"""Enough for every place of six decoder rows to hold an id of its own."""
 
 T5 = T5Config(
     vocab_size=VOCAB,
