@@ -26,7 +26,7 @@ TEXT
 device='' flags=()
 while (($#)); do
   case $1 in
-    --device) device=${2:-}; shift ;;
+    --device) device=${2:?--device must name cpu or gpu}; shift ;;
     --quick) flags+=(--quick) ;;
     --help | -h) usage; exit 0 ;;
     *) echo "unknown argument: $1" >&2; usage >&2; exit 2 ;;

@@ -90,7 +90,7 @@ def check_data(folder: pathlib.Path, account: Mapping[str, Mapping[str, Any]]) -
     file = folder / DATA_REPORT
     if not file.is_file() or not (folder / "checkpoints").is_dir():
         return
-    old = json.loads(file.read_text("utf-8"))
+    old = _read_object(file)
     for task, row in account.items():
         before = old.get(task, {}).get("fingerprint")
         if before != row["fingerprint"]:
@@ -112,14 +112,24 @@ def read_experiment(folder: pathlib.Path) -> Experiment:
         raise ValueError(
             f"checkpoint must be a MODEL_DIR with {EXPERIMENT}, got {folder}; check the path."
         )
+    plain = _read_object(file)
     try:
-        plain = json.loads(file.read_text("utf-8"))
+        experiment = from_plain(plain)
     except ValueError as error:
-        raise ValueError(f"{file} must be JSON, got {error}; restore the file.") from None
-    experiment = from_plain(plain)
+        raise ValueError(f"{file}: {error}") from None
     if not isinstance(experiment, Experiment):
         raise ValueError(f"{file} must hold an Experiment, got {plain!r:.60}; restore the file.")
     return experiment
+
+
+def _read_object(file: pathlib.Path) -> dict[str, Any]:
+    try:
+        value = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file} must be JSON, got {error}; restore the file.") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{file} must be a JSON object, got {value!r:.60}; restore the file.")
+    return value
 
 
 def read_tokenizer(folder: pathlib.Path) -> Tokenizer:

@@ -140,9 +140,9 @@ def _load_flanjax(path: str, parts: Parts, shardings: Any) -> Any:
         )
     checkpoints = Checkpoints(folder)
     step = checkpoints.latest_step() if step is None else step
-    if step is None:
+    if step is None or not checkpoints.has(step):
         raise ValueError(
-            f"checkpoint must hold a complete step, got none in {folder}; train first."
+            f"checkpoint must be a complete one, got none at {path}; train first, or name another."
         )
     try:
         return checkpoints.restore_params(step, _shapes(parts), shardings)

@@ -119,11 +119,15 @@ def load_tokenizer(directory: str | os.PathLike[str]) -> Tokenizer:
         raise ValueError(
             f"tokenizer directory must hold {CONFIG_FILE}, got {folder}; check the path."
         )
-    config = json.loads(file.read_text("utf-8"))
-    path = str(folder / MODEL_FILE) if config["kind"] == "sentencepiece" else None
-    return make_tokenizer(
-        TokenizerConfig(kind=config["kind"], path=path, extra_ids=config["extra_ids"])
-    )
+    try:
+        config = json.loads(file.read_text("utf-8"))
+        kind, extra_ids = config["kind"], config["extra_ids"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{file} must give kind and extra_ids as JSON, got {error!r}; restore the file."
+        ) from None
+    path = str(folder / MODEL_FILE) if kind == "sentencepiece" else None
+    return make_tokenizer(TokenizerConfig(kind=kind, path=path, extra_ids=extra_ids))
 
 
 class ByteTokenizer:

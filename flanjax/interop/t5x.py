@@ -156,4 +156,4 @@ def _check(
 
 def _shown(found: Sequence[str]) -> str:
     rest = len(found) - _MAX_SHOWN
-    return ", ".join(found[:_MAX_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+    return ", ".join(sorted(found)[:_MAX_SHOWN]) + (f" and {rest} more" if rest > 0 else "")

@@ -147,14 +147,14 @@ def _inline_array(leaf: Any, where: str) -> StoredArray:
     try:
         shape, dtype_name, data = msgpack.unpackb(leaf.data)
         array = np.frombuffer(data, _DTYPES[dtype_name]).reshape(shape)
+        if array.shape != tuple(shape):
+            raise ValueError(f"shape {shape}")
     except KeyError:
         raise _not_floats(where, dtype_name) from None
     except (OverflowError, TypeError, ValueError) as error:
         raise ValueError(
             f"{where} must hold shape, type and bytes, got {error}; copy the checkpoint again."
         ) from None
-    if array.shape != tuple(shape):
-        raise ValueError(f"{where} must have a plain shape, got {shape}; copy it again.")
     return StoredArray(array.shape, lambda index: array[index].astype(np.float32))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
+from flanjax.base import path_name
 from flanjax.train.state import TrainState
 
 _FOLDER = "checkpoints"
@@ -46,6 +47,10 @@ class Checkpoints:
         if not self._folder.is_dir():
             return None
         return self._manager.latest_step()
+
+    def has(self, step: int) -> bool:
+        """Returns whether there is a complete checkpoint of a step."""
+        return (self._folder / str(step)).is_dir()
 
     def save(self, step: int, state: TrainState, position: dict[str, Any]) -> None:
         """Starts writing a checkpoint; returns once the arrays are copied."""
@@ -89,14 +94,19 @@ class Checkpoints:
           step: Its step.
           like: A tree of the parameters' shapes.
           shardings: A tree like it.
+
+        Raises:
+          ValueError: The checkpoint's parameters have other names or shapes.
         """
+        folder = self._folder / str(step) / "state"
+        _check_shapes(folder, like)
         abstract = jax.tree.map(
             lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), like, shardings
         )
         reader = ocp.PyTreeCheckpointer()
         try:
             restored = reader.restore(
-                self._folder / str(step) / "state",
+                folder,
                 args=ocp.args.PyTreeRestore(
                     {"params": abstract},
                     restore_args=ocp.checkpoint_utils.construct_restore_args({"params": abstract}),
@@ -116,6 +126,28 @@ class Checkpoints:
         if self._open is not None:
             self._open.close()
             self._open = None
+
+
+def _check_shapes(folder: pathlib.Path, like: Any) -> None:
+    """Checks that a checkpoint holds parameters of these names and shapes."""
+    reader = ocp.PyTreeCheckpointHandler()
+    try:
+        found = _named_shapes(reader.metadata(folder).tree["params"])
+    finally:
+        reader.close()
+    wanted = _named_shapes(like)
+    for name in sorted(found | wanted):
+        if found.get(name) != wanted.get(name):
+            raise ValueError(
+                f"checkpoint {folder.parent}: parameter {name} must be "
+                f"{wanted.get(name, 'absent')} as in the run's model, got "
+                f"{found.get(name, 'none')}; use the model that was saved."
+            )
+
+
+def _named_shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {path_name(path): tuple(leaf.shape) for path, leaf in leaves}
 
 
 def _tree(state: TrainState) -> dict[str, Any]:

@@ -2,119 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 import shutil
 import subprocess
 
 import pytest
-from click.testing import CliRunner
+
 from tests.faults import tiny_run
+from tests.faults.shop import TASK_LINE, TEMPLATES_LINE, Shop, call, good_lines
 
-from flanjax.cli import main as program
-
-MODULE = '''
-from flanjax.data.catalogue import Catalogue
-from flanjax.data.sources import Jsonl
-from flanjax.data.task import Task, TaskCluster, Template
-
-
-def to_fields(record):
-    fields = {"text": record["text"], "answer": record["label"], "options": ("bad", "good")}
-    return fields
-
-
-def make(name, mode):
-    return Task(
-        name=name,
-        version=1,
-        source=Jsonl(
-            files={"train": f"{name}.jsonl", "validation": f"{name}_held.jsonl"},
-            public="https://example.org/" + name,
-        ),
-        to_fields=to_fields,
-        fields=("text", "answer", "options"),
-        templates=(Template("Judge: {text}"), Template("Is {text} fine?")),
-        mode=mode,
-        metrics=("accuracy",) if mode == "rank" else ("exact_match",),
-        license="none",
-        citation="none",
-    )
-
-
-CATALOGUE = Catalogue(
-    "shop",
-    (
-        TaskCluster("opinions", (make("reviews", "rank"),)),
-        TaskCluster("titles", (make("headlines", "generate"),)),
-    ),
-)
-'''
-_NUMBERS = itertools.count()
-RUN = {
-    "MIXTURE_OR_TASK_NAME": "'titles'",
-    "HOLD_OUT": "'opinions'",
-    "TRAIN_STEPS": "2",
-    "BATCH_SIZE": "2",
-    "ScheduleConfig.warmup_steps": "1",
-    "EvalConfig.max_examples": "2",
-    "TASK_FEATURE_LENGTHS": "{'inputs': 48, 'targets': 16}",
-}
 TRAIN_FILE = "headlines.jsonl"
-
-
-def good_lines(num=50):
-    lines = (
-        json.dumps({"text": f"item {n}", "label": ("bad", "good")[n % 2]}) for n in range(num)
-    )
-    return [line.encode() for line in lines]
-
-
-class Shop:
-    """A user's folder: a catalogue's module, the files of its tasks, a run."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.model_dir = folder / "run"
-        self.module = f"shop_catalogue_{next(_NUMBERS)}"
-        self.data = folder / "data"
-        self.data.mkdir()
-        self.write_module()
-        for task in ("reviews", "headlines"):
-            self.write_lines(f"{task}.jsonl", good_lines())
-            self.write_lines(f"{task}_held.jsonl", good_lines(4))
-
-    def write_module(self, old="", new=""):
-        assert old in MODULE
-        text = MODULE.replace(old, new) if old else MODULE
-        (self.folder / f"{self.module}.py").write_text(text, "utf-8")
-
-    def write_lines(self, name, lines):
-        (self.data / name).write_bytes(b"".join(line + b"\n" for line in lines))
-
-    def replace_line(self, name, number, line):
-        lines = good_lines()
-        lines[number - 1] = line
-        self.write_lines(name, lines)
-
-    def command(self, *bindings):
-        bound = [f"{name}={value}" for name, value in RUN.items()]
-        command = tiny_run.command(self.model_dir, *bound, *bindings)
-        return [*command, f"--catalog={self.module}:CATALOGUE", f"--data_dir={self.data}"]
-
-    def train(self, *bindings):
-        program_args = self.command(*bindings)[3:]
-        return call(*program_args)
-
-    def files(self):
-        """Returns path -> content of every file, but for compiled modules."""
-        paths = (path for path in self.folder.rglob("*") if "__pycache__" not in path.parts)
-        return {str(path): path.read_bytes() for path in paths if path.is_file()}
-
-
-def call(*args):
-    return CliRunner().invoke(program.main, args, prog_name="flanjax")
 
 
 @pytest.fixture
@@ -126,7 +24,7 @@ def shop(tmp_path, monkeypatch):
 def refused(shop, *bindings):
     """Trains; returns the one line of the refusal, having left all files as they were."""
     before = shop.files()
-    result = shop.train(*bindings)
+    result = shop.train("EvalConfig.before_and_after=True", *bindings)
     assert result.exit_code == 1, (result.output, result.exception)
     assert result.stdout == ""
     (line,) = result.stderr.splitlines()
@@ -154,24 +52,25 @@ def trained(tmp_path_factory):
         (
             "Is {text} fine?",
             "Is {txet} fine?",
-            r"ValueError: task reviews, template 1: .* \(text, answer, options\), got \{txet\}; "
-            r"did you mean text\? \(.*shop_catalogue_\d+\.py, line 14\)",
+            (
+                r"task reviews, template 1: .* fields \(text, answer, options\), got \{txet\}; "
+                rf"did you mean text\? \(.*shop_catalogue_\d+\.py, line {TASK_LINE}\)"
+            ),
         ),
         (
             "Judge: {text}",
             "Judge: {text.__class__}",
-            r"must name plain fields, got \{text\.__class__\} in 'Judge: .*"
-            r"\(.*shop_catalogue_\d+\.py, line 24\)",
+            rf"plain fields, got \{{text\.__class__\}} in .*_\d+\.py, line {TEMPLATES_LINE}\)",
         ),
         (
             "Judge: {text}",
             "Judge: {text[0]}",
-            r"must name plain fields, got \{text\[0\]\}.*shop_catalogue_\d+\.py, line 24\)",
+            rf"plain fields, got \{{text\[0\]\}} in .*_\d+\.py, line {TEMPLATES_LINE}\)",
         ),
         (
-            'mode=mode,',
+            "mode=mode,",
             'mode="guess",',
-            r"task reviews: mode must be 'rank' or 'generate', got 'guess'.*line 14\)",
+            rf"task reviews: mode must be 'rank' or 'generate', got 'guess'.*line {TASK_LINE}\)",
         ),
     ],
 )
@@ -191,7 +90,10 @@ def test_fault_of_a_catalogue_names_the_task_or_the_line(shop, old, new, expecte
         ),
         (b'{"text": "item"}', r"first record 7: .*KeyError\('label'\) on fields text"),
         (b'{"text": "item", "label": " "}', r"first record 7: .*answer must not be empty, got ' '"),
-        (b'{"text": "item", "label": 3}', r"first record 7: .*field 'answer' must be text, got int"),
+        (
+            b'{"text": "item", "label": 3}',
+            r"first record 7: .*field 'answer' must be text, got int",
+        ),
     ],
 )
 def test_bad_line_above_the_bound_is_fatal_and_named(shop, line, expected):
@@ -253,8 +155,10 @@ def test_bad_line_below_the_bound_is_counted_and_the_run_goes_on(trained):
         ("TRAIN_STEPS=1", "warmup_steps must be below the run's 1 steps, got 1"),
         (
             "TASK_FEATURE_LENGTHS={'inputs': 48, 'targets': 4}",
-            "task reviews, template 0: an option and its end must fit the target length 4, got 5 "
-            "tokens of 'good'; raise TASK_FEATURE_LENGTHS['targets'].",
+            (
+                "task reviews, template 0: an option and its end must fit the target length 4, "
+                "got 5 tokens of 'good'; raise TASK_FEATURE_LENGTHS['targets']."
+            ),
         ),
         ("T5Config.vocab_size=99", "vocab_size must be at least the tokenizer's 384, got 99"),
         ("MeshConfig.fsdp=3", "mesh axes must multiply to the 1 devices, got data -1 x fsdp 3"),
@@ -292,12 +196,23 @@ def test_initial_checkpoint_of_another_vocabulary_is_refused(shop, trained):
     assert "got bytes-100; " in message
 
 
-def test_initial_checkpoint_of_another_shape_is_refused(shop, trained):
-    message = refused(
-        shop, f"INITIAL_CHECKPOINT_PATH='{trained.model_dir}'", "T5Config.d_model=24"
-    )
-    assert str(trained.model_dir) in message
-    assert "16" in message and "24" in message
+@pytest.mark.parametrize(
+    ("binding", "expected"),
+    [
+        ("T5Config.d_model=24", r"attention/k must be \(2, 24, 16\) as .*, got \(2, 16, 16\);"),
+        ("T5Config.is_tied=True", r"parameter \w+ must be absent as .*, got \(16, 384\);"),
+    ],
+)
+def test_initial_checkpoint_of_another_model_is_refused(shop, trained, binding, expected):
+    message = refused(shop, f"INITIAL_CHECKPOINT_PATH='{trained.model_dir}'", binding)
+    assert f"checkpoint {trained.model_dir}/checkpoints/2: parameter " in message
+    assert re.search(expected, message)
+
+
+def test_checkpoint_of_a_step_that_was_not_kept_is_refused(shop, trained):
+    path = f"{trained.model_dir}/checkpoints/1"
+    message = refused(shop, f"INITIAL_CHECKPOINT_PATH='{path}'")
+    assert f"checkpoint must be a complete one, got none at {path}" in message
 
 
 @pytest.fixture
@@ -318,7 +233,8 @@ def test_directory_of_another_experiment_is_refused_by_what_differs(resumed):
     ("text", "expected"),
     [
         ("{", "must be JSON, got Expecting"),
-        ("[]", "must hold an Experiment, got []"),
+        ("[]", "must be a JSON object, got []"),
+        ("{}", "must hold an Experiment, got {}"),
         ('{"type": "Experiment"}', "must have the fields of this version"),
         ('{"type": "Exprmnt"}', "a config's type must be known, got 'Exprmnt'"),
         ("\xff", "must be JSON, got 'utf-8' codec"),
@@ -371,7 +287,6 @@ def test_cluster_to_score_is_named_with_its_neighbours(trained):
     [
         ["train"],
         ["train", "--gin_file=x.gin", "--num_processes=0"],
-        ["train", "--gin.TRAIN_STEPS"],
         ["eval"],
         ["generate"],
     ],

@@ -66,9 +66,7 @@ def test_state_saved_on_one_mesh_is_the_same_on_another(tmp_path, family, optimi
     checkpoints.close()
     assert_same_bits(restored, saved)
     assert position == POSITION
-    for leaf, sharding in zip(
-        jax.tree.leaves(restored), jax.tree.leaves(shardings), strict=True
-    ):
+    for leaf, sharding in zip(jax.tree.leaves(restored), jax.tree.leaves(shardings), strict=True):
         assert leaf.sharding.is_equivalent_to(sharding, leaf.ndim)
     assert any(not leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(restored.params))
 

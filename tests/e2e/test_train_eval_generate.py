@@ -1,0 +1,219 @@
+"""One job from training to an answer, through the command line, in both families."""
+
+from __future__ import annotations
+
+import html.parser
+import json
+
+import jax
+import pytest
+from click.testing import CliRunner
+from jax.experimental.compilation_cache import compilation_cache
+
+from flanjax.cli import main as program
+from tests.faults.tiny_run import ROOT, logged
+
+SHARED = {
+    "TRAIN_STEPS": "6",
+    "BATCH_SIZE": "8",
+    "MIXTURE_OR_TASK_NAME": "'struct_to_text'",
+    "HOLD_OUT": "'entailment'",
+    "TASK_FEATURE_LENGTHS": "{'inputs': 48, 'targets': 64}",
+    "ScheduleConfig.warmup_steps": "1",
+    "ScheduleConfig.peak": "0.01",
+    "TrainConfig.log_period": "1",
+    "DataConfig.max_examples": "60",
+    "DataConfig.passes": "2",
+    "EvalConfig.max_examples": "4",
+    "EvalConfig.batch_size": "80",
+    "EvalConfig.max_decode_length": "8",
+}
+FAMILIES = {
+    "mini_t5": {
+        "T5Config.d_model": "16",
+        "T5Config.d_ff": "32",
+        "T5Config.num_heads": "2",
+        "T5Config.d_head": "8",
+    },
+    "mini_decoder": {
+        "DecoderConfig.d_model": "16",
+        "DecoderConfig.d_ff": "32",
+        "DecoderConfig.num_heads": "2",
+        "DecoderConfig.num_kv_heads": "1",
+        "DecoderConfig.d_head": "8",
+    },
+}
+CLUSTERS = ["entailment", "struct_to_text"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _compiled(tmp_path_factory):
+    """Keeps compiled programs for as long as this file's tests run."""
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("compiled")))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    compilation_cache.reset_cache()
+    yield
+    jax.config.update("jax_compilation_cache_dir", None)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 1)
+    compilation_cache.reset_cache()
+
+
+def call(*args):
+    result = CliRunner().invoke(program.main, args, prog_name="flanjax")
+    assert result.exit_code == 0, (result.output, result.exception)
+    return result.stdout
+
+
+def train(family, folder, *flags, **bindings):
+    bound = {**SHARED, **FAMILIES[family], "MODEL_DIR": f"'{folder}'", **bindings}
+    gin_file = f"--gin_file={ROOT / 'gin_configs' / 'runs' / family}.gin"
+    return call("train", gin_file, *flags, *(f"--gin.{k}={v}" for k, v in bound.items()))
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def trained(request, tmp_path_factory):
+    """A finished run: its family, its directory, what it printed, its report."""
+    folder = tmp_path_factory.mktemp(request.param) / "run"
+    printed = train(request.param, folder)
+    return request.param, folder, printed, report_of(folder / "report")
+
+
+def report_of(folder):
+    return json.loads((folder / "report.json").read_text("utf-8"))
+
+
+def predictions(folder, stage):
+    lines = (folder / "predictions.jsonl").read_text("utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    return [{**row, "stage": None} for row in rows if row["stage"] == stage]
+
+
+def test_training_prints_the_table_and_where_the_report_lies(trained):
+    _, folder, printed, report = trained
+    heads = {line.split()[0]: line for line in printed.splitlines() if line.strip()}
+    header = next(line for line in printed.splitlines() if "chance" in line)
+    assert header.split()[-4:] == ["before", "after", "change", "std"]
+    for clusters in report["stages"].values():
+        entailment, struct = clusters
+        assert f"{entailment['mean']:.1f}±{entailment['standard_error']:.1f}" in heads["entailment"]
+        for task in struct["tasks"]:
+            assert f"{task['mean']:.1f}" in heads[task["task"]]
+    assert heads["entailment"].split()[1] == "*"
+    assert "held out: training never saw this cluster." in printed
+    assert printed.splitlines()[-1] == f"report: {folder}/report/report.html"
+
+
+def test_report_holds_every_stage_wording_and_prediction(trained):
+    _, folder, _, report = trained
+    assert list(report["stages"]) == ["before", "after"]
+    for stage, clusters in report["stages"].items():
+        assert [cluster["cluster"] for cluster in clusters] == CLUSTERS
+        for cluster in clusters:
+            assert [task["num_examples"] for task in cluster["tasks"]] == [4, 4]
+        kinds = clusters[0]["tasks"][1]
+        assert (kinds["task"], kinds["mode"]) == ("mini_kinds", "rank")
+        scores = [template["score"] for template in kinds["templates"]]
+        assert len(scores) == 10
+        assert kinds["mean"] == pytest.approx(sum(scores) / 10)
+        rows = [row for row in predictions(folder / "report", stage) if row["task"] == "mini_kinds"]
+        hits = sum(row["prediction"] == row["targets"] for row in rows)
+        assert kinds["mean"] == pytest.approx(100 * hits / 40)
+    assert report["facts"]["seed"] == "0"
+    assert report["facts"]["command"].startswith("flanjax train --gin_file=")
+
+
+def test_page_is_whole_and_names_both_clusters(trained):
+    text = (trained[1] / "report" / "report.html").read_text("utf-8")
+    opened = []
+    parser = html.parser.HTMLParser()
+    parser.handle_starttag = lambda tag, attributes: opened.append(tag)
+    parser.feed(text)
+    assert opened[0] == "html"
+    assert text.rstrip().endswith("</html>")
+    assert {"svg", "table"} <= set(opened)
+    assert not {"script", "link", "img"} & set(opened)
+    assert all(cluster in text for cluster in CLUSTERS)
+
+
+def test_certificate_says_what_was_held_out(trained):
+    _, folder, _, report = trained
+    certificate = json.loads((folder / "certificate.json").read_text("utf-8"))
+    assert certificate == report["certificate"]
+    assert certificate == {
+        "catalogue": "mini",
+        "held_out": "entailment",
+        "trained": ["mini_objects", "mini_people"],
+        "tested": ["mini_comparisons", "mini_kinds"],
+        "dropped": {},
+    }
+    data = json.loads((folder / "data_report.json").read_text("utf-8"))
+    assert list(data) == certificate["trained"]
+
+
+def test_training_changed_the_answers(trained):
+    folder = trained[1] / "report"
+    assert predictions(folder, "before") != predictions(folder, "after")
+    losses = list(logged(trained[1]).values())
+    assert losses[-1] < losses[0] - 0.2
+
+
+def test_eval_of_the_checkpoint_gives_the_numbers_after_training(trained, tmp_path):
+    _, folder, _, report = trained
+    clusters = [f"--cluster={name}" for name in CLUSTERS]
+    printed = call("eval", f"--checkpoint={folder}", *clusters, f"--output={tmp_path}", "--json")
+    outcome = json.loads(printed)
+    assert outcome["report"]["stages"] == {"checkpoint": report["stages"]["after"]}
+    assert outcome["files"]["json"] == str(tmp_path / "report" / "report.json")
+    found = predictions(tmp_path / "report", "checkpoint")
+    assert found == predictions(folder / "report", "after")
+
+
+def test_eval_takes_the_held_out_cluster_and_the_run_directory(trained):
+    _, folder, _, report = trained
+    printed = call("eval", f"--model_dir={folder}")
+    assert f"report: {folder}/eval/report/report.html" in printed
+    written = report_of(folder / "eval" / "report")
+    assert written["stages"] == {"checkpoint": report["stages"]["after"][:1]}
+
+
+def test_generate_answers_as_the_evaluation_did(trained):
+    _, folder, _, _ = trained
+    rows = [row for row in predictions(folder / "report", "after") if row["scores"] is None][:6]
+    prompts = [f"--prompt={row['inputs']}" for row in rows]
+    printed = call("generate", f"--checkpoint={folder}", *prompts, "--max_length=8", "--json")
+    answers = json.loads(printed)
+    assert answers == [{"prompt": row["inputs"], "answer": row["prediction"]} for row in rows]
+    assert any(answer["answer"] for answer in answers)
+
+
+def test_second_run_begins_with_the_weights_of_the_first(trained, tmp_path):
+    family, first, _, report = trained
+    bindings = {
+        "INITIAL_CHECKPOINT_PATH": f"'{first}'",
+        "TRAIN_STEPS": "2",
+        "RANDOM_SEED": "5",
+        "OptimizerConfig.name": "'adafactor'",
+    }
+    train(family, tmp_path / "run", **bindings)
+    second = report_of(tmp_path / "run" / "report")
+    assert second["stages"]["before"] == report["stages"]["after"]
+    found = predictions(tmp_path / "run" / "report", "before")
+    assert found == predictions(first / "report", "after")
+    assert predictions(tmp_path / "run" / "report", "after") != found
+
+
+@pytest.mark.parametrize(
+    ("family", "objective"),
+    [
+        ("mini_decoder", "causal_lm"),
+        ("mini_decoder", "prefix_lm"),
+        ("mini_decoder", "span_corruption"),
+        ("mini_t5", "span_corruption"),
+    ],
+)
+def test_loss_of_every_objective_falls(tmp_path, family, objective):
+    gin_file = f"--gin_file={ROOT / 'gin_configs' / 'objectives' / objective}.gin"
+    train(family, tmp_path / "run", gin_file, **{"EvalConfig.before_and_after": "False"})
+    losses = list(logged(tmp_path / "run").values())
+    assert len(losses) == 6
+    assert losses[-1] < losses[0] - 0.2
