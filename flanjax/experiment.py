@@ -88,7 +88,7 @@ class Experiment:
       mesh: How arrays are laid over devices.
       train: Steps, batch, periods, seed.
       evaluation: How clusters are scored.
-      initial_checkpoint_path: A flanjax checkpoint to start from, or None.
+      initial_checkpoint_path: A flanjax or T5X checkpoint to start from, or None.
     """
 
     model_dir: str

@@ -303,22 +303,24 @@ def orbax(**changes: Any) -> str:
     return json.dumps({"tree_metadata": {}, "use_ocdbt": True, "use_zarr3": False} | changes)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("{", "_METADATA must be the JSON that Orbax writes, got JSONDecodeError"),
-        ("[]", "_METADATA must be the JSON that Orbax writes, got TypeError"),
-        ("{}", "_METADATA must be the JSON that Orbax writes, got KeyError: 'use_ocdbt'"),
-        (orbax(tree_metadata={"a": {}}), "Orbax writes, got KeyError: 'key_metadata'"),
-        (orbax(use_ocdbt=False), "must tell of zarr 2 arrays in OCDBT"),
-        (orbax(use_zarr3=True), "must tell of zarr 2 arrays in OCDBT"),
-        (
-            orbax(tree_metadata={"a": {"key_metadata": [{"key": "target"}, {"key": "x"}]}}),
-            "target/x must be readable, got ",
-        ),
-    ],
-)
-def test_a_bad_orbax_checkpoint_is_refused(tmp_path: pathlib.Path, text: str, message: str) -> None:
+WRITES = "_METADATA must be the JSON that Orbax writes, got "
+METADATA: dict[str, tuple[str, str]] = {
+    "cut": ("{", WRITES + "JSONDecodeError"),
+    "list": ("[]", WRITES + "TypeError"),
+    "empty": ("{}", WRITES + "KeyError: 'use_ocdbt'"),
+    "no keys": (orbax(tree_metadata={"a": {}}), WRITES + "KeyError: 'key_metadata'"),
+    "files": (orbax(use_ocdbt=False), "must tell of zarr 2 arrays in OCDBT"),
+    "zarr 3": (orbax(use_zarr3=True), "must tell of zarr 2 arrays in OCDBT"),
+    "absent": (
+        orbax(tree_metadata={"a": {"key_metadata": [{"key": "target"}, {"key": "x"}]}}),
+        "target/x must be readable, got ",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", METADATA)
+def test_a_bad_orbax_checkpoint_is_refused(tmp_path: pathlib.Path, kind: str) -> None:
+    text, message = METADATA[kind]
     (tmp_path / "state").mkdir()
     (tmp_path / "state/_METADATA").write_text(text, "utf-8")
     with pytest.raises(ValueError, match=message):
