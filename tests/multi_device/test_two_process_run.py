@@ -77,8 +77,8 @@ def one_process(tmp_path_factory, cache):
 
 
 @pytest.fixture(scope="module")
+def two_processes(tmp_path_factory, cache):
     """Runs two processes to FIRST: their directory, files, prints and scores."""
-    """A run of two processes up to FIRST: its directory, files, prints and predictions."""
     folder = tmp_path_factory.mktemp("two") / "run"
     printed = run(folder, cache, ON_FOUR_DEVICES, steps=FIRST, num_processes=2, num_devices=2)
     return folder, files(folder), printed, scores(folder, "before")
