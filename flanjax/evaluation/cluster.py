@@ -114,11 +114,9 @@ def evaluate_cluster(
 ) -> ClusterReport:
     """Scores every task of a cluster in every template that is not inverted.
 
-    With options the answer is the option of the highest log-likelihood,
-    summed over its tokens and not divided by their number (FLAN 2021, section
-    2.3); of equal options the first. Without, the model writes an answer,
-    which is judged by the task's first metric. All templates of a task go to
-    the predictor in one call.
+    With options the answer is the one of the highest summed log-likelihood,
+    not normalised by length (FLAN 2021, section 2.3); of equals the first.
+    Without, the model writes an answer, judged by the task's first metric.
 
     Args:
       predict: The model.
@@ -127,19 +125,17 @@ def evaluate_cluster(
       config: How many records, how many exemplars.
       templates: Indices of the templates to score; None for all.
       shots: Task name -> raw training records, from which exemplars are drawn.
-      bad_record_limit: Share of records that may break their task's promise
-        before that is an error; fewer are counted and left out.
+      bad_record_limit: Share of broken records that is an error; fewer are
+        counted and left out.
 
     Raises:
-      ValueError: A task has no record, metric or template to score, or too
-        few exemplars; or a score is not a number.
+      ValueError: A task lacks records, metrics, templates or exemplars.
     """
     for task in cluster.tasks:  # complain before the model works
         _task_metrics(task)
         _scored_templates(task, templates)
 
     def score(task: Task) -> TaskReport:
-        indices = _scored_templates(task, templates)
         sample = draw_sample(
             task,
             records.get(task.name, ()),
@@ -150,20 +146,22 @@ def evaluate_cluster(
         queries = make_queries(
             task,
             sample,
-            indices,
+            _scored_templates(task, templates),
             pool=(shots or {}).get(task.name, ()),
             num_shots=config.num_shots,
             seed=config.seed,
         )
-        before = getattr(predict, "num_truncated", None)
+        before = getattr(predict, "num_truncated", 0)
         answers = _answers(predict, task, queries, config)
         after = getattr(predict, "num_truncated", None)
-        num_truncated = None if before is None or after is None else after - before
+        num_truncated = None if after is None else after - before
         return _task_report(task, sample, queries, answers, num_truncated)
 
-    tasks = tuple(score(task) for task in cluster.tasks)
     return ClusterReport(
-        cluster=cluster.name, split=config.split, num_shots=config.num_shots, tasks=tasks
+        cluster=cluster.name,
+        split=config.split,
+        num_shots=config.num_shots,
+        tasks=tuple(map(score, cluster.tasks)),
     )
 
 

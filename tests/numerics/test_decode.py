@@ -1,4 +1,4 @@
-"""Cached steps, generation and option scores against forward passes without a cache."""
+"""Cached steps, generation and option scores against plain forward passes."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def compiled_greedy(config):
 
 
 def hidden_without_cache(config, rows_RT):
-    """Returns what a plain forward pass gives after each continuation token, [R, T, D]."""
+    """Returns what a plain forward gives after each continuation token, [R, T, D]."""
     num_per_prompt = len(rows_RT) // len(PAIRS)
     pairs = [(PAIRS[row // num_per_prompt][0], list(ids)) for row, ids in enumerate(rows_RT)]
     is_prefix = getattr(config, "prefix_lm", False)

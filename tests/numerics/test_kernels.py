@@ -167,7 +167,7 @@ def test_shared_and_own_keys_share_one_softmax():
 
 
 def test_rotation_turns_pairs_half_a_head_apart():
-    """C = 4, theta = 100: rates 1 and 0.1; position pi / 2 turns the first pair by 90 degrees."""
+    """C = 4, theta = 100: rates 1 and 0.1; pi / 2 turns the first pair by 90 degrees."""
     angles_BTE = attention.rotary_angles(jnp.array([[0, 3]]), 4, 100.0)
     np.testing.assert_allclose(angles_BTE[0], [[0.0, 0.0], [3.0, 0.3]], rtol=1e-6)
     x_BTHC = jnp.array([1.0, 2.0, 3.0, 4.0]).reshape(1, 1, 1, 4)

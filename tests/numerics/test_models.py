@@ -310,7 +310,7 @@ def test_an_adapter_slot_changes_the_mlp_output(config):
 
 
 def test_a_prefix_of_one_key_joins_every_softmax(config):
-    """With zero queries all logits are equal, so the prefix value has weight 1 / (n + 1)."""
+    """Zero queries make all logits equal: the prefix weighs 1 / (n + 1)."""
     q_RTHC = jnp.zeros((1, 2, 1, 2))
     own = attention.KeyValues(
         jnp.ones((1, 2, 1, 2)),
@@ -379,26 +379,6 @@ def test_unembed_of_a_tied_t5_scales_by_the_root_of_the_width():
     table_VD = np.arange(32, dtype=np.float32).reshape(2, 16)
     logits_V = make_model(CONFIGS["tied t5"]).unembed({"embed": table_VD}, np.ones(16, np.float32))
     np.testing.assert_allclose(logits_V, [120 / 4, 376 / 4], rtol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("config", "change", "message"),
-    [
-        (T5, {"d_ff": 0}, r"T5Config d_ff must be positive, got 0; raise it\."),
-        (T5, {"dropout_rate": 1.0}, r"dropout_rate must lie in \[0, 1\), got 1\.0"),
-        (T5, {"dtype": "float16"}, r"dtype must be float32 or bfloat16, got 'float16'"),
-        (T5, {"remat": "some"}, r"remat must be none or full, got 'some'"),
-        (T5, {"num_buckets": 9}, r"num_buckets must be even and at least 4, got 9"),
-        (T5, {"max_distance": 4}, r"max_distance must exceed half of num_buckets, got 4 for 8"),
-        (DECODER, {"num_kv_heads": 3}, r"num_kv_heads must divide num_heads, got 3 and 4"),
-        (DECODER, {"d_head": 5}, r"d_head must be even for rotary pairs, got 5"),
-        (DECODER, {"rope_theta": 0.0}, r"rope_theta must be positive, got 0\.0"),
-        (DECODER, {"norm_eps": 0.0}, r"norm_eps must be positive, got 0\.0"),
-    ],
-)
-def test_a_size_that_cannot_work_is_refused(config, change, message):
-    with pytest.raises(ValueError, match=message):
-        dataclasses.replace(config, **change)
 
 
 def test_a_t5_batch_without_prompts_is_refused():

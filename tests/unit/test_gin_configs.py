@@ -82,10 +82,22 @@ def test_flan2021_llama_1b_is_a_causal_model_in_eight_shards() -> None:
     assert (run.train.steps, run.data.hold_out) == (30_000, "entailment")
 
 
+@pytest.mark.parametrize("family", ["t5", "decoder"])
+def test_flan2021_tiny_holds_sentiment_out_and_scores_the_test_split(family: str) -> None:
+    paths = ("TOKENIZER_PATH",)
+    run = resolve(f"runs/flan2021_tiny_{family}.gin", paths=paths)
+    assert run.is_encoder_decoder == (family == "t5")
+    assert (run.data.hold_out, run.evaluation.split) == ("sentiment", "test")
+    assert run.data.catalogue == "flanjax.tasks.flan2021:CATALOGUE"
+    assert run.initial_checkpoint_path is None
+
+
 def test_every_run_has_a_test_above() -> None:
     assert RUNS == [
         "runs/flan2021_llama_1b.gin",
         "runs/flan2021_t5_small.gin",
+        "runs/flan2021_tiny_decoder.gin",
+        "runs/flan2021_tiny_t5.gin",
         "runs/mini_decoder.gin",
         "runs/mini_t5.gin",
     ]
