@@ -151,10 +151,7 @@ def evaluate_cluster(
             num_shots=config.num_shots,
             seed=config.seed,
         )
-        before = getattr(predict, "num_truncated", 0)
-        answers = _answers(predict, task, queries, config)
-        after = getattr(predict, "num_truncated", None)
-        num_truncated = None if after is None else after - before
+        answers, num_truncated = _counted_answers(predict, task, queries, config)
         return _task_report(task, sample, queries, answers, num_truncated)
 
     return ClusterReport(
@@ -196,6 +193,16 @@ def _scored_templates(task: Task, templates: Sequence[int] | None) -> tuple[int,
             f"got {list(chosen)}; choose others."
         )
     return kept
+
+
+def _counted_answers(
+    predict: Predictor, task: Task, queries: Sequence[Query], config: EvalConfig
+) -> tuple[list[_Answer], int | None]:
+    """Returns the answers, and how many prompts were cut if the model tells."""
+    before = getattr(predict, "num_truncated", 0)
+    answers = _answers(predict, task, queries, config)
+    after = getattr(predict, "num_truncated", None)
+    return answers, None if after is None else after - before
 
 
 def _answers(
