@@ -33,7 +33,7 @@ from flanjax.run_data import EvalRecords, TrainData, prepare_train_data, read_ev
 from flanjax.train import optim
 from flanjax.train.checkpoint import Checkpoints
 from flanjax.train.log import open_log
-from flanjax.train.loop import train
+from flanjax.train.loop import OnEval, train
 from flanjax.train.objectives import token_loss
 from flanjax.train.state import TrainState, make_state
 from flanjax.train.step import compile_step, make_train_step
@@ -121,7 +121,13 @@ def train_and_evaluate(
 
     if scored:
         score("before", state.params)
-    state = _train(experiment, parts, data, state, shardings, key_dropout, console)
+
+    def on_eval(step: int, state: TrainState) -> None:
+        score(f"step {step}", state.params)
+
+    state = _train(
+        experiment, parts, data, state, shardings, key_dropout, console, on_eval if scored else None
+    )
     files: Mapping[str, str] = {}
     if scored:
         score("after", state.params)
@@ -139,6 +145,7 @@ def _train(
     shardings: TrainState,
     key: Any,
     console: rich.console.Console,
+    on_eval: OnEval | None,
 ) -> TrainState:
     config = experiment.train
     checkpoints = Checkpoints(experiment.model_dir, keep=config.keep_checkpoints)
@@ -176,6 +183,7 @@ def _train(
                 learning_rate=optim.make_schedule(
                     experiment.optimizer.schedule, num_steps=config.steps
                 ),
+                on_eval=on_eval,
             )
     finally:
         checkpoints.close()

@@ -6,9 +6,10 @@ source launch/environment.sh
 
 usage() {
   cat <<'TEXT'
-Usage: bash launch/test.sh [--core] [--peers] [--tfds] [--all] [-- PYTEST ARGUMENTS]
+Usage: bash launch/test.sh [--core] [--single] [--peers] [--tfds] [--all] [-- PYTEST ARGUMENTS]
 
   --core    the core's tests, in .venv-test; what runs where no part is named
+  --single  those of them that need one device and one process
   --peers   comparisons with torch and transformers, in .venv-peers
   --tfds    the TensorFlow Datasets and SeqIO bridges, in .venv-tfds
   --all     all three
@@ -23,7 +24,7 @@ TEXT
 parts=()
 while (($#)); do
   case $1 in
-    --core | --peers | --tfds) parts+=("${1#--}") ;;
+    --core | --single | --peers | --tfds) parts+=("${1#--}") ;;
     --all) parts=(core peers tfds) ;;
     --help | -h) usage; exit 0 ;;
     --) shift; break ;;
@@ -42,9 +43,13 @@ run_pytest() {
   return "$status"
 }
 
-test_core() {
+test_single() {
   ensure_environment .venv-test "-e .[dev]"
   run_pytest .venv-test/bin/python -m pytest -n 2
+}
+
+test_core() {
+  test_single
   # Eight devices change how every array is laid out, so they get a process of their own.
   XLA_FLAGS=--xla_force_host_platform_device_count=8 \
     run_pytest .venv-test/bin/python -m pytest tests/multi_device

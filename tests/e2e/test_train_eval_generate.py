@@ -217,3 +217,14 @@ def test_loss_of_every_objective_falls(tmp_path, family, objective):
     losses = list(logged(tmp_path / "run").values())
     assert len(losses) == 6
     assert losses[-1] < losses[0] - 0.2
+
+
+def test_scores_on_the_way_stand_between_before_and_after(tmp_path):
+    on_the_way = {"TrainConfig.eval_period": "3", "EvalConfig.score_seen_clusters": "False"}
+    train("mini_decoder", tmp_path / "run", **on_the_way)
+    stages = report_of(tmp_path / "run" / "report")["stages"]
+    assert list(stages) == ["before", "step 3", "after"]
+    means = [clusters[0]["mean"] for clusters in stages.values()]
+    assert [clusters[0]["cluster"] for clusters in stages.values()] == ["entailment"] * 3
+    assert len(predictions(tmp_path / "run" / "report", "step 3")) > 0
+    assert all(0 <= mean <= 100 for mean in means)
