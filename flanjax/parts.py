@@ -150,6 +150,19 @@ def _load_flanjax(path: str, parts: Parts, shardings: Any) -> Any:
         checkpoints.close()
 
 
+def checkpoint_step(path: str) -> int:
+    """Returns the training step of a checkpoint that can be loaded."""
+    if checkpoint_kind(path) == "T5X":
+        return int(pathlib.Path(path).name.rpartition("_")[2])
+    folder, step = model_dir.split_checkpoint(path)
+    if step is None:
+        checkpoints = Checkpoints(folder)
+        step = checkpoints.latest_step()
+        checkpoints.close()
+    assert step is not None, "a checkpoint that was loaded has a step"
+    return step
+
+
 def make_predictor(experiment: Experiment, parts: Parts, params: Any) -> ModelPredictor:
     """Returns a predictor with the experiment's lengths and batch."""
     lengths = experiment.data.task_feature_lengths

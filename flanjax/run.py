@@ -25,6 +25,7 @@ from flanjax.parts import (
     assemble,
     assemble_for_reading,
     checkpoint_kind,
+    checkpoint_step,
     load_params,
     make_predictor,
     param_shardings,
@@ -98,17 +99,12 @@ def train_and_evaluate(
     folder = pathlib.Path(experiment.model_dir)
     model_dir.check_data(folder, data.account)
     scored = _eval_clusters(experiment, catalogue, split)
-    records = {
-        cluster: read_eval_records(experiment, catalogue, cluster, parts.tokenizer)
-        for cluster in scored
-    }
+    records = _read_all(experiment, catalogue, scored, parts)
     certificate = _certificate(catalogue, split)
     initial = experiment.initial_checkpoint_path
     initial_params = _load(initial, parts, console) if initial else None
     if jax.process_index() == 0:
-        model_dir.claim(experiment, resolved_text=resolved_text, tokenizer=parts.tokenizer)
-        model_dir.write_json(folder / model_dir.CERTIFICATE, certificate.to_json())
-        model_dir.write_json(folder / model_dir.DATA_REPORT, data.account)
+        _claim(experiment, parts, data, certificate, resolved_text)
     console.print(data.table())
     key_init, key_dropout = jax.random.split(jax.random.key(experiment.train.seed))
     state, shardings = make_state(parts.model, parts.tx, parts.mesh, key_init)
@@ -135,6 +131,20 @@ def train_and_evaluate(
         facts["data"] = data.fingerprint()
         files = _report(folder, stages, facts, certificate, console)
     return TrainOutcome(int(state.step), stages, files)
+
+
+def _claim(
+    experiment: Experiment,
+    parts: Parts,
+    data: TrainData,
+    certificate: Certificate,
+    resolved_text: str,
+) -> None:
+    """Writes what says whose the run's directory is."""
+    folder = pathlib.Path(experiment.model_dir)
+    model_dir.claim(experiment, resolved_text=resolved_text, tokenizer=parts.tokenizer)
+    model_dir.write_json(folder / model_dir.CERTIFICATE, certificate.to_json())
+    model_dir.write_json(folder / model_dir.DATA_REPORT, data.account)
 
 
 def _train(
@@ -215,9 +225,7 @@ def evaluate(
     names = list(clusters) or [cluster.name for cluster in catalogue.clusters]
     split = split_catalogue(experiment, catalogue)
     parts = assemble(experiment)
-    records = {
-        name: read_eval_records(experiment, catalogue, name, parts.tokenizer) for name in names
-    }
+    records = _read_all(experiment, catalogue, names, parts)
     if checkpoint is None:
         key_init, _ = jax.random.split(jax.random.key(experiment.train.seed))
         params = jax.jit(parts.model.init, out_shardings=param_shardings(parts))(key_init)
@@ -227,8 +235,9 @@ def evaluate(
     stages = {stage: _score(experiment, catalogue, parts, records, params, stage, console)}
     facts = _facts(experiment, command, time.monotonic() - started)
     facts["checkpoint"] = checkpoint or "untrained"
+    step = 0 if checkpoint is None else checkpoint_step(checkpoint)
     files = _report(pathlib.Path(output), stages, facts, _certificate(catalogue, split), console)
-    return TrainOutcome(0, stages, files)
+    return TrainOutcome(step, stages, files)
 
 
 def generate(
@@ -295,6 +304,14 @@ def _score(
                 )
             )
     return reports
+
+
+def _read_all(
+    experiment: Experiment, catalogue: Catalogue, clusters: Sequence[str], parts: Parts
+) -> dict[str, EvalRecords]:
+    return {
+        name: read_eval_records(experiment, catalogue, name, parts.tokenizer) for name in clusters
+    }
 
 
 def _certificate(catalogue: Catalogue, split: Split) -> Certificate:

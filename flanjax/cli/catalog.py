@@ -79,7 +79,9 @@ def _neighbours(missing: str) -> str:
     names = [module.name for module in pkgutil.iter_modules(paths)]
     if not names:
         return f"{parent or os.getcwd()} holds no modules, check the name and the directory."
-    return f"in {parent or os.getcwd()}: {nearest(last, names)}"
+    if parent:
+        return f"in {parent}: {nearest(last, names)}"
+    return f"in {os.getcwd()}: {nearest(last, names)} Or go to the folder that holds {missing}."
 
 
 def _import_error(module_name: str, error: Exception) -> ValueError:

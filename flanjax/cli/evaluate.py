@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 @click.option(
     "--output",
     metavar="DIR",
-    help="Where the report goes.  [default: MODEL_DIR/eval]",
+    help="Where the report goes: DIR/report, in place of one there.  [default: MODEL_DIR/eval]",
 )
 @json_option
 @click.pass_context

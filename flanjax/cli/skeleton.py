@@ -70,7 +70,11 @@ def test_{name}_has_ten_sound_templates() -> None:
     records = [json.loads(line) for line in RECORDS.read_text("utf-8").splitlines()]
     catalogue = Catalogue("alone", clusters=(TaskCluster("{cluster}", ({constant},)),))
     report = check_catalogue(catalogue, records={{"{name}": records}})
-    problems = [f"template {{problem.template}}: {{problem.what}}" for problem in report.problems]
+    problems = [
+        ("the task" if problem.template is None else f"template {{problem.template}}")
+        + f": {{problem.what}}"
+        for problem in report.problems
+    ]
     assert not problems, "\\n".join(problems)
 '''
 
@@ -113,7 +117,7 @@ _NUM_TEMPLATES = 10
 
 def task_file(cluster: str, name: str, mode: Mode) -> str:
     """Returns a task's module with ten wordings to be filled in."""
-    slots = "\n".join(f'    Template(""),  # {i + 1}' for i in range(_NUM_TEMPLATES))
+    slots = "\n".join(f'    Template(""),  # {i}' for i in range(_NUM_TEMPLATES))
     parts = _RANK if mode == "rank" else _GENERATE
     return _TASK.format(
         cluster=cluster, name=name, constant=name.upper(), mode=mode, slots=slots, **parts

@@ -228,9 +228,10 @@ def hold_out(catalogue: Catalogue, cluster: str, *, mixture: Mixture | None = No
         else:
             kept.append(task)
     if not kept:
+        reasons = "".join(f"; {name} is dropped: {why}" for name, why in dropped.items())
         raise ValueError(
             f"hold_out must leave a task to train on, got none of {mixture.name} without "
-            f"{cluster}; name a larger mixture."
+            f"{cluster}{reasons}; name a larger mixture."
         )
     weights = mixture.weights
     if weights is not None:

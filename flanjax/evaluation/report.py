@@ -71,7 +71,8 @@ def _caption(rows: Sequence[ClusterRow], last: str, facts: Mapping[str, str]) ->
     lines = [
         "* held out: training never saw this cluster." if is_held_out else "",
         "Scores are 0 to 100: mean over templates \u00b1 standard error over examples.",
-        f"scored: examples x templates; std: over templates, {last}.",
+        f"scored: examples x templates that are not inverted; std: over templates, {last}.",
+        "A cluster's row is the mean of its tasks, whatever their metrics.",
         runs_text(facts),
     ]
     return "\n".join(line for line in lines if line)

@@ -96,7 +96,7 @@ def make_schedule(config: ScheduleConfig, *, num_steps: int) -> optax.Schedule:
     if config.warmup_steps >= num_steps > 0 and config.warmup_steps > 0:
         raise ValueError(
             f"warmup_steps must be below the run's {num_steps} steps, got {config.warmup_steps}; "
-            "shorten it."
+            "set ScheduleConfig.warmup_steps."
         )
     warmup = config.warmup_steps
     rest = max(num_steps - warmup, 1)

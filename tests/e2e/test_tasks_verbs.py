@@ -58,7 +58,7 @@ def pytest_outside(folder: pathlib.Path, test: str) -> subprocess.CompletedProce
 
 def fill_templates(path: pathlib.Path) -> None:
     text = path.read_text()
-    for index, (inputs, targets) in enumerate(WORDINGS, start=1):
+    for index, (inputs, targets) in enumerate(WORDINGS):
         inverted = ", inverted=True" if targets == "{text}" else ""
         slot = f'    Template(""),  # {index}\n'
         assert text.count(slot) == 1
@@ -221,7 +221,7 @@ def test_a_task_that_writes_freely_asks_for_an_answer_of_its_own(tmp_path):
     path = tmp_path / "tasks/notes/subject.py"
     text = path.read_text()
     assert "OPTIONS" not in text
-    for index, (inputs, targets) in enumerate(WORDINGS, start=1):
+    for index, (inputs, targets) in enumerate(WORDINGS):
         inverted = ", inverted=True" if targets == "{text}" else ""
         inputs = inputs.replace("\\n{options}", "")
         text = text.replace(
