@@ -171,7 +171,9 @@ def _train(
     )
     latest = checkpoints.latest_step()
     if latest is not None:
-        state, position = checkpoints.restore(latest, state, shardings)
+        like = jax.eval_shape(lambda fresh: fresh, state)
+        jax.tree.map(lambda array: array.delete(), state)  # room for the one restored
+        state, position = checkpoints.restore(latest, like, shardings)
         batches.set_state(position)
         console.print(f"resumed from step {latest}")
     loss_fn = token_loss(parts.model, experiment.loss)
