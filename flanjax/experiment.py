@@ -144,7 +144,7 @@ def to_plain(value: Any) -> Any:
     return value
 
 
-_CONFIGS = {
+CONFIGS: Mapping[str, type] = {
     config.__name__: config
     for config in (
         Experiment,
@@ -161,6 +161,7 @@ _CONFIGS = {
         EvalConfig,
     )
 }
+"""Every config by its name: what gin files bind, and what `to_plain` writes."""
 
 
 def from_plain(plain: Any) -> Any:
@@ -174,13 +175,13 @@ def from_plain(plain: Any) -> Any:
     if "type" not in plain:
         return {key: from_plain(entry) for key, entry in plain.items()}
     name = plain["type"]
-    if name not in _CONFIGS:
+    if name not in CONFIGS:
         raise ValueError(
             f"a config's type must be known, got {name!r}; use the version that wrote it."
         )
     fields = {key: from_plain(entry) for key, entry in plain.items() if key != "type"}
     try:
-        return _CONFIGS[name](**fields)
+        return CONFIGS[name](**fields)
     except TypeError as error:
         raise ValueError(
             f"{name} must have the fields of this version, got {error}; "

@@ -10,44 +10,16 @@ import dataclasses
 import importlib
 import re
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from flanjax import gin_statements, gin_values
-from flanjax.data.objective import ObjectiveConfig
 from flanjax.data.task import nearest
-from flanjax.data.tokenize import TokenizerConfig
-from flanjax.evaluation.cluster import EvalConfig
-from flanjax.experiment import DataConfig, Experiment
+from flanjax.experiment import CONFIGS, Experiment
 from flanjax.gin_statements import Binding
 from flanjax.gin_values import REQUIRED, GinError, Macro, Reference
-from flanjax.losses.tokens import LossConfig
-from flanjax.models.decoder import DecoderConfig
-from flanjax.models.t5 import T5Config
-from flanjax.parallel import MeshConfig
-from flanjax.train.loop import TrainConfig
-from flanjax.train.optim import OptimizerConfig, ScheduleConfig
 
 _ROOT = "Experiment"
-
-CONFIGS: Mapping[str, type] = {
-    config.__name__: config
-    for config in (
-        Experiment,
-        DataConfig,
-        TokenizerConfig,
-        T5Config,
-        DecoderConfig,
-        ObjectiveConfig,
-        LossConfig,
-        OptimizerConfig,
-        ScheduleConfig,
-        MeshConfig,
-        TrainConfig,
-        EvalConfig,
-    )
-}
-"""What gin files may bind: every field of these classes."""
 
 
 class Resolved(NamedTuple):
