@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import rich.console
 
-from flanjax import model_dir, parallel
+from flanjax import model_dir
 from flanjax.data import pipeline
 from flanjax.data.catalogue import Catalogue, Split, hold_out
 from flanjax.evaluation import report
@@ -256,7 +256,6 @@ def generate(
     """
     folder, _ = model_dir.split_checkpoint(checkpoint)
     experiment = model_dir.read_experiment(folder)
-    experiment = dataclasses.replace(experiment, mesh=parallel.MeshConfig())
     parts = assemble_for_reading(experiment, model_dir.read_tokenizer(folder))
     params = load_params(checkpoint, parts, param_shardings(parts))
     predictor = make_predictor(experiment, parts, params)

@@ -12,7 +12,7 @@ from flanjax.data.cache import TokenStore, tokenize_task
 from flanjax.data.catalogue import Catalogue, Mixture, rates
 from flanjax.data.pack import Layout
 from flanjax.data.plan import Plan
-from flanjax.data.records import read_records
+from flanjax.data.records import RecordSet, read_records, sampling_order
 from flanjax.data.render import render
 from flanjax.data.task import Record, Task
 from flanjax.data.tokenize import Tokenizer
@@ -145,7 +145,7 @@ def read_eval_records(
     """
     config = experiment.evaluation
 
-    def read(task: Task, split: str, limit: int | None) -> tuple[Record, ...]:
+    def read(task: Task, split: str, limit: int | None) -> RecordSet:
         return read_records(
             task,
             split,
@@ -153,17 +153,22 @@ def read_eval_records(
             limit=limit,
             bad_record_limit=experiment.data.bad_record_limit,
             seed=config.seed,
-        ).records
+        )
 
     tasks = catalogue.cluster(cluster).tasks
-    records = {task.name: read(task, config.split, config.max_examples or None) for task in tasks}
+    records = {}
     for task in tasks:
+        found = read(task, config.split, None)
+        records[task.name] = found.records
+        order = sampling_order(found.uids, seed=config.seed)
+        scored = [found.records[i] for i in order[: config.max_examples or None]]
         _check_option_lengths(
-            task, records[task.name], tokenizer, experiment.data.task_feature_lengths["targets"]
+            task, scored, tokenizer, experiment.data.task_feature_lengths["targets"]
         )
     shots = {}
     if config.num_shots:
-        shots = {task.name: read(task, "train", experiment.data.max_examples) for task in tasks}
+        limit = experiment.data.max_examples
+        shots = {task.name: read(task, "train", limit).records for task in tasks}
     return EvalRecords(records, shots)
 
 

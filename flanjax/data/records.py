@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, cast
 
 from flanjax.base import stable_hash
@@ -48,6 +48,11 @@ class RecordSet(NamedTuple):
     records: tuple[Record, ...]
     uids: tuple[int, ...]
     counts: ReadCounts
+
+
+def sampling_order(uids: Sequence[int], *, seed: int) -> list[int]:
+    """Returns indices in the order in which a limited sample takes records."""
+    return sorted(range(len(uids)), key=lambda i: (stable_hash("limit", uids[i], seed), i))
 
 
 def read_records(
@@ -113,7 +118,7 @@ def _chosen(
 ) -> list[tuple[int, Record]]:
     if limit is None or len(good) <= limit:
         return good
-    order = sorted(range(len(good)), key=lambda i: (stable_hash("limit", good[i][0], seed), i))
+    order = sampling_order([uid for uid, _ in good], seed=seed)
     return [good[i] for i in sorted(order[:limit])]
 
 

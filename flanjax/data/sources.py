@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import codecs
 import csv
 import dataclasses
@@ -44,7 +45,7 @@ def parse_file(text: str) -> tuple[str, slice]:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LocalFiles:
+class LocalFiles(abc.ABC):
     r"""Files under data_dir, one for each split; the base of every format.
 
     Lines end at "\n" or "\r\n" and nowhere else, since texts hold U+2028,
@@ -131,8 +132,9 @@ class LocalFiles:
         except _ROW_ERRORS as error:
             return BadRecord(place, _reason(error))
 
+    @abc.abstractmethod
     def _rows(self, path: str) -> Iterator[Row]:
-        raise NotImplementedError
+        """Yields every row of a file with its place."""
 
     def _texts(self, path: str) -> Iterator[tuple[str, str] | BadRecord]:
         for number, line in _lines(path):

@@ -7,8 +7,8 @@ import contextlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from flanjax.base import stable_hash
 from flanjax.data.fewshot import choose_shots
+from flanjax.data.records import sampling_order
 from flanjax.data.render import RecordError, Rendered, checked_fields, record_uid, render
 from flanjax.data.task import Record, Task
 
@@ -67,11 +67,10 @@ def draw_sample(
       ValueError: More records are bad, or none is left.
     """
     uids = [record_uid(record) for record in records]
-    keys = [stable_hash("eval", task.name, uid, seed) for uid in uids]
     chosen: list[int] = []
     bad: collections.Counter[str] = collections.Counter()
     num_ruled_out = 0
-    for index in sorted(range(len(records)), key=lambda index: (keys[index], index)):
+    for index in sampling_order(uids, seed=seed):
         if len(chosen) == (max_examples or len(records)):
             break
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import pathlib
 
 import numpy as np
@@ -13,15 +12,8 @@ import pytest
 from flanjax.evaluation import metrics
 
 
-def data_file(name: str) -> pathlib.Path:
-    root = os.environ.get("FLANJAX_TEST_DATA")
-    if root is None:
-        pytest.skip("FLANJAX_TEST_DATA is not set")
-    return pathlib.Path(root) / name
-
-
-def lines_of(name: str) -> list[str]:
-    return data_file(name).read_text(encoding="utf-8").removesuffix("\n").split("\n")
+def lines_of(file: pathlib.Path) -> list[str]:
+    return file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
 
 
 def test_accuracy_counts_any_reference_and_keeps_case_and_punctuation():
@@ -117,8 +109,10 @@ def test_labels_name_the_headline_where_a_metric_has_several_scores():
     assert metrics.METRICS["rouge"].label == "rouge/rougeL"
 
 
-def test_bleu_reproduces_published_wmt21_scores():
-    with data_file("reference/wmt21_systems/automatic-scores.tsv").open(encoding="utf-8") as file:
+def test_bleu_reproduces_published_wmt21_scores(test_data):
+    with (test_data / "reference/wmt21_systems/automatic-scores.tsv").open(
+        encoding="utf-8"
+    ) as file:
         published = {
             (row["pair"], row["system"], row["metric"]): float(row["score"])
             for row in csv.DictReader(file, delimiter="\t")
@@ -129,55 +123,59 @@ def test_bleu_reproduces_published_wmt21_scores():
         ("en-zh", "Borderline", {"bleu-all": "AB"}),
     ):
         into = pair.split("-")[1]
-        hypothesis = f"reference/wmt21_systems/{pair}/newstest2021.{pair}.hyp.{system}.{into}"
+        hypothesis = (
+            test_data / f"reference/wmt21_systems/{pair}/newstest2021.{pair}.hyp.{system}.{into}"
+        )
         for metric, names in letters.items():
-            files = [f"translation/wmt21/newstest2021.{pair}.ref.{n}.{into}" for n in names]
+            files = [
+                test_data / f"translation/wmt21/newstest2021.{pair}.ref.{n}.{into}" for n in names
+            ]
             references = list(zip(*map(lines_of, files), strict=True))
             tokenizer = "zh" if into == "zh" else "13a"
             score = metrics.bleu(lines_of(hypothesis), references, tokenizer=tokenizer)["bleu"]
             assert score.value == pytest.approx(published[pair, system, metric], abs=5e-4)
 
 
-def test_rouge_reproduces_t5_and_perl_rouge_figures():
-    folder = "reference/rouge_score_testdata"
-    predictions = lines_of(f"{folder}/prediction_large.txt")
-    references = [[target] for target in lines_of(f"{folder}/target_large.txt")]
+def test_rouge_reproduces_t5_and_perl_rouge_figures(test_data):
+    folder = test_data / "reference/rouge_score_testdata"
+    predictions = lines_of(folder / "prediction_large.txt")
+    references = [[target] for target in lines_of(folder / "target_large.txt")]
     t5 = json.loads(
-        data_file("reference/t5_metrics_testdata/expected_bootstrap_results.json").read_text()
+        (test_data / "reference/t5_metrics_testdata/expected_bootstrap_results.json").read_text()
     )
     plain = metrics.rouge(predictions, references, stemming=False)
     for name, mean in (("rouge1", 38.553), ("rouge2", 22.145), ("rougeLsum", 38.326)):
         assert plain[name].value == pytest.approx(mean, abs=5e-4)
         assert plain[name].value == pytest.approx(t5[name], abs=0.1)
-    perl = json.loads(data_file(f"{folder}/expected.json").read_text())["stemming"]
+    perl = json.loads((folder / "expected.json").read_text())["stemming"]
     stemmed = metrics.rouge(predictions, references)
     for name in ("rouge1", "rougeL"):
         middle = 100 * perl[name]["fmeasure"][1]
         assert stemmed[name].value == pytest.approx(middle, abs=0.02)
 
 
-def test_squad_reproduces_the_official_script():
-    questions = json.loads(data_file("reading_comprehension/squad_v1/xquad.en.json").read_text())
+def test_squad_reproduces_the_official_script(test_data):
+    questions = json.loads((test_data / "reading_comprehension/squad_v1/xquad.en.json").read_text())
     references = {
         qa["id"]: [answer["text"] for answer in qa["answers"]]
         for article in questions["data"]
         for paragraph in article["paragraphs"]
         for qa in paragraph["qas"]
     }
-    folder = "reference/squad_predictions"
-    expected = json.loads(data_file(f"{folder}/expected.json").read_text())["scores"]
+    folder = test_data / "reference/squad_predictions"
+    expected = json.loads((folder / "expected.json").read_text())["scores"]
     assert len(expected) == 3
     for name, figures in expected.items():
-        answers = json.loads(data_file(f"{folder}/{name}").read_text())
+        answers = json.loads((folder / f"{name}").read_text())
         scores = metrics.squad(list(answers.values()), [references[key] for key in answers])
         assert scores["em"].value == pytest.approx(figures["exact_match"], abs=1e-9)
         assert scores["f1"].value == pytest.approx(figures["f1"], abs=1e-9)
 
 
-def test_exact_match_and_rouge_reproduce_super_natural_instructions():
-    folder = "reference/sni_metrics"
-    rows = [json.loads(line) for line in lines_of(f"{folder}/predictions.jsonl")]
-    overall = json.loads(data_file(f"{folder}/expected.json").read_text())["overall"]
+def test_exact_match_and_rouge_reproduce_super_natural_instructions(test_data):
+    folder = test_data / "reference/sni_metrics"
+    rows = [json.loads(line) for line in lines_of(folder / "predictions.jsonl")]
+    overall = json.loads((folder / "expected.json").read_text())["overall"]
     predictions = [row["prediction"] for row in rows]
     references = [row["references"] for row in rows]
     exact = metrics.exact_match(predictions, references)["exact_match"]
