@@ -228,3 +228,9 @@ def test_scores_on_the_way_stand_between_before_and_after(tmp_path):
     assert [clusters[0]["cluster"] for clusters in stages.values()] == ["entailment"] * 3
     assert len(predictions(tmp_path / "run" / "report", "step 3")) > 0
     assert all(0 <= mean <= 100 for mean in means)
+
+
+def test_the_report_counts_the_records_that_were_not_scored(trained):
+    tasks = [task for cluster in trained[3]["stages"]["after"] for task in cluster["tasks"]]
+    assert {task["num_examples"] for task in tasks} == {4}
+    assert {task["num_unsampled"] for task in tasks} == {296}  # of 300 validation records
