@@ -19,7 +19,7 @@ from flanjax.data.catalogue import Catalogue, Split, hold_out
 from flanjax.evaluation import report
 from flanjax.evaluation.cluster import evaluate_cluster
 from flanjax.evaluation.results import Certificate, ClusterReport
-from flanjax.experiment import Experiment, fingerprint
+from flanjax.experiment import Experiment, fingerprint, to_plain
 from flanjax.parts import (
     Parts,
     assemble,
@@ -158,7 +158,9 @@ def _train(
     on_eval: OnEval | None,
 ) -> TrainState:
     config = experiment.train
-    checkpoints = Checkpoints(experiment.model_dir, keep=config.keep_checkpoints)
+    checkpoints = Checkpoints(
+        experiment.model_dir, keep=config.keep_checkpoints, config=to_plain(experiment)
+    )
     batches = pipeline.prefetched(
         pipeline.PackedBatches(
             data.plan,

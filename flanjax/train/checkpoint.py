@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -18,15 +19,23 @@ _FOLDER = "checkpoints"
 class Checkpoints:
     """The checkpoints under one model directory.
 
-    Each holds the whole train state and the data position. A save that was
-    interrupted leaves nothing that would be restored.
+    Each holds the whole train state, the data position and the run's config.
+    A save that was interrupted leaves nothing that would be restored.
 
     Args:
       model_dir: The run's directory.
       keep: The newest so many are kept.
+      config: The run as plain JSON values, written into each checkpoint.
     """
 
-    def __init__(self, model_dir: str | os.PathLike[str], *, keep: int = 3):
+    def __init__(
+        self,
+        model_dir: str | os.PathLike[str],
+        *,
+        keep: int = 3,
+        config: Mapping[str, Any] | None = None,
+    ):
+        self._config = dict(config or {})
         self._folder = pathlib.Path(model_dir).absolute() / _FOLDER
         self._keep = keep
         self._open: ocp.CheckpointManager | None = None
@@ -57,7 +66,9 @@ class Checkpoints:
         self._manager.save(
             step,
             args=ocp.args.Composite(
-                state=ocp.args.StandardSave(_tree(state)), data=ocp.args.JsonSave(position)
+                state=ocp.args.StandardSave(_tree(state)),
+                data=ocp.args.JsonSave(position),
+                config=ocp.args.JsonSave(self._config),
             ),
         )
 

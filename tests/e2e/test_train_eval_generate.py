@@ -234,3 +234,10 @@ def test_the_report_counts_the_records_that_were_not_scored(trained):
     tasks = [task for cluster in trained[3]["stages"]["after"] for task in cluster["tasks"]]
     assert {task["num_examples"] for task in tasks} == {4}
     assert {task["num_unsampled"] for task in tasks} == {296}  # of 300 validation records
+
+
+def test_each_checkpoint_carries_the_config_of_its_run(trained):
+    _, folder, _, _ = trained
+    written = json.loads((folder / "experiment.json").read_text("utf-8"))
+    config = folder / "checkpoints" / SHARED["TRAIN_STEPS"] / "config" / "metadata"
+    assert json.loads(config.read_text("utf-8")) == written
