@@ -2,20 +2,18 @@
 
 from flanjax.data.catalogue import Catalogue, Exclusion
 from flanjax.data.task import TaskCluster
-from flanjax.tasks.entailment.rte import RTE
-from flanjax.tasks.paraphrase.glue_mrpc import GLUE_MRPC
-from flanjax.tasks.sentiment.sst2 import SST2
-from flanjax.tasks.summarization.aeslc import AESLC
+from flanjax.tasks.nli import rte
+from flanjax.tasks.paraphrase import glue_mrpc
+from flanjax.tasks.sentiment import sst2
+from flanjax.tasks.summarization import aeslc
 
 CATALOGUE = Catalogue(
     "flan2021",
     clusters=(
-        TaskCluster("sentiment", (SST2,)),
-        TaskCluster("entailment", (RTE,)),
-        TaskCluster("paraphrase", (GLUE_MRPC,)),
-        TaskCluster("summarization", (AESLC,)),
+        TaskCluster("sentiment", (sst2.TASK,)),
+        TaskCluster("nli", (rte.TASK,)),
+        TaskCluster("paraphrase", (glue_mrpc.TASK,)),
+        TaskCluster("summarization", (aeslc.TASK,)),
     ),
-    exclusions=(
-        Exclusion("paraphrase", "entailment", "a paraphrase is entailment in both directions"),
-    ),
+    exclusions=(Exclusion("paraphrase", "nli", "a paraphrase is entailment in both directions"),),
 )

@@ -5,12 +5,21 @@ from __future__ import annotations
 import itertools
 import re
 import statistics
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from flanjax.data.catalogue import Catalogue
+from flanjax.data.published import Published
 from flanjax.data.render import RecordError, Rendered, checked_fields, render
-from flanjax.data.task import Fields, Record, Task, Template, TemplateText
+from flanjax.data.schema import conform
+from flanjax.data.task import SCORING_FIELDS, Fields, Record, Task, Template, TemplateText
+from flanjax.data.wordings import (
+    Likeness,
+    measure_likeness,
+    near_duplicates,
+    shared_sentences,
+)
 
 LEAK_SHARE = 0.5
 """An answer may stand in a text by chance; in more than this share of a template's examples it is
@@ -55,9 +64,10 @@ class CheckReport(NamedTuple):
     Attributes:
       problems: Every fault, each said once for a template, in order.
       num_tasks: Tasks checked.
-      num_templates: Templates checked.
+      num_templates: Templates rendered at least once.
       num_renders: Examples rendered.
       lengths: Task name -> lengths of its examples.
+      likeness: How alike the wordings are.
     """
 
     problems: tuple[Problem, ...]
@@ -65,54 +75,61 @@ class CheckReport(NamedTuple):
     num_templates: int
     num_renders: int
     lengths: Mapping[str, Lengths]
+    likeness: Likeness
 
 
 def check_catalogue(
     catalogue: Catalogue,
     *,
-    records: Mapping[str, Sequence[Record]],
+    records: Mapping[str, Sequence[Record]] = MappingProxyType({}),
     expected_templates: int = 10,
     max_inverted: int = 3,
     min_renders: int = 3,
     near_duplicate: float = 0.8,
-    extractive: Collection[str] = (),
+    max_rouge: float = 0.7,
 ) -> CheckReport:
     """Checks every task of a catalogue, and its templates against each other.
 
     Args:
       catalogue: The catalogue.
-      records: Task name -> records to render; a task without is a problem.
+      records: Task name -> records to render beside the task's own examples;
+        a task with neither is a problem.
       expected_templates: Templates of each task; FLAN has ten.
       max_inverted: Inverted ones among them; FLAN has up to three.
       min_renders: Records that every template must render.
       near_duplicate: Jaccard similarity of the sets of words of two
         templates, fields left out, from which they count as the same.
-      extractive: Tasks whose answer is by design a piece of the inputs.
+      max_rouge: ROUGE-L of two templates of a task, fields left out, above
+        which they are too much alike.
     """
     problems: list[Problem] = []
     lengths: dict[str, Lengths] = {}
-    num_renders = 0
+    num_templates, num_renders = 0, 0
     for task in catalogue.tasks():
         problems += _task_problems(task, expected_templates, max_inverted)
         for index, template in enumerate(task.templates):
             problems += [
                 Problem(task.name, index, what) for what in _template_problems(task, template)
             ]
-        found, examples = _render_all(
-            task, records.get(task.name, ()), min_renders, task.name in extractive
-        )
+        problems += [Problem(task.name, None, what) for what in _example_problems(task)]
+        given = [*task.examples, *records.get(task.name, ())]
+        found, examples = _render_all(task, given, min_renders)
         problems += found
+        num_templates += len(task.templates) if examples else 0
         num_renders += len(examples)
         if examples:
             lengths[task.name] = _lengths(examples)
-    problems += _duplicates(catalogue, near_duplicate)
-    problems += _shared_sentences(catalogue)
+    problems += [Problem(*fault) for fault in near_duplicates(catalogue, near_duplicate)]
+    problems += [Problem(*fault) for fault in shared_sentences(catalogue)]
+    likeness = measure_likeness(catalogue)
+    problems += [Problem(*fault) for fault in likeness.too_high(max_rouge)]
     return CheckReport(
         problems=tuple(dict.fromkeys(problems)),
         num_tasks=len(catalogue.tasks()),
-        num_templates=sum(len(task.templates) for task in catalogue.tasks()),
+        num_templates=num_templates,
         num_renders=num_renders,
         lengths=lengths,
+        likeness=likeness,
     )
 
 
@@ -127,7 +144,7 @@ def _task_problems(task: Task, expected_templates: int, max_inverted: int) -> It
         yield Problem(task.name, None, what)
     used = {name for template in task.templates for name in template.field_names()}
     for name in task.fields:
-        if name not in used and name != "references":
+        if name not in used and name not in SCORING_FIELDS:
             yield Problem(
                 task.name, None, f"every field must stand in a template, got no {{{name}}}"
             )
@@ -137,12 +154,30 @@ def _task_problems(task: Task, expected_templates: int, max_inverted: int) -> It
         yield Problem(task.name, None, what)
 
 
+def _example_problems(task: Task) -> Iterator[str]:
+    """Yields where a task's own examples are not what its source would give."""
+    if not isinstance(task.source, Published):
+        return
+    if not task.examples:
+        yield "a task must have hand-written examples, got none"
+    for index, example in enumerate(task.examples):
+        try:
+            conformed = conform(task.source.tfds.features, example)
+        except ValueError as error:
+            yield f"example {index} must follow the source's schema, got: {error}"
+            continue
+        if conformed != example:
+            yield f"example {index} must be exactly of the source's schema, got {example}"
+
+
 def _template_problems(task: Task, template: Template) -> Iterator[str]:
     input_names = template.parsed_inputs.field_names()
     if not template.inverted and "answer" in input_names:
         yield "inputs must not hold {answer}, unless the template is inverted"
     if not set(input_names) - {"options"}:
         yield "inputs must hold a field of the record"
+    if not template.inverted and template.parsed_targets.field_names().count("answer") != 1:
+        yield "targets must hold {answer} once, so that it can be read from them"
     for text in (template.inputs, template.targets):
         if text != text.strip():
             yield f"text must not begin or end with white space, got {text!r}"
@@ -177,7 +212,7 @@ def _text_problems(parsed: TemplateText) -> Iterator[str]:
 
 
 def _render_all(
-    task: Task, records: Sequence[Record], min_renders: int, is_extractive: bool
+    task: Task, records: Sequence[Record], min_renders: int
 ) -> tuple[list[Problem], list[Rendered]]:
     """Renders every record in every template."""
     problems: list[Problem] = []
@@ -196,7 +231,7 @@ def _render_all(
         found, rendered = _render_template(task, index, kept)
         if len(rendered) < min_renders:
             found.append(f"must render at least {min_renders} records, got {len(rendered)}")
-        if not is_extractive:
+        if not task.is_extractive:
             found += _leak_problems(task, task.templates[index], kept)
         problems += [Problem(task.name, index, what) for what in found]
         examples += rendered
@@ -230,7 +265,7 @@ def _render_template(
             continue
         assert example is not None, "records that the task leaves out are not kept"
         examples.append(example)
-        problems += _example_problems(task.templates[index], fields, example)
+        problems += _render_problems(task.templates[index], fields, example)
     return _first_of_each_kind(problems), examples
 
 
@@ -275,7 +310,7 @@ def _names(text: str, phrase: str) -> bool:
     return re.search(pattern, text.casefold()) is not None
 
 
-def _example_problems(template: Template, fields: Fields, example: Rendered) -> Iterator[str]:
+def _render_problems(template: Template, fields: Fields, example: Rendered) -> Iterator[str]:
     for side, text in (("inputs", example.inputs), ("targets", example.targets)):
         if text != text.strip():
             yield f"{side} must not begin or end with white space, got {text[-40:]!r}"
@@ -303,58 +338,3 @@ def _lengths(examples: Sequence[Rendered]) -> Lengths:
     inputs = [len(example.inputs.split()) for example in examples]
     targets = [len(example.targets.split()) for example in examples]
     return Lengths(statistics.median(inputs), max(inputs), statistics.median(targets), max(targets))
-
-
-def _duplicates(catalogue: Catalogue, threshold: float) -> Iterator[Problem]:
-    """Yields templates that are too much like an earlier one."""
-    templates = [
-        (task.name, index, _words(template))
-        for task in catalogue.tasks()
-        for index, template in enumerate(task.templates)
-        if template.inputs.strip()  # one still to be written is told by other checks
-    ]
-    for (task, index, words), (other, other_index, other_words) in itertools.combinations(
-        templates, 2
-    ):
-        num_words = len(words | other_words)
-        if not num_words and task != other:  # nothing but fields, and the fields are not the same
-            continue
-        similarity = len(words & other_words) / num_words if num_words else 1.0
-        if similarity >= threshold:
-            what = (
-                f"wordings must be less than {threshold} alike, got {similarity:.2f} "
-                f"with {task} template {index}"
-            )
-            yield Problem(other, other_index, what)
-
-
-def _shared_sentences(catalogue: Catalogue) -> Iterator[Problem]:
-    """Yields sentences that a template shares with one of another task."""
-    owners: dict[str, str] = {}
-    found = (
-        (task.name, index, sentence)
-        for task in catalogue.tasks()
-        for index, template in enumerate(task.templates)
-        for sentence in _sentences(template)
-    )
-    for task_name, index, sentence in found:
-        owner = owners.setdefault(sentence, task_name)
-        if owner != task_name:
-            what = f"a sentence must belong to one task, got {sentence!r} in {owner} too"
-            yield Problem(task_name, index, what)
-
-
-def _words(template: Template) -> frozenset[str]:
-    texts = (template.parsed_inputs, template.parsed_targets)
-    literals = (literal for parsed in texts for literal, _ in parsed.pieces)
-    return frozenset(re.findall(r"\w+", " ".join(literals).casefold()))
-
-
-def _sentences(template: Template) -> Iterator[str]:
-    """Yields the sentences of four words or more that hold no field."""
-    text = template.parsed_inputs.substitute(
-        dict.fromkeys(template.parsed_inputs.field_names(), "\n")
-    )
-    for sentence in re.split(r"(?<=[.?!:])\s|\n", text.casefold()):
-        if len(sentence.split()) >= 4:
-            yield sentence.strip()

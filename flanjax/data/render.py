@@ -27,12 +27,14 @@ class Rendered(NamedTuple):
       options: In rank mode, every option as it would be written, `targets`
         among them; empty for inverted templates and in generate mode.
       references: Every acceptable target; at least `targets`.
+      group: Which records are judged together; "" for each on its own.
     """
 
     inputs: str
     targets: str
     options: tuple[str, ...]
     references: tuple[str, ...]
+    group: str = ""
 
 
 def record_uid(record: Record) -> int:
@@ -167,7 +169,7 @@ def render(
     references: tuple[str, ...] = (targets,)
     if is_scored and fields.get("references"):
         references = tuple(_target(wording, values, answer) for answer in fields["references"])
-    return Rendered(inputs, targets, options, references)
+    return Rendered(inputs, targets, options, references, fields.get("group", ""))
 
 
 def _values(fields: Fields) -> dict[str, str]:

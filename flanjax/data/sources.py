@@ -10,10 +10,10 @@ import json
 import os
 import pathlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
-from flanjax.data.task import SPLITS, BadRecord, Record, Source, nearest
+from flanjax.data.task import SPLITS, BadRecord, Record, Source, UnavailableError, nearest
 
 Row: TypeAlias = tuple[str, Record] | BadRecord
 """A row's place and its record, or why there is none."""
@@ -54,7 +54,9 @@ class LocalFiles(abc.ABC):
 
     Attributes:
       files: Split -> `path` or `path[start:stop]`, as TFDS writes it: two
-        splits may share a file. Header and blank lines are not counted.
+        splits may share a file. Header and blank lines are not counted. What
+        validation or test takes of a file is never train's, however short
+        the file is.
       public: The address at which anyone finds these files.
       to_record: Turns a row into the record that the task reads; None leaves
         it as it is. Where it raises KeyError or ValueError, the row is bad.
@@ -111,16 +113,25 @@ class LocalFiles(abc.ABC):
         name, rows = parse_file(self.files[split])
         remedy = f"get it from {self.public} and put it at DATA_DIR/{name}."
         if data_dir is None:
-            raise ValueError(f"data_dir must be given to read {name}, got none; {remedy}")
+            raise UnavailableError(f"data_dir must be given to read {name}, got none; {remedy}")
         path = os.path.join(data_dir, name)
         if not os.path.isfile(path):
-            raise ValueError(f"a source's file must exist, got no {path}; {remedy}")
-        return self._converted(path, rows)
+            raise UnavailableError(f"a source's file must exist, got no {path}; {remedy}")
+        taken = [
+            parse_file(file)[1]
+            for other, file in self.files.items()
+            if split == "train" and other != split and parse_file(file)[0] == name
+        ]
+        return self._converted(path, rows, taken)
 
-    def _converted(self, path: str, rows: slice) -> Iterator[Record | BadRecord]:
+    def _converted(
+        self, path: str, rows: slice, taken: list[slice]
+    ) -> Iterator[Record | BadRecord]:
         found = self._rows(path)
-        if rows != slice(None):
-            found = iter(list(found)[rows])
+        if rows != slice(None) or taken:
+            every = list(found)
+            held = {index for other in taken for index in range(len(every))[other]}
+            found = (every[index] for index in range(len(every))[rows] if index not in held)
         for row in found:
             yield row if isinstance(row, BadRecord) else self._convert(*row)
 
@@ -197,6 +208,31 @@ class TextLines(LocalFiles):
 
     def _rows(self, path: str) -> Iterator[Row]:
         return self._parsed(path, self.parse)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Document(LocalFiles):
+    """A file whose rows are found by reading it whole, as XML or one JSON value.
+
+    Attributes:
+      read: Turns the file's text into records, in order. Where it raises
+        ValueError or KeyError, the file is an error.
+    """
+
+    read: Callable[[str], Iterable[Record]]
+
+    def _rows(self, path: str) -> Iterator[Row]:
+        number = 0
+        try:
+            content = pathlib.Path(path).read_bytes().removeprefix(codecs.BOM_UTF8)
+            text = content.decode(self.encoding)
+            for number, record in enumerate(self.read(text), start=1):
+                yield f"{path}: record {number}", record
+        except (*_ROW_ERRORS, SyntaxError) as error:  # an XML fault is a SyntaxError
+            raise ValueError(
+                f"{path}: file must be as its publisher writes it, got {_reason(error)} after "
+                f"record {number}; fetch it again."
+            ) from None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -346,52 +382,3 @@ def _batch_rows(batch: Any) -> list[Record | str]:
         if batch.num_rows == 1:
             return [_decoding_reason(error, "utf-8")]
         return [row for i in range(batch.num_rows) for row in _batch_rows(batch.slice(i, 1))]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class LocalOrTfds:
-    """Local files where any of them is present, else the same data from TFDS.
-
-    The two are never mixed: their splits may cut the data differently, so a
-    record could stand in training and in the test. One local file decides for
-    all, and another that is missing is then an error.
-
-    Attributes:
-      local: The files.
-      tfds: The same splits from TensorFlow Datasets, with the same records.
-    """
-
-    local: LocalFiles
-    tfds: Source
-
-    def __post_init__(self) -> None:
-        if self.local.splits() != self.tfds.splits():
-            raise ValueError(
-                f"source {self.local.public}: local files and TFDS must have the same splits, "
-                f"got {', '.join(self.local.splits())} and {', '.join(self.tfds.splits())}; "
-                "add what is missing."
-            )
-
-    def splits(self) -> tuple[str, ...]:
-        """Returns the splits, which both have."""
-        return self.local.splits()
-
-    def describe(self) -> str:
-        """Returns both names."""
-        return f"{self.local.describe()} or {self.tfds.describe()}"
-
-    def records(self, split: str, *, data_dir: str | None = None) -> Iterator[Record | BadRecord]:
-        """Returns the rows of a split in a fixed order; see `Source.records`.
-
-        Raises:
-          ValueError: Neither can be read.
-        """
-        if self.local.is_present(data_dir):
-            return self.local.records(split, data_dir=data_dir)
-        try:
-            return self.tfds.records(split)
-        except ValueError as error:
-            _check_split(self, split)
-            file = parse_file(self.local.files[split])[0]
-            where = f"or get {self.local.public} and put it at DATA_DIR/{file}"
-            raise ValueError(f"{str(error).rstrip('.')}, {where}.") from None

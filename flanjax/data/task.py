@@ -16,8 +16,12 @@ Fields: TypeAlias = Mapping[str, Any]
 
 `answer` is always there. In rank mode `options` is there too and holds the
 answer. In generate mode `references` may list every acceptable answer; it
-defaults to the answer alone.
+defaults to the answer alone. `group` may name the question that several
+records share, for metrics that judge them together.
 """
+
+SCORING_FIELDS = ("references", "group")
+"""Fields that metrics read and no template may name."""
 
 Mode: TypeAlias = Literal["rank", "generate"]
 
@@ -29,6 +33,10 @@ class BadRecord(NamedTuple):
 
     place: str
     reason: str
+
+
+class UnavailableError(ValueError):
+    """A source's data is not on this machine; the message says how to get it."""
 
 
 class Source(Protocol):
@@ -145,6 +153,10 @@ class Task:
         shares none of them with the training mixture.
       license: The dataset's license.
       citation: Who made the dataset, where it was published.
+      is_extractive: Whether the answer is by design a piece of the inputs, as
+        where a span of a passage is asked for.
+      examples: Records written by hand in the source's schema, every label
+        among them; what `tasks check` and `tasks show` render without data.
     """
 
     name: str
@@ -158,6 +170,8 @@ class Task:
     corpora: tuple[str, ...] = ()
     license: str
     citation: str
+    is_extractive: bool = False
+    examples: tuple[Record, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
@@ -182,6 +196,11 @@ class Task:
         for index, template in enumerate(self.templates):
             _check_template(self, index, template)
 
+    @property
+    def is_trainable(self) -> bool:
+        """Whether the source has a training split; else the task is for evaluation only."""
+        return "train" in self.source.splits()
+
 
 def _check_template(task: Task, index: int, template: Template) -> None:
     where = f"task {task.name}, template {index}"
@@ -191,10 +210,10 @@ def _check_template(task: Task, index: int, template: Template) -> None:
                 f"{where}: a template must name the task's fields ({', '.join(task.fields)}), "
                 f"got {{{name}}}; {nearest(name, task.fields)}"
             )
-        if name == "references":
+        if name in SCORING_FIELDS:
             raise ValueError(
-                f"{where}: a template must name text or {{options}}, got {{references}}; "
-                "references are for scoring alone, name {answer}."
+                f"{where}: a template must name text or {{options}}, got {{{name}}}; "
+                "it is for scoring alone, name {answer}."
             )
     if "options" in template.parsed_targets.field_names():
         raise ValueError(

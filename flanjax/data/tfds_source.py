@@ -4,30 +4,41 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flanjax.data.task import SPLITS, BadRecord, Record, nearest
+import numpy as np
+
+from flanjax.data.schema import Feature, Features, Labels, check_features, conform
+from flanjax.data.task import SPLITS, BadRecord, Record, UnavailableError, nearest
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Tfds:
     """A TensorFlow Datasets builder, read in its stored order.
 
-    TFDS keeps its data where TFDS_DATA_DIR says, or under the home directory,
-    and downloads what is not there. TensorFlow is imported only when records
-    are read, and sees no accelerator.
+    TFDS keeps its data where TFDS_DATA_DIR says, or under the home directory.
+    Nothing is downloaded here: a dataset that is not prepared is an error that
+    says what to run. TensorFlow is imported only when records are read, and
+    sees no accelerator.
 
     Attributes:
       name: With configuration and version, as "glue/sst2:2.0.0".
       tfds_splits: Split -> how TFDS writes it, as "train[:-200]".
-      to_record: Turns a row into the record that the task reads; None leaves
-        it as it is. Where it raises KeyError or ValueError, the row is bad.
+      features: The fields to read, in the builder's names and types; it is
+        checked against the builder's own, label names and their order too.
+      rows: TFDS split -> its published rows, where known.
+      download_mib: Size of the download in MiB, where known.
+      manual: Where a dataset that TFDS may not download is found, and what to
+        put into TFDS's folder `downloads/manual`; None where TFDS downloads.
     """
 
     name: str
     tfds_splits: Mapping[str, str]
-    to_record: Callable[[Record], Record] | None = None
+    features: Features
+    rows: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    download_mib: float | None = None
+    manual: str | None = None
 
     def __post_init__(self) -> None:
         if ":" not in self.name:
@@ -40,6 +51,7 @@ class Tfds:
                     f"TFDS {self.name}: a split must be one of {', '.join(SPLITS)}, got {split!r}; "
                     f"{nearest(split, SPLITS)}"
                 )
+        check_features(self.features, where=f"TFDS {self.name}")
 
     def splits(self) -> tuple[str, ...]:
         """Returns the splits that `tfds_splits` names, in the order of SPLITS."""
@@ -57,31 +69,64 @@ class Tfds:
           data_dir: Not read: TFDS has its own directory.
 
         Raises:
-          ValueError: The package is missing, or TFDS has no such data.
+          UnavailableError: The package is missing, or the data is not prepared.
+          ValueError: TFDS has no such data, or other fields or labels.
         """
         if split not in self.tfds_splits:
             raise ValueError(
                 f"TFDS {self.name}: split must be one of {', '.join(self.splits())}, "
                 f"got {split!r}; {nearest(split, self.splits())}"
             )
-        return self._converted(split, _load(self.name, self.tfds_splits[split]))
+        return self._converted(split, self._load(self.tfds_splits[split]))
+
+    def remedy(self) -> str:
+        """Returns what to do where the data is not prepared, and its size."""
+        builder = self.name.partition(":")[0]
+        size = "" if self.download_mib is None else f" (downloads {self.download_mib:,.1f} MiB)"
+        by_hand = f"{self.manual}, then " if self.manual else ""
+        return f"{by_hand}run `tfds build {builder}`{size}"
 
     def _converted(self, split: str, rows: Iterator[Any]) -> Iterator[Record | BadRecord]:
         for number, row in enumerate(rows, start=1):
             try:
-                record = _plain(row)
-                yield record if self.to_record is None else self.to_record(record)
+                yield conform(self.features, _plain(row))
             except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
                 place = f"{self.name} {self.tfds_splits[split]}:{number}"
                 yield BadRecord(place, f"{type(error).__name__}: {error}")
 
+    def _load(self, rows: str) -> Iterator[Any]:
+        tfds = _import_tfds(self.name)
+        try:
+            builder = tfds.builder(self.name)
+        except (ValueError, AssertionError, OSError) as error:
+            raise ValueError(
+                f"TFDS must have {self.name}, got {_first_line(error)}; "
+                "check the name, the version and the release of tensorflow-datasets."
+            ) from None
+        found = _mismatch(self.features, builder.info.features)
+        if found:
+            raise ValueError(f"TFDS {self.name} must have the task's fields, got {found}.")
+        if not builder.is_prepared():
+            raise UnavailableError(
+                f"TFDS {self.name} must be prepared, got nothing at {builder.data_path}; "
+                f"{self.remedy()}."
+            )
+        try:
+            dataset = builder.as_dataset(split=rows, shuffle_files=False)
+        except (ValueError, AssertionError, OSError) as error:
+            raise ValueError(
+                f"TFDS {self.name} must have the rows {rows}, got {_first_line(error)}; "
+                "check the split, or prepare the dataset again."
+            ) from None
+        return iter(tfds.as_numpy(dataset))
 
-def _load(name: str, split: str) -> Iterator[Any]:
+
+def _import_tfds(name: str) -> Any:
     try:
         import tensorflow
         import tensorflow_datasets
     except ImportError as error:
-        raise ValueError(
+        raise UnavailableError(
             f"TFDS {name} must have the package tensorflow-datasets, got {error}; "
             "pip install 'flanjax[seqio]'."
         ) from None
@@ -89,15 +134,40 @@ def _load(name: str, split: str) -> Iterator[Any]:
     with contextlib.suppress(RuntimeError):
         for kind in ("GPU", "TPU"):
             tensorflow.config.set_visible_devices([], kind)
-    try:
-        dataset = tensorflow_datasets.load(name, split=split, shuffle_files=False)
-    except (ValueError, AssertionError, OSError) as error:
-        first_line = str(error).splitlines()[0].rstrip(".")
-        raise ValueError(
-            f"TFDS must have {name} with the rows {split}, got {first_line}; "
-            "check the name, the version and the network."
-        ) from None
-    return iter(tensorflow_datasets.as_numpy(dataset))
+    return tensorflow_datasets
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def _mismatch(ours: Feature, theirs: Any, place: str = "") -> str | None:
+    """Returns how a builder's feature differs from the one that a task reads."""
+    if isinstance(ours, Labels):
+        names = tuple(getattr(theirs, "names", ()) or ())
+        shown = ", ".join(names) or type(theirs).__name__
+        wanted = ", ".join(ours.names)
+        return None if names == ours.names else f"{place!r} with {shown} instead of {wanted}"
+    if isinstance(ours, Mapping):
+        # TFDS writes a list of nests as a nest of lists.
+        inner = getattr(theirs, "feature", theirs)
+        for name, feature in ours.items():
+            path = f"{place}.{name}" if place else name
+            if name not in inner:
+                return f"no {path!r} among {', '.join(inner)}"
+            if inner is not theirs and isinstance(feature, list):
+                feature = feature[0]
+            found = _mismatch(feature, inner[name], path)
+            if found:
+                return found
+        return None
+    if isinstance(ours, list):
+        if not hasattr(theirs, "feature"):
+            return f"{place!r} as {type(theirs).__name__} instead of a sequence"
+        return _mismatch(ours[0], theirs.feature, f"{place}[]")
+    kinds = {str: "OSU", int: "iu", float: "f", bool: "b"}
+    kind = np.dtype(theirs.np_dtype).kind if hasattr(theirs, "np_dtype") else "?"
+    return None if kind in kinds[ours] else f"{place!r} as {theirs!r}"
 
 
 def _plain(value: Any) -> Any:

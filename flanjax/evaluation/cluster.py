@@ -12,9 +12,10 @@ import numpy as np
 
 from flanjax.data.render import Rendered
 from flanjax.data.task import Record, Task, TaskCluster, nearest
-from flanjax.evaluation.metrics import METRICS, Metric, Score
+from flanjax.evaluation.metrics import METRICS
 from flanjax.evaluation.queries import Query, Sample, draw_sample, make_queries
 from flanjax.evaluation.results import ClusterReport, TaskReport, TemplateScore, standard_error
+from flanjax.evaluation.score import Answers, Metric, Score
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -289,11 +290,16 @@ def _template_scores(
     answers: Sequence[_Answer],
     places: Sequence[int],
 ) -> dict[str, Score]:
-    predictions = [answers[place].text for place in places]
-    references = [queries[place].example.references for place in places]
+    examples = [queries[place].example for place in places]
+    given = Answers(
+        predictions=[answers[place].text for place in places],
+        references=[example.references for example in examples],
+        options=[example.options for example in examples],
+        groups=[example.group for example in examples],
+    )
     found = {}
     for metric in metrics:
-        for name, score in metric.compute(predictions, references).items():
+        for name, score in metric.scores(given).items():
             found[metric.name if name == metric.name else f"{metric.name}/{name}"] = score
     return found
 

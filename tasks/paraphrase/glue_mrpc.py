@@ -1,6 +1,8 @@
 """MRPC: do two sentences from news articles say the same?"""
 
-from flanjax.data.sources import LocalOrTfds, Tsv
+from flanjax.data.published import Published
+from flanjax.data.schema import Labels
+from flanjax.data.sources import Tsv
 from flanjax.data.task import Fields, Record, Task, Template
 from flanjax.data.tfds_source import Tfds
 
@@ -8,17 +10,11 @@ LABELS = ("no", "yes")
 
 
 def _from_corpus(row: Record) -> Record:
-    if row["Quality"] not in ("0", "1"):
-        raise ValueError(f"Quality must be 0 or 1, got {row['Quality']!r}.")
     return {
         "sentence1": row["#1 String"],
         "sentence2": row["#2 String"],
-        "label": int(row["Quality"]),
+        "label": row["Quality"],
     }
-
-
-def _from_tfds(row: Record) -> Record:
-    return {name: row[name] for name in ("sentence1", "sentence2", "label")}
 
 
 def to_fields(record: Record) -> Fields:
@@ -32,20 +28,28 @@ def to_fields(record: Record) -> Fields:
 
 # The local files have a validation set of their own, and the corpus' own test set. TFDS is split
 # as in FLAN: validation is the end of training, and GLUE's validation split is the test.
-SOURCE = LocalOrTfds(
-    local=Tsv(
-        files={
-            "train": "paraphrase/mrpc/msr-para-train.tsv",
-            "validation": "paraphrase/mrpc/msr-para-val.tsv",
-            "test": "paraphrase/mrpc/msr-para-test.tsv",
-        },
-        public="https://github.com/brmson/dataset-sts (data/para/msr)",
-        to_record=_from_corpus,
-    ),
+SOURCE = Published(
     tfds=Tfds(
         name="glue/mrpc:2.0.0",
         tfds_splits={"train": "train[:-200]", "validation": "train[-200:]", "test": "validation"},
-        to_record=_from_tfds,
+        features={
+            "sentence1": str,
+            "sentence2": str,
+            "label": Labels(("not_equivalent", "equivalent")),
+        },
+        rows={"train": 3_668, "validation": 408, "test": 1_725},
+        download_mib=1.4,
+    ),
+    originals=(
+        Tsv(
+            files={
+                "train": "paraphrase/mrpc/msr-para-train.tsv",
+                "validation": "paraphrase/mrpc/msr-para-val.tsv",
+                "test": "paraphrase/mrpc/msr-para-test.tsv",
+            },
+            public="https://github.com/brmson/dataset-sts (data/para/msr)",
+            to_record=_from_corpus,
+        ),
     ),
 )
 
@@ -84,7 +88,25 @@ TEMPLATES = (
     ),
 )
 
-GLUE_MRPC = Task(
+EXAMPLES = (
+    {
+        "sentence1": "The bank cut 200 jobs on Friday.",
+        "sentence2": "On Friday, 200 jobs were cut by the bank.",
+        "label": 1,
+    },
+    {
+        "sentence1": 'She called it "a fair deal.',
+        "sentence2": "He refused to comment.",
+        "label": 0,
+    },
+    {
+        "sentence1": "Shares in the airline rose 2 percent.",
+        "sentence2": "Shares in the airline fell 2 percent.",
+        "label": 0,
+    },
+)
+
+TASK = Task(
     name="glue_mrpc",
     version=1,
     source=SOURCE,
@@ -93,6 +115,7 @@ GLUE_MRPC = Task(
     templates=TEMPLATES,
     mode="rank",
     metrics=("accuracy",),
+    examples=EXAMPLES,
     corpora=("news_clusters_2004",),
     license="Terms of the Microsoft Research Paraphrase Corpus",
     citation=(

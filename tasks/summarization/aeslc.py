@@ -1,12 +1,9 @@
 """AESLC: the subject line of an email."""
 
-from flanjax.data.sources import Jsonl, LocalOrTfds
+from flanjax.data.published import Published
+from flanjax.data.sources import Jsonl
 from flanjax.data.task import Fields, Record, Task, Template
 from flanjax.data.tfds_source import Tfds
-
-
-def _to_record(row: Record) -> Record:
-    return {name: row[name] for name in ("email_body", "subject_line")}
 
 
 def to_fields(record: Record) -> Fields | None:
@@ -17,20 +14,23 @@ def to_fields(record: Record) -> Fields | None:
 
 # As in FLAN, validation is the last 200 of the published development set. The local files have
 # no test set: the rest of the development set is theirs. From TFDS it is the published one.
-SOURCE = LocalOrTfds(
-    local=Jsonl(
-        files={
-            "train": "summarization/aeslc/train.jsonl",
-            "validation": "summarization/aeslc/dev.jsonl[-200:]",
-            "test": "summarization/aeslc/dev.jsonl[:-200]",
-        },
-        public="https://github.com/ryanzhumich/AESLC (one mail a line: email_body, subject_line)",
-        to_record=_to_record,
-    ),
+SOURCE = Published(
     tfds=Tfds(
         name="aeslc:1.0.0",
         tfds_splits={"train": "train", "validation": "validation[-200:]", "test": "test"},
-        to_record=_to_record,
+        features={"email_body": str, "subject_line": str},
+        rows={"train": 14_436, "validation": 1_960, "test": 1_906},
+        download_mib=11.1,
+    ),
+    originals=(
+        Jsonl(
+            files={
+                "train": "summarization/aeslc/train.jsonl",
+                "validation": "summarization/aeslc/dev.jsonl[-200:]",
+                "test": "summarization/aeslc/dev.jsonl[:-200]",
+            },
+            public="https://github.com/ryanzhumich/AESLC (a mail a line)",
+        ),
     ),
 )
 
@@ -56,7 +56,16 @@ TEMPLATES = (
     ),
 )
 
-AESLC = Task(
+EXAMPLES = (
+    {
+        "email_body": "Ann,\nthe room is booked for ten.\nBob",
+        "subject_line": "Meeting on Tuesday",
+    },
+    {"email_body": "Please send the signed forms by noon.", "subject_line": "Forms"},
+    {"email_body": "The server is down again. We are on it.", "subject_line": "Outage\n report"},
+)
+
+TASK = Task(
     name="aeslc",
     version=1,
     source=SOURCE,
@@ -65,6 +74,7 @@ AESLC = Task(
     templates=TEMPLATES,
     mode="generate",
     metrics=("rouge",),
+    examples=EXAMPLES,
     corpora=("enron_email",),
     license="CC BY-NC-SA 4.0",
     citation=(

@@ -17,15 +17,17 @@ LAYERS: tuple[dict[str, str], ...] = (
     {"flanjax": "base"},
     {
         "flanjax": "losses parallel distributed",
-        "flanjax.data": "task render fewshot mixing tokenize batch chat formats catalogue "
+        "flanjax.data": "task schema render fewshot mixing tokenize batch chat formats catalogue "
         "objective",
         "flanjax.models": "api kernels layers attention block",
         "flanjax.train": "log",
-        "flanjax.evaluation": "metrics results comparison",
+        "flanjax.evaluation": "score text_metrics answer_metrics class_metrics metrics results "
+        "comparison",
     },
     {
         "flanjax": "peft interop quality",
-        "flanjax.data": "sources tfds_source plan pack cache pipeline records check",
+        "flanjax.data": "sources tfds_source published wordings plan pack cache pipeline "
+        "records check",
         "flanjax.models": "t5 decoder decode families",
         "flanjax.train": "optim state",
         "flanjax.evaluation": "report page page_style plot queries",
@@ -65,8 +67,11 @@ THIRD_PARTIES = {
     "tensorstore": "flanjax.interop.t5x_format",
     "pyarrow": "flanjax.data.sources",
     "tensorboardX": "flanjax.train.log",
-    "rouge_score": "flanjax.evaluation.metrics",
-    "sacrebleu": "flanjax.evaluation.metrics",
+    "rouge_score": "flanjax.evaluation.text_metrics",
+    "sacrebleu": "flanjax.evaluation.text_metrics",
+    "rapidfuzz": "flanjax.evaluation.text_metrics flanjax.data.wordings",
+    "sklearn": "flanjax.evaluation.class_metrics",
+    "scipy": "flanjax.evaluation.class_metrics",
     "rich": "flanjax.cli flanjax.train.log flanjax.evaluation.report flanjax.run flanjax.run_data",
     "click": "flanjax.cli",
 }

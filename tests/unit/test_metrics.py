@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from flanjax.evaluation import metrics
+from flanjax.evaluation.score import Answers
 
 
 def lines_of(file: pathlib.Path) -> list[str]:
@@ -80,8 +81,11 @@ def test_bleu_lets_the_number_of_references_vary():
 @pytest.mark.parametrize("name", sorted(metrics.METRICS))
 def test_every_metric_has_its_headline_and_scores_a_perfect_answer_100(name):
     metric = metrics.METRICS[name]
-    text = "the quick brown fox jumps"
-    score = metric.compute([text, text], [[text], ["x y", text]])[metric.headline]
+    texts = ["1", "2"] if name in ("pearson", "spearman") else ["the quick brown fox jumps"] * 2
+    texts = ["no", "yes"] if "options" in metric.reads else texts
+    references = [[texts[0]], [texts[1]] if "options" in metric.reads else [texts[1], "9 z"]]
+    options = [("no", "yes")] * 2
+    score = metric.scores(Answers(texts, references, options, ["", ""]))[metric.headline]
     assert score.value == pytest.approx(100)
     assert metric.name == name
     if score.per_example is not None:
@@ -99,8 +103,9 @@ def test_every_metric_has_its_headline_and_scores_a_perfect_answer_100(name):
     ],
 )
 def test_every_metric_refuses_examples_without_references(name, predictions, references, message):
+    options, groups = [("a", "b")] * len(predictions), [""] * len(predictions)
     with pytest.raises(ValueError, match=message):
-        metrics.METRICS[name].compute(predictions, references)
+        metrics.METRICS[name].scores(Answers(predictions, references, options, groups))
 
 
 def test_labels_name_the_headline_where_a_metric_has_several_scores():

@@ -1,25 +1,20 @@
 """RTE: does a sentence follow from a passage of news?"""
 
-from flanjax.data.sources import LocalOrTfds, Tsv
+from flanjax.data.published import Published
+from flanjax.data.schema import Labels
+from flanjax.data.sources import Tsv
 from flanjax.data.task import Fields, Record, Task, Template
 from flanjax.data.tfds_source import Tfds
 
 LABELS = ("yes", "no")
-GLUE_LABELS = ("entailment", "not_entailment")
 
 
 def _from_glue(row: Record) -> Record:
-    if row["label"] not in GLUE_LABELS:
-        raise ValueError(f"label must be one of {', '.join(GLUE_LABELS)}, got {row['label']!r}.")
     return {
         "premise": row["sentence1"],
         "hypothesis": row["sentence2"],
-        "label": GLUE_LABELS.index(row["label"]),
+        "label": row["label"],
     }
-
-
-def _from_tfds(row: Record) -> Record:
-    return {name: row[name] for name in ("premise", "hypothesis", "label")}
 
 
 def to_fields(record: Record) -> Fields | None:
@@ -35,20 +30,28 @@ def to_fields(record: Record) -> Fields | None:
 
 # As in FLAN, the test split is the published development set, 277 pairs from both sources, and
 # validation is the end of the published training set.
-SOURCE = LocalOrTfds(
-    local=Tsv(
-        files={
-            "train": "nli/rte/train.tsv[:-200]",
-            "validation": "nli/rte/train.tsv[-200:]",
-            "test": "nli/rte/dev.tsv",
-        },
-        public="https://gluebenchmark.com/tasks (RTE)",
-        to_record=_from_glue,
-    ),
+SOURCE = Published(
     tfds=Tfds(
         name="super_glue/rte:1.0.2",
         tfds_splits={"train": "train[:-200]", "validation": "train[-200:]", "test": "validation"},
-        to_record=_from_tfds,
+        features={
+            "premise": str,
+            "hypothesis": str,
+            "label": Labels(("entailment", "not_entailment")),
+        },
+        rows={"train": 2_490, "validation": 277, "test": 3_000},
+        download_mib=0.7,
+    ),
+    originals=(
+        Tsv(
+            files={
+                "train": "nli/rte/train.tsv[:-200]",
+                "validation": "nli/rte/train.tsv[-200:]",
+                "test": "nli/rte/dev.tsv",
+            },
+            public="https://gluebenchmark.com/tasks (RTE)",
+            to_record=_from_glue,
+        ),
     ),
 )
 
@@ -92,7 +95,25 @@ TEMPLATES = (
     ),
 )
 
-RTE = Task(
+EXAMPLES = (
+    {
+        "premise": "The ferry to Aran was cancelled on Monday because of high seas.",
+        "hypothesis": "No ferry sailed to Aran on Monday.",
+        "label": 0,
+    },
+    {
+        "premise": 'The mayor, who calls herself "a baker first", opened the fair.',
+        "hypothesis": "The mayor owns three bakeries.",
+        "label": 1,
+    },
+    {
+        "premise": "Rain fell on Lima for the first time in a year.",
+        "hypothesis": "It rained in Lima.",
+        "label": 0,
+    },
+)
+
+TASK = Task(
     name="rte",
     version=1,
     source=SOURCE,
@@ -101,6 +122,7 @@ RTE = Task(
     templates=TEMPLATES,
     mode="rank",
     metrics=("accuracy",),
+    examples=EXAMPLES,
     corpora=("pascal_rte",),
     license="None stated; terms of the PASCAL RTE challenges",
     citation=(
