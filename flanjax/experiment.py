@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from flanjax.data.ablation import AblationConfig
 from flanjax.data.objective import ObjectiveConfig
 from flanjax.data.tokenize import TokenizerConfig
 from flanjax.evaluation.cluster import EvalConfig
@@ -26,7 +27,12 @@ class DataConfig:
     Attributes:
       catalogue: "module:NAME" of a Catalogue value.
       mixture_or_task_name: The catalogue's own name, a cluster or a task.
-      hold_out: The cluster that training must not see; None trains on all.
+      hold_out: What training must not see: "nli", "nli+commonsense",
+        "intra:0" or "task:rte"; None trains on all.
+      corpus_closure: Whether tasks that share a source text with a held-out
+        one are left out of training too.
+      missing_tasks: "fail", or "drop" to train and test without the tasks
+        whose data is not on this machine, said in the certificate.
       task_feature_lengths: Tokens per row: "inputs" and "targets" for an
         encoder-decoder; a causal row holds the sum of both.
       data_dir: Where local files lie.
@@ -43,6 +49,8 @@ class DataConfig:
     catalogue: str = "flanjax.tasks.mini:CATALOGUE"
     mixture_or_task_name: str = "mini"
     hold_out: str | None = None
+    corpus_closure: bool = True
+    missing_tasks: str = "fail"
     task_feature_lengths: Mapping[str, int] = dataclasses.field(
         default_factory=lambda: {"inputs": 512, "targets": 128}
     )
@@ -60,6 +68,10 @@ class DataConfig:
             raise ValueError(
                 "task_feature_lengths must give inputs and targets of at least 2 tokens, "
                 f"got {dict(lengths)}; write {{'inputs': 512, 'targets': 128}}."
+            )
+        if self.missing_tasks not in ("fail", "drop"):
+            raise ValueError(
+                f"missing_tasks must be 'fail' or 'drop', got {self.missing_tasks!r}; choose one."
             )
         if self.passes < 1:
             raise ValueError(f"passes must be positive, got {self.passes}; use 1 for one wording.")
@@ -80,6 +92,7 @@ class Experiment:
     Attributes:
       model_dir: Where checkpoints, logs and reports go.
       data: What is trained on.
+      ablation: What training does without.
       tokenizer: Text to ids.
       model: A T5Config or a DecoderConfig.
       objective: What an example asks to predict.
@@ -93,6 +106,7 @@ class Experiment:
 
     model_dir: str
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    ablation: AblationConfig = dataclasses.field(default_factory=AblationConfig)
     tokenizer: TokenizerConfig = dataclasses.field(default_factory=TokenizerConfig)
     model: T5Config | DecoderConfig
     objective: ObjectiveConfig = dataclasses.field(default_factory=ObjectiveConfig)
@@ -149,6 +163,7 @@ CONFIGS: Mapping[str, type] = {
     for config in (
         Experiment,
         DataConfig,
+        AblationConfig,
         TokenizerConfig,
         T5Config,
         DecoderConfig,

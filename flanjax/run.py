@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.metadata
 import pathlib
 import subprocess
@@ -14,8 +13,11 @@ import jax
 import rich.console
 
 from flanjax import model_dir
+from flanjax.certificate import certify, split_catalogue
 from flanjax.data import pipeline
-from flanjax.data.catalogue import Catalogue, Split, hold_out
+from flanjax.data.catalogue import Catalogue
+from flanjax.data.holdout import Split, resolve
+from flanjax.data.task import TaskCluster
 from flanjax.evaluation import report
 from flanjax.evaluation.cluster import evaluate_cluster
 from flanjax.evaluation.results import Certificate, ClusterReport
@@ -54,23 +56,6 @@ class TrainOutcome(NamedTuple):
     files: Mapping[str, str]
 
 
-def split_catalogue(experiment: Experiment, catalogue: Catalogue) -> Split:
-    """Returns what an experiment trains on, tests and drops.
-
-    Without a held-out cluster nothing is unseen; reports say so.
-    """
-    data = experiment.data
-    mixture = dataclasses.replace(
-        catalogue.mixture(data.mixture_or_task_name),
-        max_examples=data.max_examples,
-        rate_cap=data.rate_cap,
-        temperature=data.temperature,
-    )
-    if data.hold_out is None:
-        return Split(mixture, None, {})
-    return hold_out(catalogue, data.hold_out, mixture=mixture)
-
-
 def train_and_evaluate(
     experiment: Experiment,
     catalogue: Catalogue,
@@ -99,8 +84,8 @@ def train_and_evaluate(
     folder = pathlib.Path(experiment.model_dir)
     model_dir.check_data(folder, data.account)
     scored = _eval_clusters(experiment, catalogue, split)
-    records = _read_all(experiment, catalogue, scored, parts)
-    certificate = _certificate(catalogue, split)
+    records = _read_all(experiment, scored, parts)
+    certificate = certify(experiment, catalogue, split, missing=_missing(records, data.missing))
     initial = experiment.initial_checkpoint_path
     initial_params = _load(initial, parts, console) if initial else None
     if jax.process_index() == 0:
@@ -113,7 +98,7 @@ def train_and_evaluate(
     stages: dict[str, list[ClusterReport]] = {}
 
     def score(stage: str, params: Any) -> None:
-        stages[stage] = _score(experiment, catalogue, parts, records, params, stage, console)
+        stages[stage] = _score(experiment, parts, records, params, stage, console)
 
     if scored:
         score("before", state.params)
@@ -226,21 +211,22 @@ def evaluate(
       console: Where the table goes.
     """
     started = time.monotonic()
-    names = list(clusters) or [cluster.name for cluster in catalogue.clusters]
     split = split_catalogue(experiment, catalogue)
+    scored = [resolve(catalogue, rule).test for rule in clusters] or list(catalogue.clusters)
     parts = assemble(experiment)
-    records = _read_all(experiment, catalogue, names, parts)
+    records = _read_all(experiment, scored, parts)
     if checkpoint is None:
         key_init, _ = jax.random.split(jax.random.key(experiment.train.seed))
         params = jax.jit(parts.model.init, out_shardings=param_shardings(parts))(key_init)
     else:
         params = _load(checkpoint, parts, console)
     stage = "untrained" if checkpoint is None else "checkpoint"
-    stages = {stage: _score(experiment, catalogue, parts, records, params, stage, console)}
+    stages = {stage: _score(experiment, parts, records, params, stage, console)}
     facts = _facts(experiment, command, time.monotonic() - started)
     facts["checkpoint"] = checkpoint or "untrained"
     step = 0 if checkpoint is None else checkpoint_step(checkpoint)
-    files = _report(pathlib.Path(output), stages, facts, _certificate(catalogue, split), console)
+    certificate = certify(experiment, catalogue, split, missing=_missing(records, {}))
+    files = _report(pathlib.Path(output), stages, facts, certificate, console)
     return TrainOutcome(step, stages, files)
 
 
@@ -271,21 +257,21 @@ def _load(path: str, parts: Parts, console: rich.console.Console) -> Any:
     return params
 
 
-def _eval_clusters(experiment: Experiment, catalogue: Catalogue, split: Split) -> list[str]:
+def _eval_clusters(experiment: Experiment, catalogue: Catalogue, split: Split) -> list[TaskCluster]:
     """Returns the clusters that training scores: held out first, then seen."""
     config = experiment.evaluation
     if not config.before_and_after:
         return []
-    held_out = [split.test.name] if split.test else []
+    held_out = [split.test] if split.test else []
     if held_out and not config.score_seen_clusters:
         return held_out
-    seen = {catalogue.cluster_of(task.name) for task in split.train.tasks()}
-    return held_out + [c.name for c in catalogue.clusters if c.name in seen - set(held_out)]
+    trained = {task.name for task in split.train.tasks()}
+    seen = ((c.name, tuple(t for t in c.tasks if t.name in trained)) for c in catalogue.clusters)
+    return held_out + [TaskCluster(name, tasks) for name, tasks in seen if tasks]
 
 
 def _score(
     experiment: Experiment,
-    catalogue: Catalogue,
     parts: Parts,
     records: Mapping[str, EvalRecords],
     params: Any,
@@ -299,7 +285,7 @@ def _score(
             reports.append(
                 evaluate_cluster(
                     predictor,
-                    catalogue.cluster(name),
+                    read.cluster,
                     read.records,
                     config=experiment.evaluation,
                     shots=read.shots,
@@ -310,21 +296,20 @@ def _score(
 
 
 def _read_all(
-    experiment: Experiment, catalogue: Catalogue, clusters: Sequence[str], parts: Parts
+    experiment: Experiment, clusters: Sequence[TaskCluster], parts: Parts
 ) -> dict[str, EvalRecords]:
     return {
-        name: read_eval_records(experiment, catalogue, name, parts.tokenizer) for name in clusters
+        cluster.name: read_eval_records(experiment, cluster, parts.tokenizer)
+        for cluster in clusters
     }
 
 
-def _certificate(catalogue: Catalogue, split: Split) -> Certificate:
-    return Certificate(
-        catalogue=catalogue.name,
-        held_out=split.test.name if split.test else None,
-        trained=tuple(task.name for task in split.train.tasks()),
-        tested=tuple(task.name for task in split.test.tasks) if split.test else (),
-        dropped=dict(split.dropped),
-    )
+def _missing(scored: Mapping[str, EvalRecords], train: Mapping[str, str]) -> dict[str, str]:
+    """Returns the tasks, trained or scored, whose data is not here, and why."""
+    found = dict(train)
+    for records in scored.values():
+        found |= records.missing
+    return found
 
 
 def _report(

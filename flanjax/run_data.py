@@ -9,12 +9,13 @@ import rich.table
 
 from flanjax.base import stable_hash
 from flanjax.data.cache import TokenStore, tokenize_task
-from flanjax.data.catalogue import Catalogue, Mixture, rates
+from flanjax.data.catalogue import Mixture, rates
+from flanjax.data.holdout import restricted
 from flanjax.data.pack import Layout
 from flanjax.data.plan import Plan
 from flanjax.data.records import RecordSet, read_records, sampling_order
 from flanjax.data.render import render
-from flanjax.data.task import Record, Task
+from flanjax.data.task import Record, Task, TaskCluster, UnavailableError
 from flanjax.data.tokenize import Tokenizer
 from flanjax.experiment import Experiment
 
@@ -27,12 +28,14 @@ class TrainData(NamedTuple):
       stores: Tokens, one store per task, in the plan's order.
       layout: How examples are laid into rows.
       account: Per task what was read, left out, cut, and its share.
+      missing: Task -> why it was dropped, where its data is not here.
     """
 
     plan: Plan
     stores: tuple[TokenStore, ...]
     layout: Layout
     account: dict[str, dict[str, Any]]
+    missing: dict[str, str]
 
     def fingerprint(self) -> str:
         """Returns a hash of every task's tokens and share."""
@@ -62,13 +65,17 @@ class EvalRecords(NamedTuple):
     """What a cluster is scored on.
 
     Attributes:
+      cluster: Those of its tasks whose data is here.
       records: Task name -> raw records of the split.
       shots: Task name -> training records that exemplars are drawn from;
         empty for zero-shot.
+      missing: Task -> why it was dropped, where its data is not here.
     """
 
+    cluster: TaskCluster
     records: Mapping[str, Sequence[Record]]
     shots: Mapping[str, Sequence[Record]]
+    missing: dict[str, str]
 
 
 def make_layout(experiment: Experiment, tokenizer: Tokenizer) -> Layout:
@@ -91,15 +98,13 @@ def prepare_train_data(experiment: Experiment, mixture: Mixture, tokenizer: Toke
     lengths = data.task_feature_lengths
     max_lengths = (lengths["inputs"] - experiment.is_encoder_decoder, lengths["targets"])
     stores, account = [], {}
+    missing: dict[str, str] = {}
     for task in mixture.tasks():
-        read = read_records(
-            task,
-            "train",
-            data_dir=data.data_dir,
-            limit=mixture.max_examples,
-            bad_record_limit=data.bad_record_limit,
-            seed=seed,
+        read = _read_or_drop(
+            experiment, task, "train", limit=mixture.max_examples, seed=seed, missing=missing
         )
+        if read is None:
+            continue
         store = tokenize_task(
             task,
             read.records,
@@ -119,6 +124,7 @@ def prepare_train_data(experiment: Experiment, mixture: Mixture, tokenizer: Toke
             "truncated": store.num_truncated,
             "fingerprint": store.fingerprint(),
         }
+    mixture = _present(mixture, missing)
     shares = rates(mixture, {store.task: store.num_records for store in stores})
     for name, share in shares.items():
         account[name]["share"] = share
@@ -130,11 +136,49 @@ def prepare_train_data(experiment: Experiment, mixture: Mixture, tokenizer: Toke
         costs=[layout.costs(store.lengths()) for store in stores],
         capacities=layout.capacities,
     )
-    return TrainData(plan, tuple(stores), layout, account)
+    return TrainData(plan, tuple(stores), layout, account, missing)
+
+
+def _read_or_drop(
+    experiment: Experiment,
+    task: Task,
+    split: str,
+    *,
+    limit: int | None,
+    seed: int,
+    missing: dict[str, str],
+) -> RecordSet | None:
+    """Reads a split; where its data is not here and may be missing, notes why."""
+    data = experiment.data
+    try:
+        return read_records(
+            task,
+            split,
+            data_dir=data.data_dir,
+            limit=limit,
+            bad_record_limit=data.bad_record_limit,
+            seed=seed,
+        )
+    except UnavailableError as error:
+        if data.missing_tasks == "fail":
+            remedy = "or set DataConfig.missing_tasks = 'drop' to go on without it"
+            raise UnavailableError(f"{str(error).rstrip('.')}, {remedy}.") from None
+        missing[task.name] = f"its data is not here: {error}"
+        return None
+
+
+def _present(mixture: Mixture, missing: Mapping[str, str]) -> Mixture:
+    tasks = [task for task in mixture.tasks() if task.name not in missing]
+    if not tasks:
+        raise ValueError(
+            f"mixture {mixture.name} must have a task whose data is here, got none; "
+            f"first: {next(iter(missing.values()))}"
+        )
+    return restricted(mixture, tasks, name=mixture.name)
 
 
 def read_eval_records(
-    experiment: Experiment, catalogue: Catalogue, cluster: str, tokenizer: Tokenizer
+    experiment: Experiment, cluster: TaskCluster, tokenizer: Tokenizer
 ) -> EvalRecords:
     """Reads the records that a cluster is scored on.
 
@@ -144,32 +188,40 @@ def read_eval_records(
       ValueError: A task cannot be read, or an option is longer than a target.
     """
     config = experiment.evaluation
-
-    def read(task: Task, split: str, limit: int | None) -> RecordSet:
-        return read_records(
-            task,
-            split,
-            data_dir=experiment.data.data_dir,
-            limit=limit,
-            bad_record_limit=experiment.data.bad_record_limit,
-            seed=config.seed,
-        )
-
-    tasks = catalogue.cluster(cluster).tasks
+    missing: dict[str, str] = {}
     records = {}
-    for task in tasks:
-        found = read(task, config.split, None)
+    shots = {}
+    for task in cluster.tasks:
+        found = _read_or_drop(
+            experiment, task, config.split, limit=None, seed=config.seed, missing=missing
+        )
+        if found is None:
+            continue
+        if config.num_shots:
+            pool = _read_or_drop(
+                experiment,
+                task,
+                "train",
+                limit=experiment.data.max_examples,
+                seed=config.seed,
+                missing=missing,
+            )
+            if pool is None:
+                continue
+            shots[task.name] = pool.records
         records[task.name] = found.records
         order = sampling_order(found.uids, seed=config.seed)
         scored = [found.records[i] for i in order[: config.max_examples or None]]
         _check_option_lengths(
             task, scored, tokenizer, experiment.data.task_feature_lengths["targets"]
         )
-    shots = {}
-    if config.num_shots:
-        limit = experiment.data.max_examples
-        shots = {task.name: read(task, "train", limit).records for task in tasks}
-    return EvalRecords(records, shots)
+    present = tuple(task for task in cluster.tasks if task.name in records)
+    if not present:
+        raise ValueError(
+            f"cluster {cluster.name} must have a task whose data is here, got none; "
+            f"first: {next(iter(missing.values()))}"
+        )
+    return EvalRecords(TaskCluster(cluster.name, present), records, shots, missing)
 
 
 def _check_option_lengths(

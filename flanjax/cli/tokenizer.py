@@ -138,12 +138,12 @@ def _data_config(
 
 
 def _training_mixture(data: DataConfig, catalogue: Catalogue) -> Mixture:
-    from flanjax.data import catalogue as catalogues
+    from flanjax.data.holdout import hold_out
 
     mixture = catalogue.mixture(data.mixture_or_task_name)
     if data.hold_out is None:
         return mixture
-    return catalogues.hold_out(catalogue, data.hold_out, mixture=mixture).train
+    return hold_out(catalogue, data.hold_out, mixture=mixture, closure=data.corpus_closure).train
 
 
 def _read(task: Task, data: DataConfig, seed: int) -> RecordSet:

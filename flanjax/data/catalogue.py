@@ -162,85 +162,24 @@ class Catalogue:
         raise AssertionError("unreachable")
 
     def mixture(self, name: str) -> Mixture:
-        """Returns the mixture of a name: the catalogue, a cluster, or a task."""
+        """Returns the mixture of a name: the catalogue, a cluster, or a task.
+
+        Tasks without a training split are for evaluation only and left out.
+        """
+        tasks: tuple[Task, ...] | None = None
         if name == self.name:
-            return Mixture(name, self.tasks())
-        if any(cluster.name == name for cluster in self.clusters):
-            return Mixture(name, self.cluster(name).tasks)
-        if any(task.name == name for task in self.tasks()):
-            return Mixture(name, (self.task(name),))
+            tasks = self.tasks()
+        elif any(cluster.name == name for cluster in self.clusters):
+            tasks = self.cluster(name).tasks
+        elif any(task.name == name for task in self.tasks()):
+            tasks = (self.task(name),)
+        if tasks is not None:
+            return Mixture(name, tuple(task for task in tasks if task.is_trainable))
         known = [self.name, *(c.name for c in self.clusters), *(t.name for t in self.tasks())]
         raise ValueError(
             f"mixture must be the catalogue {self.name}, one of its clusters or tasks, "
             f"got {name!r}; {nearest(name, known)}"
         )
-
-
-class Split(NamedTuple):
-    """A hold-out: what is trained on, what is tested, what is left out.
-
-    Attributes:
-      train: The training mixture.
-      test: The held-out cluster; None where nothing is held out.
-      dropped: Task name -> why it is in neither.
-    """
-
-    train: Mixture
-    test: TaskCluster | None
-    dropped: dict[str, str]
-
-
-def hold_out(catalogue: Catalogue, cluster: str, *, mixture: Mixture | None = None) -> Split:
-    """Splits a catalogue so that a cluster is never seen in training.
-
-    A task is left out of training when its cluster may not be trained on for
-    the held-out one (`Catalogue.exclusions`), or when it was built on a
-    source text that a held-out task was built on too.
-
-    Args:
-      catalogue: The catalogue.
-      cluster: The name of the cluster to hold out.
-      mixture: What to train on before anything is left out; the whole
-        catalogue if None.
-
-    Raises:
-      ValueError: The cluster is unknown, or nothing is left to train on.
-    """
-    test = catalogue.cluster(cluster)
-    mixture = mixture or catalogue.mixture(catalogue.name)
-    test_names = {task.name for task in test.tasks}
-    test_corpora = {corpus: task.name for task in test.tasks for corpus in task.corpora}
-    excluded = {}
-    for first, second, reason in catalogue.exclusions:
-        if cluster in (first, second):
-            excluded[second if cluster == first else first] = reason
-    kept: list[Task] = []
-    dropped: dict[str, str] = {}
-    for task in mixture.tasks():
-        home = catalogue.cluster_of(task.name)
-        shared = [corpus for corpus in task.corpora if corpus in test_corpora]
-        if task.name in test_names:
-            continue
-        if home in excluded:
-            dropped[task.name] = f"cluster {home} is close to {cluster}: {excluded[home]}"
-        elif shared:
-            dropped[task.name] = f"shares the source {shared[0]} with {test_corpora[shared[0]]}"
-        else:
-            kept.append(task)
-    if not kept:
-        reasons = "".join(f"; {name} is dropped: {why}" for name, why in dropped.items())
-        raise ValueError(
-            f"hold_out must leave a task to train on, got none of {mixture.name} without "
-            f"{cluster}{reasons}; name a larger mixture."
-        )
-    weights = mixture.weights
-    if weights is not None:
-        names = {task.name for task in kept}
-        weights = {name: weight for name, weight in weights.items() if name in names}
-    train = dataclasses.replace(
-        mixture, name=f"{mixture.name}-{cluster}", members=tuple(kept), weights=weights
-    )
-    return Split(train, test, dropped)
 
 
 def rates(mixture: Mixture, num_examples: Mapping[str, int]) -> dict[str, float]:

@@ -7,8 +7,9 @@ import os
 from collections.abc import Iterator
 from typing import TypeAlias
 
+from flanjax.data.local_files import LocalFiles, parse_file
 from flanjax.data.schema import conform
-from flanjax.data.sources import Csv, Jsonl, LocalFiles, Parquet, Tsv, parse_file
+from flanjax.data.sources import Csv, Jsonl, Parquet, Tsv
 from flanjax.data.task import BadRecord, Record, UnavailableError, nearest
 from flanjax.data.tfds_source import Tfds
 
@@ -29,7 +30,7 @@ class Published:
     the authors distribute them; TFDS itself. The copies are never mixed: they
     may cut the data differently, so a record could stand in training and in
     the test. One file decides for all splits, and another that is missing is
-    then an error.
+    then not looked for elsewhere.
 
     Attributes:
       tfds: The dataset in TFDS, and the schema of its records.
@@ -127,7 +128,4 @@ class Published:
                 f"source {self.describe()}: split must be one of {', '.join(self.splits())}, "
                 f"got {split!r}; {nearest(split, self.splits())}"
             )
-        try:
-            return files.records(split, data_dir=data_dir)
-        except UnavailableError as error:  # part of the data is there: that is a fault
-            raise ValueError(str(error)) from None
+        return files.records(split, data_dir=data_dir)

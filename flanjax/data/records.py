@@ -7,7 +7,7 @@ from typing import NamedTuple, cast
 
 from flanjax.base import stable_hash
 from flanjax.data.render import RecordError, checked_fields, record_uid
-from flanjax.data.task import BadRecord, Fields, Record, Task
+from flanjax.data.task import BadRecord, Fields, Record, Task, UnavailableError
 
 NUM_BAD_EXAMPLES = 5
 
@@ -76,6 +76,7 @@ def read_records(
       seed: Chooses records under `limit`.
 
     Raises:
+      UnavailableError: The data is not on this machine.
       ValueError: The source cannot be read, too many of its rows are bad, or
         none is left.
 
@@ -125,6 +126,8 @@ def _chosen(
 def _rows(task: Task, split: str, data_dir: str | None) -> Iterator[Record | BadRecord]:
     try:
         yield from task.source.records(split, data_dir=data_dir)
+    except UnavailableError as error:
+        raise UnavailableError(f"task {task.name}: {error}") from error
     except ValueError as error:
         raise ValueError(f"task {task.name}: {error}") from error
 

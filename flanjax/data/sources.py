@@ -1,198 +1,27 @@
-"""Where records come from: local files, or a public copy of the same data."""
+"""The forms in which local files hold records."""
 
 from __future__ import annotations
 
-import abc
 import codecs
 import csv
 import dataclasses
+import itertools
 import json
 import os
 import pathlib
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
-from flanjax.data.task import SPLITS, BadRecord, Record, Source, UnavailableError, nearest
-
-Row: TypeAlias = tuple[str, Record] | BadRecord
-"""A row's place and its record, or why there is none."""
-
-Cells: TypeAlias = tuple[str, list[str]] | BadRecord
-"""A table row's place and its cells, or why there are none."""
-
-_ROW_ERRORS = (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError)
-_FILE_AND_ROWS = re.compile(r"(?P<path>.*?)(?:\[(?P<start>-?\d+)?:(?P<stop>-?\d+)?\])?", re.DOTALL)
-
-
-def parse_file(text: str) -> tuple[str, slice]:
-    """Parses `path` or `path[start:stop]`, rows counted as in a Python slice.
-
-    Example:
-      parse_file("rte/train.tsv[:-200]") == ("rte/train.tsv", slice(None, -200))
-
-    Raises:
-      ValueError: The path is empty, absolute, or climbs out with `..`.
-    """
-    written, start, stop = _FILE_AND_ROWS.fullmatch(text).groups()  # type: ignore[union-attr]
-    path = pathlib.PurePosixPath(written)
-    if not path.name or path.is_absolute() or ".." in path.parts:
-        raise ValueError(
-            f"a source's file must be a relative path without '..', got {text!r}; "
-            "name it from data_dir."
-        )
-    return str(path), slice(int(start) if start else None, int(stop) if stop else None)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class LocalFiles(abc.ABC):
-    r"""Files under data_dir, one for each split; the base of every format.
-
-    Lines end at "\n" or "\r\n" and nowhere else, since texts hold U+2028,
-    U+0085 and form feeds. A byte order mark is no part of the text, and blank
-    lines hold no row.
-
-    Attributes:
-      files: Split -> `path` or `path[start:stop]`, as TFDS writes it: two
-        splits may share a file. Header and blank lines are not counted. What
-        validation or test takes of a file is never train's, however short
-        the file is.
-      public: The address at which anyone finds these files.
-      to_record: Turns a row into the record that the task reads; None leaves
-        it as it is. Where it raises KeyError or ValueError, the row is bad.
-      encoding: Of text; one in which a line break is a single byte.
-    """
-
-    files: Mapping[str, str]
-    public: str
-    to_record: Callable[[Record], Record] | None = None
-    encoding: str = "utf-8"
-
-    def __post_init__(self) -> None:
-        for split, file in self.files.items():
-            if split not in SPLITS:
-                raise ValueError(
-                    f"source {self.public}: a split must be one of {', '.join(SPLITS)}, "
-                    f"got {split!r}; {nearest(split, SPLITS)}"
-                )
-            parse_file(file)
-        if not self.files:
-            raise ValueError(f"source {self.public}: files must name a split, got none; add one.")
-        try:
-            has_plain_lines = "\n".encode(self.encoding) == b"\n"
-        except LookupError:
-            has_plain_lines = False
-        if not has_plain_lines:
-            raise ValueError(
-                f"source {self.public}: encoding must be a known one with single-byte line breaks, "
-                f"got {self.encoding!r}; convert the file to UTF-8."
-            )
-
-    def splits(self) -> tuple[str, ...]:
-        """Returns the splits that `files` names, in the order of SPLITS."""
-        return tuple(split for split in SPLITS if split in self.files)
-
-    def describe(self) -> str:
-        """Returns the public address."""
-        return self.public
-
-    def is_present(self, data_dir: str | None) -> bool:
-        """Returns whether any of the files lies under `data_dir`."""
-        paths = {parse_file(file)[0] for file in self.files.values()}
-        return data_dir is not None and any(
-            os.path.isfile(os.path.join(data_dir, path)) for path in paths
-        )
-
-    def records(self, split: str, *, data_dir: str | None = None) -> Iterator[Record | BadRecord]:
-        """Returns the rows of a split in file order; see `Source.records`.
-
-        Raises:
-          ValueError: The split, `data_dir` or the file is missing.
-        """
-        _check_split(self, split)
-        name, rows = parse_file(self.files[split])
-        remedy = f"get it from {self.public} and put it at DATA_DIR/{name}."
-        if data_dir is None:
-            raise UnavailableError(f"data_dir must be given to read {name}, got none; {remedy}")
-        path = os.path.join(data_dir, name)
-        if not os.path.isfile(path):
-            raise UnavailableError(f"a source's file must exist, got no {path}; {remedy}")
-        taken = [
-            parse_file(file)[1]
-            for other, file in self.files.items()
-            if split == "train" and other != split and parse_file(file)[0] == name
-        ]
-        return self._converted(path, rows, taken)
-
-    def _converted(
-        self, path: str, rows: slice, taken: list[slice]
-    ) -> Iterator[Record | BadRecord]:
-        found = self._rows(path)
-        if rows != slice(None) or taken:
-            every = list(found)
-            held = {index for other in taken for index in range(len(every))[other]}
-            found = (every[index] for index in range(len(every))[rows] if index not in held)
-        for row in found:
-            yield row if isinstance(row, BadRecord) else self._convert(*row)
-
-    def _convert(self, place: str, record: Record) -> Record | BadRecord:
-        if self.to_record is None:
-            return record
-        try:
-            return self.to_record(record)
-        except _ROW_ERRORS as error:
-            return BadRecord(place, _reason(error))
-
-    @abc.abstractmethod
-    def _rows(self, path: str) -> Iterator[Row]:
-        """Yields every row of a file with its place."""
-
-    def _texts(self, path: str) -> Iterator[tuple[str, str] | BadRecord]:
-        for number, line in _lines(path):
-            place = f"{path}:{number}"
-            try:
-                text = line.decode(self.encoding).removesuffix("\n").removesuffix("\r")
-            except UnicodeDecodeError as error:
-                yield BadRecord(place, _decoding_reason(error, self.encoding))
-                continue
-            if text.strip():
-                yield place, text
-
-    def _parsed(self, path: str, parse: Callable[[str], Record]) -> Iterator[Row]:
-        for line in self._texts(path):
-            if isinstance(line, BadRecord):
-                yield line
-                continue
-            place, text = line
-            try:
-                yield place, parse(text)
-            except _ROW_ERRORS as error:
-                yield BadRecord(place, _reason(error))
-
-
-def _check_split(source: Source, split: str) -> None:
-    if split not in source.splits():
-        raise ValueError(
-            f"source {source.describe()}: split must be one of {', '.join(source.splits())}, "
-            f"got {split!r}; {nearest(split, source.splits())}"
-        )
-
-
-def _lines(path: str) -> Iterator[tuple[int, bytes]]:
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, start=1):
-            yield number, line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, KeyError):
-        return f"a row must have the column {error}."
-    return str(error) or type(error).__name__
-
-
-def _decoding_reason(error: UnicodeDecodeError, encoding: str) -> str:
-    byte = error.object[error.start]
-    return f"text must be {encoding}, got byte 0x{byte:02x} at byte {error.start + 1} of the line."
+from flanjax.data.local_files import (
+    ROW_ERRORS,
+    Cells,
+    LocalFiles,
+    Row,
+    decoding_reason,
+    lines,
+    reason_of,
+)
+from flanjax.data.task import BadRecord, Record, UnavailableError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -228,9 +57,9 @@ class Document(LocalFiles):
             text = content.decode(self.encoding)
             for number, record in enumerate(self.read(text), start=1):
                 yield f"{path}: record {number}", record
-        except (*_ROW_ERRORS, SyntaxError) as error:  # an XML fault is a SyntaxError
+        except (*ROW_ERRORS, SyntaxError) as error:  # an XML fault is a SyntaxError
             raise ValueError(
-                f"{path}: file must be as its publisher writes it, got {_reason(error)} after "
+                f"{path}: file must be as its publisher writes it, got {reason_of(error)} after "
                 f"record {number}; fetch it again."
             ) from None
 
@@ -241,6 +70,39 @@ class Jsonl(LocalFiles):
 
     def _rows(self, path: str) -> Iterator[Row]:
         return self._parsed(path, _json_object)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LabelledJsonl(Jsonl):
+    """One JSON object a line, its label on the same line of a file beside it.
+
+    Attributes:
+      labels: The end of the label file's name, in place of ".jsonl".
+      field: What the label is called in the record.
+    """
+
+    labels: str = "-labels.lst"
+    field: str = "label"
+
+    def _rows(self, path: str) -> Iterator[Row]:
+        beside = path.removesuffix(".jsonl") + self.labels
+        if not os.path.isfile(beside):
+            raise UnavailableError(
+                f"a source's labels must lie beside it, got no {beside}; "
+                f"get them from {self.public}."
+            )
+        for row, label in itertools.zip_longest(super()._rows(path), self._texts(beside)):
+            if row is None or label is None:
+                raise ValueError(
+                    f"{beside} must have a line for each of {path}, got another number; "
+                    "fetch both again."
+                )
+            if isinstance(row, BadRecord):
+                yield row
+            elif isinstance(label, BadRecord):
+                yield label
+            else:
+                yield row[0], {**row[1], self.field: label[1]}
 
 
 def _json_object(text: str) -> Record:
@@ -300,7 +162,7 @@ class Table(LocalFiles):
 
     def _quoted_cells(self, path: str) -> Iterator[Cells]:
         """Yields rows; each line of one that cannot be read counts as bad."""
-        texts = (line.decode(self.encoding, "surrogateescape") for _, line in _lines(path))
+        texts = (line.decode(self.encoding, "surrogateescape") for _, line in lines(path))
         reader = csv.reader(texts, delimiter=self.delimiter, strict=True)
         while True:
             first = reader.line_num + 1
@@ -380,5 +242,5 @@ def _batch_rows(batch: Any) -> list[Record | str]:
         return list(batch.to_pylist())
     except UnicodeDecodeError as error:
         if batch.num_rows == 1:
-            return [_decoding_reason(error, "utf-8")]
+            return [decoding_reason(error, "utf-8")]
         return [row for i in range(batch.num_rows) for row in _batch_rows(batch.slice(i, 1))]

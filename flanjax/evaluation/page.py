@@ -247,8 +247,12 @@ def _certificate(certificate: Certificate | None) -> str:
     else:
         intro = (
             f"Training never saw the cluster {certificate.held_out} "
-            f"({', '.join(certificate.tested)}), nor a task built on one of its source texts."
+            f"({', '.join(certificate.tested)})"
         )
+        if certificate.corpus_closure:
+            intro += ", nor a task built on one of its source texts."
+        else:
+            intro += "; that it saw none of its source texts was not asked for."
     dropped = [
         f'<tr><th scope="row">{escape(task)}</th><td>{escape(reason)}</td></tr>'
         for task, reason in certificate.dropped.items()
@@ -257,6 +261,7 @@ def _certificate(certificate: Certificate | None) -> str:
     return (
         '<section><h2>What training saw</h2><div class="card">'
         f"<p>{escape(intro)}</p><dl><dt>catalogue</dt><dd>{escape(certificate.catalogue)}</dd>"
+        f"<dt>ablation</dt><dd>{escape(certificate.ablation or 'none')}</dd>"
         f"<dt>trained on ({len(certificate.trained)})</dt>"
         f"<dd>{escape(', '.join(certificate.trained))}</dd></dl>"
         + (_table(heads, dropped, "Tasks left out") if dropped else "<p>No task was left out.</p>")

@@ -154,6 +154,12 @@ class Certificate(NamedTuple):
       trained: Names of the tasks trained on.
       tested: Names of the held-out tasks.
       dropped: Task name -> why it was neither trained on nor held out.
+      rule: The hold-out as it was written: a cluster, or "intra:0".
+      corpus_closure: Whether a shared source text kept tasks from training.
+      ablation: What training went without, in words; "" for nothing.
+      trained_corpora: Source texts of the tasks trained on.
+      tested_corpora: Source texts of the held-out tasks; none of them is
+        among the former where `corpus_closure` holds.
     """
 
     catalogue: str
@@ -161,16 +167,16 @@ class Certificate(NamedTuple):
     trained: tuple[str, ...]
     tested: tuple[str, ...]
     dropped: Mapping[str, str]
+    rule: str | None = None
+    corpus_closure: bool = True
+    ablation: str = ""
+    trained_corpora: tuple[str, ...] = ()
+    tested_corpora: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain JSON values."""
-        return {
-            "catalogue": self.catalogue,
-            "held_out": self.held_out,
-            "trained": list(self.trained),
-            "tested": list(self.tested),
-            "dropped": dict(self.dropped),
-        }
+        plain = {**self._asdict(), "dropped": dict(self.dropped)}
+        return {k: list(value) if isinstance(value, tuple) else value for k, value in plain.items()}
 
 
 def standard_error(values: list[float]) -> float | None:

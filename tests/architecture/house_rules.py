@@ -18,7 +18,7 @@ LAYERS: tuple[dict[str, str], ...] = (
     {
         "flanjax": "losses parallel distributed",
         "flanjax.data": "task schema render fewshot mixing tokenize batch chat formats catalogue "
-        "objective",
+        "objective holdout ablation",
         "flanjax.models": "api kernels layers attention block",
         "flanjax.train": "log",
         "flanjax.evaluation": "score text_metrics answer_metrics class_metrics metrics results "
@@ -26,8 +26,8 @@ LAYERS: tuple[dict[str, str], ...] = (
     },
     {
         "flanjax": "peft interop quality",
-        "flanjax.data": "sources tfds_source published wordings plan pack cache pipeline "
-        "records check",
+        "flanjax.data": "local_files sources tfds_source published wordings plan pack cache "
+        "pipeline records check",
         "flanjax.models": "t5 decoder decode families",
         "flanjax.train": "optim state",
         "flanjax.evaluation": "report page page_style plot queries",
@@ -37,7 +37,10 @@ LAYERS: tuple[dict[str, str], ...] = (
         "flanjax.train": "objectives step checkpoint loop",
         "flanjax.evaluation": "predict cluster",
     },
-    {"flanjax": "experiment model_dir parts run run_data", "flanjax.data": "seqio_bridge"},
+    {
+        "flanjax": "experiment certificate model_dir parts run run_data",
+        "flanjax.data": "seqio_bridge",
+    },
     {"flanjax": "gin_values gin_statements gin_bridge"},
     {"flanjax": "cli"},
 )

@@ -10,10 +10,10 @@ import pytest
 
 from flanjax.data.catalogue import Catalogue
 from flanjax.data.check import CheckReport, Lengths, check_catalogue
+from flanjax.data.sources import Jsonl
 from flanjax.data.task import Fields, Record, Task, TaskCluster, Template
-from flanjax.tasks.flan2021 import CATALOGUE
 
-SOURCE = CATALOGUE.task("sst2").source
+SOURCE = Jsonl(files={"train": "weather.jsonl"}, public="https://example.org/weather")
 
 SOUND = (
     Template("Is the weather below good or bad?\n\n{text}\n\n{options}"),
@@ -183,7 +183,7 @@ def test_a_field_that_gives_the_answer_away_is_a_leak() -> None:
     assert faults(check(task)) == [
         (0, "inputs must not give the answer away, got it in 4 of 4 records")
     ]
-    assert faults(check(task, extractive=("weather",))) == []
+    assert faults(check(dataclasses.replace(task, is_extractive=True))) == []
 
 
 def test_an_answer_that_stands_beside_another_option_is_no_leak() -> None:
@@ -246,7 +246,8 @@ def test_a_field_with_white_space_at_its_end_is_caught() -> None:
 def test_identical_templates_are_caught_within_a_task() -> None:
     task = make_task((SOUND[0], SOUND[0], *SOUND[1:]))
     assert faults(check(task, expected_templates=4)) == [
-        (1, "wordings must be less than 0.8 alike, got 1.00 with weather template 0")
+        (1, "wordings must be less than 0.8 alike, got 1.00 with weather template 0"),
+        (1, "wordings must have a ROUGE-L of 0.7 at most, got 1.00 with template 0"),
     ]
 
 
@@ -267,7 +268,8 @@ def test_near_duplicates_are_caught_across_tasks_at_the_stated_threshold() -> No
 def test_templates_of_nothing_but_fields_are_identical_within_a_task() -> None:
     bare = (Template("{text}\n{options}"), Template("{options}\n{text}"), SOUND[2])
     assert faults(check(make_task(bare))) == [
-        (1, "wordings must be less than 0.8 alike, got 1.00 with weather template 0")
+        (1, "wordings must be less than 0.8 alike, got 1.00 with weather template 0"),
+        (1, "wordings must have a ROUGE-L of 0.7 at most, got 1.00 with template 0"),
     ]
     others = (
         bare[0],

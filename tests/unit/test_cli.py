@@ -329,7 +329,7 @@ def test_a_catalogue_is_found_in_the_current_directory(module):
         ),
         (
             "flanjax.tasks.mnii:C",
-            r"no flanjax\.tasks\.mnii; in flanjax\.tasks: did you mean mini\?",
+            r"no flanjax\.tasks\.mnii; in flanjax\.tasks: did you mean mini or nli\?",
         ),
         ("own_catalogue.inner:C", r"no own_catalogue\.inner; own_catalogue holds no modules"),
         (

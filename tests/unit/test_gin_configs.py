@@ -61,7 +61,7 @@ def test_flan2021_t5_small_has_the_published_settings() -> None:
     assert (run.data.max_examples, run.data.rate_cap) == (30_000, 3_000)
     assert (run.data.catalogue, run.data.hold_out) == (
         "flanjax.tasks.flan2021:CATALOGUE",
-        "entailment",
+        "nli",
     )
     schedule = run.optimizer.schedule
     assert (run.optimizer.name, schedule.name, schedule.peak) == ("adafactor", "constant", 5e-4)
@@ -79,7 +79,7 @@ def test_flan2021_llama_1b_is_a_causal_model_in_eight_shards() -> None:
         2048,
         8,
     )
-    assert (run.train.steps, run.data.hold_out) == (30_000, "entailment")
+    assert (run.train.steps, run.data.hold_out) == (30_000, "nli")
 
 
 @pytest.mark.parametrize("family", ["t5", "decoder"])

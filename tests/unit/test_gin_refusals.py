@@ -57,12 +57,12 @@ REFUSED_LINES = {
     ),
     "TrainConfg.steps = 3": (
         "5: binding must name a config, got TrainConfg.steps; did you mean TrainConfig or "
-        "T5Config or EvalConfig?"
+        "T5Config or AblationConfig?"
     ),
     "zzz.q = 3": (
-        "5: binding must name a config, got zzz.q; known: DataConfig, DecoderConfig, EvalConfig, "
-        "Experiment, LossConfig, MeshConfig, ObjectiveConfig, OptimizerConfig, ScheduleConfig, "
-        "T5Config, TokenizerConfig, TrainConfig."
+        "5: binding must name a config, got zzz.q; known: AblationConfig, DataConfig, "
+        "DecoderConfig, EvalConfig, Experiment, LossConfig, MeshConfig, ObjectiveConfig, "
+        "OptimizerConfig, ScheduleConfig, T5Config, TokenizerConfig, ...."
     ),
     "T5Config.d_modle = 3": (
         "5: binding must name a field of T5Config, got d_modle; did you mean d_model?"

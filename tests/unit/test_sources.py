@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import json
 import pathlib
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow
 import pyarrow.parquet
 import pytest
 
-from flanjax.data.sources import (
-    Csv,
-    Jsonl,
-    LocalFiles,
-    LocalOrTfds,
-    Parquet,
-    TextLines,
-    Tsv,
-    parse_file,
-)
-from flanjax.data.task import BadRecord, Record
+from flanjax.data.local_files import LocalFiles, parse_file
+from flanjax.data.sources import Csv, Document, Jsonl, LabelledJsonl, Parquet, TextLines, Tsv
+from flanjax.data.task import BadRecord, Record, UnavailableError
 
 PUBLIC = "https://example.org/set"
 
@@ -239,62 +230,37 @@ def test_a_missing_file_or_data_dir_says_where_to_get_it(tmp_path: pathlib.Path)
         jsonl().records("train", data_dir=str(tmp_path))
 
 
-class Remote:
-    """Stands for TFDS."""
-
-    def __init__(self, fault: str | None = None) -> None:
-        self.fault = fault
-
-    def splits(self) -> tuple[str, ...]:
-        return ("train", "test")
-
-    def records(self, split: str, *, data_dir: str | None = None) -> Iterator[Record]:
-        if self.fault:
-            raise ValueError(self.fault)
-        return iter([{"from": "remote " + split}])
-
-    def describe(self) -> str:
-        return "TFDS set:1.0.0"
+def test_documents_and_labels_beside_a_file_are_read(tmp_path: pathlib.Path) -> None:
+    document = Document(files={"train": "a.json[1:]"}, public=PUBLIC, read=json.loads)
+    assert read(tmp_path, document, b'\xef\xbb\xbf[{"n": 1}, {"n": 2}, {"n": 3}]') == [
+        {"n": 2},
+        {"n": 3},
+    ]
+    labelled = LabelledJsonl(files={"train": "b.jsonl"}, public=PUBLIC)
+    (tmp_path / "b-labels.lst").write_text("0\n1\n")
+    assert read(tmp_path, labelled, b'{"n": 1}\n{"n": 2}\n') == [
+        {"n": 1, "label": "0"},
+        {"n": 2, "label": "1"},
+    ]
 
 
-@pytest.fixture
-def either(tmp_path: pathlib.Path) -> Callable[[Remote], LocalOrTfds]:
-    local = Jsonl(files={"test": "test.jsonl", "train": "train.jsonl"}, public=PUBLIC)
-    return lambda remote: LocalOrTfds(local=local, tfds=remote)
+def test_a_document_that_cannot_be_read_is_an_error_that_names_it(tmp_path: pathlib.Path) -> None:
+    document = Document(files={"train": "a.json"}, public=PUBLIC, read=json.loads)
+    with pytest.raises(ValueError, match=r"a\.json: file must be as its publisher writes it, got"):
+        read(tmp_path, document, b'[{"n": 1}')
 
 
-def test_local_files_win_where_they_are_present(
-    tmp_path: pathlib.Path, either: Callable[[Remote], LocalOrTfds]
-) -> None:
-    source = either(Remote())
-    assert source.splits() == ("train", "test")
-    assert source.describe() == "https://example.org/set or TFDS set:1.0.0"
-    assert list(source.records("train", data_dir=str(tmp_path))) == [{"from": "remote train"}]
-    assert list(source.records("train")) == [{"from": "remote train"}]
-    (tmp_path / "train.jsonl").write_text('{"from": "file"}\n')
-    assert list(source.records("train", data_dir=str(tmp_path))) == [{"from": "file"}]
+def test_labels_must_lie_beside_their_file_line_for_line(tmp_path: pathlib.Path) -> None:
+    labelled = LabelledJsonl(files={"train": "b.jsonl"}, public=PUBLIC)
+    with pytest.raises(UnavailableError, match=r"got no .*b-labels\.lst; get them from"):
+        read(tmp_path, labelled, b'{"n": 1}\n')
+    (tmp_path / "b-labels.lst").write_text("0\n")
+    with pytest.raises(ValueError, match="must have a line for each of"):
+        read(tmp_path, labelled, b'{"n": 1}\n{"n": 2}\n')
 
 
-def test_local_and_remote_splits_are_never_mixed(
-    tmp_path: pathlib.Path, either: Callable[[Remote], LocalOrTfds]
-) -> None:
-    (tmp_path / "train.jsonl").write_text('{"from": "file"}\n')
-    with pytest.raises(ValueError, match=r"got no .*test\.jsonl"):
-        either(Remote()).records("test", data_dir=str(tmp_path))
-
-
-def test_where_neither_is_there_both_remedies_are_named(
-    either: Callable[[Remote], LocalOrTfds],
-) -> None:
-    source = either(Remote("the package is missing; pip install it."))
-    expected = (
-        r"missing; pip install it, or get https://example\.org/set and put it at "
-        r"DATA_DIR/test\.jsonl\.$"
-    )
-    with pytest.raises(ValueError, match=expected):
-        source.records("test")
-
-
-def test_local_and_remote_must_have_the_same_splits() -> None:
-    with pytest.raises(ValueError, match="must have the same splits, got train and train, test"):
-        LocalOrTfds(local=jsonl(), tfds=Remote())
+def test_what_validation_takes_of_a_short_file_is_not_trained_on(tmp_path: pathlib.Path) -> None:
+    source = Jsonl(files={"train": "a.jsonl[:100]", "validation": "a.jsonl[-2:]"}, public=PUBLIC)
+    rows = b"".join(b'{"n": %d}\n' % n for n in range(5))
+    assert read(tmp_path, source, rows) == [{"n": 0}, {"n": 1}, {"n": 2}]
+    assert list(source.records("validation", data_dir=str(tmp_path))) == [{"n": 3}, {"n": 4}]

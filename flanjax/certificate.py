@@ -1,0 +1,68 @@
+"""What an experiment trains on, tests and leaves out, and the proof of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from flanjax.data.ablation import ablate
+from flanjax.data.catalogue import Catalogue
+from flanjax.data.holdout import Split, evaluation_only, hold_out
+from flanjax.data.task import Task
+from flanjax.evaluation.results import Certificate
+from flanjax.experiment import Experiment
+
+
+def split_catalogue(experiment: Experiment, catalogue: Catalogue) -> Split:
+    """Returns what a run trains on, tests and drops.
+
+    Without a held-out cluster nothing is unseen; reports say so.
+    """
+    data = experiment.data
+    mixture = dataclasses.replace(
+        catalogue.mixture(data.mixture_or_task_name),
+        max_examples=data.max_examples,
+        rate_cap=data.rate_cap,
+        temperature=data.temperature,
+    )
+    split = Split(mixture, None, evaluation_only(catalogue))
+    if data.hold_out is not None:
+        split = hold_out(catalogue, data.hold_out, mixture=mixture, closure=data.corpus_closure)
+    train, left_out = ablate(catalogue, split.train, experiment.ablation)
+    return split._replace(train=train, dropped={**split.dropped, **left_out})
+
+
+def certify(
+    experiment: Experiment,
+    catalogue: Catalogue,
+    split: Split,
+    *,
+    missing: Mapping[str, str] = MappingProxyType({}),
+) -> Certificate:
+    """Returns what a run trains on, tests and drops, and why.
+
+    Args:
+      experiment: The run.
+      catalogue: Its tasks.
+      split: From `split_catalogue`.
+      missing: Task -> why its data is not here.
+    """
+    trained = [task for task in split.train.tasks() if task.name not in missing]
+    tested = [task for task in (split.test.tasks if split.test else ()) if task.name not in missing]
+    return Certificate(
+        catalogue=catalogue.name,
+        held_out=split.test.name if split.test else None,
+        rule=experiment.data.hold_out,
+        corpus_closure=experiment.data.corpus_closure,
+        ablation=experiment.ablation.describe(),
+        trained=tuple(task.name for task in trained),
+        tested=tuple(task.name for task in tested),
+        dropped={**split.dropped, **missing},
+        trained_corpora=_corpora(trained),
+        tested_corpora=_corpora(tested),
+    )
+
+
+def _corpora(tasks: Sequence[Task]) -> tuple[str, ...]:
+    return tuple(sorted({corpus for task in tasks for corpus in task.corpora}))

@@ -1,0 +1,120 @@
+"""FLAN's ablations: fewer clusters, tasks or templates, or no instruction."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+
+from flanjax.data.catalogue import Catalogue, Mixture
+from flanjax.data.holdout import restricted
+from flanjax.data.task import SCORING_FIELDS, Task, Template
+
+Wording: TypeAlias = Literal["instruction", "none", "dataset_name"]
+
+_WORDINGS = ("instruction", "none", "dataset_name")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AblationConfig:
+    """What training does without; the test keeps its instructions.
+
+    Attributes:
+      clusters: The clusters trained on; None for all (FLAN 2021, section 4.1,
+        adds them one by one).
+      max_tasks: At most so many tasks, in the catalogue's order; None for all.
+      num_templates: The first so many templates of each task; None for all
+        (FLAN 2021, appendix B.2: 1, 4, 10).
+      wording: "instruction" renders templates; "none" gives the fields alone;
+        "dataset_name" puts the cluster's and the task's name before them
+        (FLAN 2021, section 4.3).
+    """
+
+    clusters: tuple[str, ...] | None = None
+    max_tasks: int | None = None
+    num_templates: int | None = None
+    wording: Wording = "instruction"
+
+    def __post_init__(self) -> None:
+        if self.wording not in _WORDINGS:
+            raise ValueError(
+                f"wording must be one of {', '.join(_WORDINGS)}, got {self.wording!r}; choose one."
+            )
+        for name, value in (("max_tasks", self.max_tasks), ("num_templates", self.num_templates)):
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be positive, got {value}; None takes all.")
+        if self.clusters is not None and not self.clusters:
+            raise ValueError("clusters must name one, got none; None takes all.")
+
+    def describe(self) -> str:
+        """Returns what is left out, in a few words; "" where nothing is."""
+        parts = []
+        if self.clusters is not None:
+            parts.append(f"clusters {', '.join(self.clusters)}")
+        if self.max_tasks is not None:
+            parts.append(f"at most {self.max_tasks} tasks")
+        if self.num_templates is not None:
+            parts.append(f"the first {self.num_templates} templates")
+        if self.wording != "instruction":
+            parts.append(f"wording {self.wording}")
+        return "; ".join(parts)
+
+
+def ablate(
+    catalogue: Catalogue, mixture: Mixture, config: AblationConfig
+) -> tuple[Mixture, Mapping[str, str]]:
+    """Returns a training mixture without what the config leaves out, and why.
+
+    Args:
+      catalogue: Where the clusters stand.
+      mixture: The mixture, held-out tasks already left out.
+      config: What to leave out.
+
+    Raises:
+      ValueError: A cluster is unknown, or no task is left.
+    """
+    chosen = (
+        None if config.clusters is None else {catalogue.cluster(n).name for n in config.clusters}
+    )
+    kept: list[Task] = []
+    dropped: dict[str, str] = {}
+    for task in mixture.tasks():
+        home = catalogue.cluster_of(task.name)
+        if chosen is not None and home not in chosen:
+            dropped[task.name] = f"ablation: cluster {home} is not among those trained on"
+        elif config.max_tasks is not None and len(kept) == config.max_tasks:
+            dropped[task.name] = f"ablation: only {config.max_tasks} tasks are trained on"
+        else:
+            kept.append(dataclasses.replace(task, templates=_templates(task, home, config)))
+    if not kept:
+        raise ValueError(
+            f"an ablation must leave a task to train on, got none of {mixture.name} in "
+            f"{', '.join(config.clusters or ())}; name other clusters."
+        )
+    return restricted(mixture, kept, name=mixture.name), dropped
+
+
+def _templates(task: Task, cluster: str, config: AblationConfig) -> tuple[Template, ...]:
+    if config.wording == "instruction":
+        return task.templates[: config.num_templates]
+    return (
+        bare_template(
+            task, prefix=f"[{cluster}: {task.name}]\n" if config.wording == "dataset_name" else ""
+        ),
+    )
+
+
+def bare_template(task: Task, *, prefix: str = "") -> Template:
+    r"""Returns a template of a task's fields without a word of instruction.
+
+    The fields that its scored templates read, one a line, then the options.
+
+    Example:
+      bare_template(rte).inputs == "{premise}\n{hypothesis}\n{options}"
+    """
+    scored = (template for template in task.templates if not template.inverted)
+    read = {name for template in scored for name in template.parsed_inputs.field_names()}
+    names = [name for name in task.fields if name in read and name != "options"]
+    names = [name for name in names if name != "answer" and name not in SCORING_FIELDS]
+    names += ["options"] if task.mode == "rank" else []
+    return Template(prefix + "\n".join(f"{{{name}}}" for name in names))

@@ -1,0 +1,134 @@
+"""WSC: does a pronoun in a text stand for a given expression?"""
+
+from flanjax.data.published import Published
+from flanjax.data.schema import Labels
+from flanjax.data.sources import Jsonl
+from flanjax.data.task import Fields, Record, Task, Template
+from flanjax.data.tfds_source import Tfds
+
+LABELS = ("no", "yes")
+
+
+def _from_superglue(row: Record) -> Record:
+    return {
+        "text": row["text"],
+        "span1_text": row["target"]["span1_text"],
+        "span2_text": row["target"]["span2_text"],
+        "label": row["label"],
+    }
+
+
+def to_fields(record: Record) -> Fields | None:
+    if record["label"] == -1:  # SuperGLUE keeps the labels of its own test split to itself
+        return None
+    return {
+        "text": record["text"].strip(),
+        # Some spans hold a line break where the text has a blank.
+        "noun": " ".join(record["span1_text"].split()),
+        "pronoun": " ".join(record["span2_text"].split()),
+        "options": LABELS,
+        "answer": LABELS[record["label"]],
+    }
+
+
+SOURCE = Published(
+    tfds=Tfds(
+        name="super_glue/wsc:1.0.2",
+        tfds_splits={"train": "train[:-50]", "validation": "train[-50:]", "test": "validation"},
+        features={
+            "text": str,
+            "span1_text": str,
+            "span2_text": str,
+            "label": Labels(("False", "True")),
+        },
+        rows={"train": 554, "validation": 104, "test": 146},
+        download_mib=0.03,
+    ),
+    originals=(
+        Jsonl(
+            files={
+                "train": "coreference/wsc/train.jsonl[:-50]",
+                "validation": "coreference/wsc/train.jsonl[-50:]",
+                "test": "coreference/wsc/val.jsonl",
+            },
+            public="https://super.gluebenchmark.com/tasks (WSC)",
+            to_record=_from_superglue,
+        ),
+    ),
+)
+
+TEMPLATES = (
+    Template("{text}\n\nIs “{pronoun}” a way of saying “{noun}” here?\n{options}"),
+    Template(
+        "Text: {text}\nFirst expression: {noun}\nSecond expression: {pronoun}\n{options}\n"
+        "Same referent?"
+    ),
+    Template(
+        "When the author puts “{pronoun}” does the author have “{noun}” in mind?\n\n{text}\n\n"
+        "{options}"
+    ),
+    Template(
+        "Suppose “{pronoun}” were struck out and “{noun}” written over it. Would the lines below "
+        "still tell the story that they tell now?\n{text}\n{options}"
+    ),
+    Template(
+        "Draw an arrow from “{pronoun}” to whatever it stands for. Does your arrow end at "
+        "“{noun}”?\n\nPassage: {text}\n\n{options}"
+    ),
+    Template(
+        "{options}\n\nExpressions are coreferent when they pick out one and the same thing, "
+        "person or group. Determine whether “{noun}” and “{pronoun}” are.\n\n{text}"
+    ),
+    Template(
+        "In my view “{pronoun}” in this excerpt is about “{noun}” but my sister won't have it. Am "
+        "I right?\n\n{text}\n{options}"
+    ),
+    Template(
+        "Grade the answer of a pupil.\nReading: {text}\nQuestion: What does “{pronoun}” mean?\n"
+        "Pupil: {noun}\n{options}\nCorrect?"
+    ),
+    Template("Yes or no: whoever wrote “{text}” used “{pronoun}” for “{noun}”"),
+    Template(
+        "{text}\n\nSo “{noun}” and “{pronoun}” are one and the same, are they? Please reply with a "
+        "yes or a no."
+    ),
+)
+
+EXAMPLES = (
+    {
+        "text": "Lena thanked her aunt because she had fixed the kite .",
+        "span1_text": "her aunt",
+        "span2_text": "she",
+        "label": 1,
+    },
+    {
+        "text": 'The vase fell on the glass table and it broke. "Oh dear," said Tim.',
+        "span1_text": "Tim",
+        "span2_text": "it",
+        "label": 0,
+    },
+    {
+        "text": "The guides led the hikers down before they lost their way again.",
+        "span1_text": "The\nhikers",
+        "span2_text": "they",
+        "label": 1,
+    },
+)
+
+TASK = Task(
+    name="wsc",
+    version=1,
+    source=SOURCE,
+    to_fields=to_fields,
+    fields=("text", "noun", "pronoun", "options", "answer"),
+    templates=TEMPLATES,
+    mode="rank",
+    metrics=("accuracy",),
+    examples=EXAMPLES,
+    corpora=("winograd_schemas",),
+    license="CC BY 4.0",
+    citation=(
+        "Levesque et al., The Winograd Schema Challenge, KR 2012; Wang et al., SuperGLUE: A "
+        "Stickier Benchmark for General-Purpose Language Understanding Systems, NeurIPS 2019"
+    ),
+)
