@@ -14,6 +14,13 @@ import flanjax
 from flanjax.data.catalogue import Catalogue
 from flanjax.data.task import nearest
 
+SHIPPED = {
+    "mini": "flanjax.tasks.mini:CATALOGUE",
+    "flan2021": "flanjax.tasks.flan2021:CATALOGUE",
+    "flan2021_by_skill": "flanjax.tasks.flan2021:BY_SKILL",
+}
+"""The catalogues that come with the package, by their names."""
+
 _PACKAGE = pathlib.Path(flanjax.__file__).parent
 _MACHINERY = (
     "<",  # frozen modules, and the __init__ of dataclasses
@@ -29,16 +36,16 @@ def load_catalog(place: str) -> Catalogue:
     The current directory is searched first, as `python -m` does.
 
     Args:
-      place: "module:NAME", as in "flanjax.tasks.mini:CATALOGUE".
+      place: "module:NAME", or the name of a catalogue that ships: "flan2021".
 
     Raises:
       ValueError: The module is not found or fails to import, or what is named
         is missing or no catalogue.
     """
-    module_name, _, name = place.partition(":")
+    module_name, _, name = SHIPPED.get(place, place).partition(":")
     if not name.isidentifier() or not all(part.isidentifier() for part in module_name.split(".")):
         raise ValueError(
-            f"catalog must read module:NAME, got {place!r}; "
+            f"catalog must read module:NAME or be one of {', '.join(SHIPPED)}, got {place!r}; "
             "write it as in flanjax.tasks.mini:CATALOGUE."
         )
     module = _import(module_name)

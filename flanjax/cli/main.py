@@ -11,6 +11,7 @@ import click
 from flanjax.cli.evaluate import evaluate
 from flanjax.cli.failure import Failure, Interrupted
 from flanjax.cli.generate import generate
+from flanjax.cli.mixture import mixture
 from flanjax.cli.options import (
     ARGUMENTS,
     GIN_BINDING,
@@ -92,6 +93,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 @examples(
     "flanjax tasks list                      what there is to train on",
     "flanjax tasks show TASK                 what a model reads and writes",
+    "flanjax mixture show NAME               what a run would draw, and how often",
     "flanjax train --gin_file=runs/x.gin     train, then score",
     "flanjax generate --checkpoint=DIR       ask the trained model",
 )
@@ -103,7 +105,7 @@ def main(traceback: bool) -> None:
     """
 
 
-for _verb in (train, evaluate, generate, tasks, tokenizer):
+for _verb in (train, evaluate, generate, tasks, mixture, tokenizer):
     main.add_command(_verb)
 
 if __name__ == "__main__":

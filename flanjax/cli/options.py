@@ -12,7 +12,7 @@ import click
 
 Command: TypeAlias = Callable[..., Any]
 
-DEFAULT_CATALOG = "flanjax.tasks.mini:CATALOGUE"
+DEFAULT_CATALOG = "mini"
 GIN_BINDING = "--gin.NAME"
 """Stands for any `--gin.X`; its value is a whole binding, "X=1"."""
 ARGUMENTS = "flanjax.arguments"
@@ -84,9 +84,9 @@ def catalog_option(*, default: str | None) -> Callable[[Command], Command]:
     return click.option(
         "--catalog",
         default=default,
-        metavar="MODULE:NAME",
-        help="The catalogue of tasks: a Catalogue in a Python module, looked for in the current "
-        f"directory first.  [default: {otherwise}]",
+        metavar="NAME|MODULE:NAME",
+        help="The catalogue of tasks: mini, flan2021, flan2021_by_skill, or one in a Python "
+        f"module, which is looked for in the current directory first.  [default: {otherwise}]",
     )
 
 

@@ -59,6 +59,12 @@ class Published:
         """Returns the names of the copies."""
         return " or ".join([self.tfds.describe(), *(files.describe() for files in self.originals)])
 
+    def num_published(self, split: str) -> int | None:
+        """Returns how many rows TFDS publishes of a split, None where not known."""
+        name, rows = parse_file(self.tfds.tfds_splits[split])
+        total = self.tfds.rows.get(name)
+        return None if total is None else len(range(total)[rows])
+
     def records(self, split: str, *, data_dir: str | None = None) -> Iterator[Record | BadRecord]:
         """Returns the rows of a split in a fixed order; see `Source.records`.
 

@@ -105,7 +105,7 @@ TASK = Task(
     mode="rank",
     metrics=("accuracy",),
     examples=EXAMPLES,
-    corpora=("squad_v1",),
+    corpora=("squad",),
     license="CC BY-SA 4.0 (SQuAD)",
     citation=(
         "Wang et al., GLUE: A Multi-Task Benchmark and Analysis Platform for Natural Language "

@@ -27,7 +27,7 @@ LAYERS: tuple[dict[str, str], ...] = (
     {
         "flanjax": "peft interop quality",
         "flanjax.data": "local_files sources tfds_source published wordings plan pack cache "
-        "pipeline records check",
+        "pipeline records check sizes document",
         "flanjax.models": "t5 decoder decode families",
         "flanjax.train": "optim state",
         "flanjax.evaluation": "report page page_style plot queries",

@@ -1,0 +1,34 @@
+"""`flanjax tasks document`: a catalogue as a page."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+import click
+
+from flanjax.cli.options import DEFAULT_CATALOG, catalog_option, examples, typed_command
+
+
+@click.command("document")
+@catalog_option(default=DEFAULT_CATALOG)
+@click.option("--output", metavar="FILE.md", help="The file to write.  [default: print it]")
+@examples(
+    "flanjax tasks document --catalog=flan2021 --output=docs/catalogue.md",
+)
+@click.pass_context
+def document_tasks(ctx: click.Context, catalog: str, output: str | None) -> None:
+    """Write a catalogue as Markdown: tasks, sizes, rates, licenses, hold-outs."""
+    from flanjax.cli.catalog import load_catalog
+    from flanjax.data.document import document
+
+    text = document(load_catalog(catalog), command=typed_command(ctx))
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    path = pathlib.Path(output)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(path.name + ".partial")
+    aside.write_text(text, encoding="utf-8")
+    os.replace(aside, path)
+    click.echo(f"wrote {path}")
