@@ -122,6 +122,7 @@ def prepare_train_data(experiment: Experiment, mixture: Mixture, tokenizer: Toke
             **read.counts._asdict(),
             "examples": store.num_examples,
             "truncated": store.num_truncated,
+            "shots_dropped": store.num_shots_dropped,
             "fingerprint": store.fingerprint(),
         }
     mixture = _present(mixture, missing)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from flanjax.data.batch import Example
-from flanjax.data.fewshot import choose_shots
+from flanjax.data.fewshot import choose_shots, render_fitted
 from flanjax.data.objective import ObjectiveConfig, make_example
-from flanjax.data.render import render, template_index
+from flanjax.data.render import template_index
 from flanjax.data.task import Record, Task
 from flanjax.data.tokenize import Tokenizer
 
@@ -31,6 +31,7 @@ class TokenStore(NamedTuple):
       target_offsets: int64 [n + 1].
       num_records: Records of the task.
       num_truncated: Examples of which something was cut.
+      num_shots_dropped: Exemplars left out because they did not fit.
       loss_on_inputs: As in Example; the same for all.
       prefix: As in Example; the same for all.
     """
@@ -42,6 +43,7 @@ class TokenStore(NamedTuple):
     target_offsets: np.ndarray
     num_records: int
     num_truncated: int
+    num_shots_dropped: int
     loss_on_inputs: bool
     prefix: bool
 
@@ -82,7 +84,8 @@ def tokenize_task(
     """Renders and tokenizes a task's training records.
 
     What is too long is cut on the right, as SeqIO does; a cut target still
-    ends with the end marker. Cuts are counted.
+    ends with the end marker. Before a prompt is cut, its exemplars are left
+    out one by one until it fits. Both are counted.
 
     Args:
       task: The task.
@@ -97,7 +100,8 @@ def tokenize_task(
     """
     passes = min(passes, len(task.templates))
     kept: list[tuple[np.ndarray, np.ndarray]] = []
-    num_truncated = 0
+    num_truncated, num_shots_dropped = 0, 0
+    fits = _fits(tokenizer, max_lengths[0])
     last = make_example(objective, tokenizer, np.zeros(0, np.int32), np.zeros(0, np.int32), uid=0)
     order = [(p, r) for p in range(passes) for r in range(len(records))]
     for start in range(0, len(order), _BATCH):
@@ -105,9 +109,10 @@ def tokenize_task(
         for p, r in order[start : start + _BATCH]:
             shots = choose_shots(task, records[r], records, num_shots=num_shots, seed=seed)
             template = template_index(task, uids[r], seed=seed, pass_index=p)
-            text = render(task, records[r], template=template, shots=shots)
-            assert text is not None, f"task {task.name}: records must be those the task keeps"
-            texts.append((text.inputs, text.targets, uids[r] + p))
+            fitted = render_fitted(task, records[r], template=template, shots=shots, fits=fits)
+            assert fitted is not None, f"task {task.name}: records must be those the task keeps"
+            num_shots_dropped += fitted.num_dropped
+            texts.append((fitted.example.inputs, fitted.example.targets, uids[r] + p))
         for inputs, targets, uid in _encoded(texts, tokenizer):
             last = make_example(objective, tokenizer, inputs, targets, uid=uid)
             cut = _cut(last, max_lengths, tokenizer.eos_id)
@@ -119,9 +124,17 @@ def tokenize_task(
         *flat([targets for _, targets in kept]),
         num_records=len(records),
         num_truncated=num_truncated,
+        num_shots_dropped=num_shots_dropped,
         loss_on_inputs=last.loss_on_inputs,
         prefix=last.prefix,
     )
+
+
+def _fits(tokenizer: Tokenizer, max_length: int) -> Callable[[str], bool]:
+    def fits(prompt: str) -> bool:
+        return int(tokenizer.encode_batch([prompt])[0].size) <= max_length
+
+    return fits
 
 
 def _encoded(

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from flanjax.base import stable_hash
-from flanjax.data.render import record_uid
+from flanjax.data.render import Rendered, record_uid, render
 from flanjax.data.task import Record, Task
+
+
+class Fitted(NamedTuple):
+    """A rendered example and how many of its exemplars had no room.
+
+    Attributes:
+      example: The example, with the exemplars that fit.
+      num_dropped: Exemplars left out.
+    """
+
+    example: Rendered
+    num_dropped: int
 
 
 def choose_shots(
@@ -42,3 +55,36 @@ def choose_shots(
             if uid != query_uid and len(chosen) < num_shots:
                 chosen.setdefault(uid, record)
     return tuple(chosen.values())
+
+
+def render_fitted(
+    task: Task,
+    record: Record,
+    *,
+    template: int,
+    shots: Sequence[Record],
+    fits: Callable[[str], bool],
+) -> Fitted | None:
+    """Renders a record after as many of its exemplars as fit the input.
+
+    The query is never cut for an exemplar: exemplars are left out one by one,
+    the first, which stands farthest from the query, before the others (FLAN
+    2021, section 4.4, prunes them too).
+
+    Args:
+      task: The task.
+      record: The record that the prompt asks about.
+      template: Index into the task's templates.
+      shots: Its exemplars.
+      fits: Whether a prompt fits the input length.
+
+    Returns:
+      The example, or None where the task leaves the record out.
+    """
+    for num_dropped in range(len(shots) + 1):
+        example = render(task, record, template=template, shots=shots[num_dropped:])
+        if example is None:
+            return None
+        if num_dropped == len(shots) or fits(example.inputs):
+            return Fitted(example, num_dropped)
+    raise AssertionError("unreachable")

@@ -66,7 +66,8 @@ class Predictor(Protocol):
     """A model that answers prompts.
 
     A predictor that shortens long prompts counts them, over all calls, in an
-    attribute `num_truncated`; the report tells each task's share of it.
+    attribute `num_truncated`; the report tells each task's share of it. One
+    that has `fits(prompt)` gets fewer exemplars where they have no room.
     """
 
     def score(self, prompts: Sequence[str], options: Sequence[Sequence[str]]) -> list[np.ndarray]:
@@ -144,16 +145,18 @@ def evaluate_cluster(
             seed=config.seed,
             bad_record_limit=bad_record_limit,
         )
-        queries = make_queries(
+        queries, num_shots_dropped = make_queries(
             task,
             sample,
             _scored_templates(task, templates),
             pool=(shots or {}).get(task.name, ()),
             num_shots=config.num_shots,
             seed=config.seed,
+            fits=getattr(predict, "fits", lambda _: True),
         )
         answers, num_truncated = _counted_answers(predict, task, queries, config)
-        return _task_report(task, sample, queries, answers, num_truncated)
+        report = _task_report(task, sample, queries, answers, num_truncated)
+        return dataclasses.replace(report, num_shots_dropped=num_shots_dropped)
 
     return ClusterReport(
         cluster=cluster.name,

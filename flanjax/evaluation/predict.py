@@ -53,11 +53,12 @@ class ModelPredictor:
         shards = parallel.num_batch_shards(mesh)
         self._params = params
         self._tokenizer = tokenizer
-        self._max_input_length = max_input_length
         self._max_target_length = max_target_length
         self._batch_size = -(-batch_size // shards) * shards
         self._mesh = mesh
         self._is_encoder = model.start_id is not None
+        self._max_input_length = max_input_length
+        self._input_room = max_input_length - self._is_encoder
         self._start_id = tokenizer.eos_id if model.start_id is None else model.start_id
         self.num_truncated = 0
         whole = parallel.replicated(mesh)
@@ -79,6 +80,10 @@ class ModelPredictor:
             static_argnames="max_length",
             out_shardings=whole,
         )
+
+    def fits(self, prompt: str) -> bool:
+        """Returns whether a prompt is short enough not to be cut."""
+        return int(self._tokenizer.encode_batch([prompt])[0].size) <= self._input_room
 
     def score(self, prompts: Sequence[str], options: Sequence[Sequence[str]]) -> list[np.ndarray]:
         """Returns log p(option, end | prompt) in nats, float32 [N] per prompt.
@@ -131,7 +136,7 @@ class ModelPredictor:
 
     def _encode_prompts(self, prompts: Sequence[str]) -> list[np.ndarray]:
         encoded = self._tokenizer.encode_batch(prompts)
-        limit = self._max_input_length - self._is_encoder
+        limit = self._input_room
         self.num_truncated += sum(ids.size > limit for ids in encoded)
         return [ids[:limit] for ids in encoded]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import collections
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from flanjax.data.fewshot import choose_shots
+from flanjax.data.fewshot import choose_shots, render_fitted
 from flanjax.data.records import sampling_order
-from flanjax.data.render import RecordError, Rendered, checked_fields, record_uid, render
+from flanjax.data.render import RecordError, Rendered, checked_fields, record_uid
 from flanjax.data.task import Record, Task
 
 LEFT_OUT_BY_RULE = "the task's rule leaves it out"
@@ -110,10 +110,12 @@ def make_queries(
     pool: Sequence[Record],
     num_shots: int,
     seed: int,
-) -> list[Query]:
+    fits: Callable[[str], bool] = lambda _: True,
+) -> tuple[list[Query], int]:
     """Renders every record in every template, record by record.
 
-    A record has the same exemplars in all its templates.
+    A record has the same exemplars in all its templates, but those that do
+    not fit are left out.
 
     Args:
       task: The task.
@@ -122,12 +124,17 @@ def make_queries(
       pool: Raw training records, from which exemplars are drawn.
       num_shots: Exemplars in each prompt.
       seed: Chooses the exemplars.
+      fits: Whether a prompt fits the model's input.
+
+    Returns:
+      The queries, and how many exemplars were left out of them.
 
     Raises:
       ValueError: The pool is too small.
     """
     usable = _usable(task, pool) if num_shots else []
     queries = []
+    num_dropped = 0
     for record, uid in zip(sample.records, sample.uids, strict=True):
         shots = choose_shots(task, record, usable, num_shots=num_shots, seed=seed)
         if len(shots) < num_shots:
@@ -136,11 +143,12 @@ def make_queries(
                 f"besides the query, got {len(shots)}; lower num_shots."
             )
         for template in templates:
-            example = render(task, record, template=template, shots=shots)
-            if example is None:
+            fitted = render_fitted(task, record, template=template, shots=shots, fits=fits)
+            if fitted is None:
                 raise AssertionError("a sample holds only records that the task keeps")
-            queries.append(Query(uid, template, example))
-    return queries
+            queries.append(Query(uid, template, fitted.example))
+            num_dropped += fitted.num_dropped
+    return queries, num_dropped
 
 
 def _usable(task: Task, pool: Sequence[Record]) -> list[Record]:

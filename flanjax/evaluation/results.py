@@ -51,6 +51,7 @@ class TaskReport:
       left_out: Reason -> records left out for it.
       num_inverted: Inverted templates, which are never scored.
       num_truncated: Prompts that the predictor shortened; None if not told.
+      num_shots_dropped: Exemplars left out of prompts that had no room.
       templates: The scores of each template, in order.
       metrics: Every score, mean over templates.
       example_uids: Which records were scored, in the order of the data.
@@ -78,6 +79,7 @@ class TaskReport:
     example_uids: tuple[int, ...]
     example_scores: tuple[float, ...]
     predictions: tuple[Mapping[str, Any], ...]
+    num_shots_dropped: int = 0
 
     @property
     def best_template(self) -> TemplateScore:

@@ -52,7 +52,7 @@ def to_fields(record: Record) -> Fields | None:
 
 
 def _source(config: str, folder: str, rows: dict[str, int]) -> Published:
-    """Returns a set's source; as in FLAN, validation is the end of the published training set."""
+    """Returns a set's source; validation is the end of the published training."""
     return Published(
         tfds=Tfds(
             name=f"ai2_arc/{config}:1.0.0",
@@ -91,7 +91,7 @@ def _source(config: str, folder: str, rows: dict[str, int]) -> Published:
 TEMPLATES = (
     Template("Science test, multiple choice\n\n{question}\n\n{options}\n\nCopy out the right one:"),
     Template(
-        "Imagine that you teach fourth grade and have to prepare the answer key. Which of the "
+        "Imagine that you teach science and have to prepare the answer key. Which of the "
         "choices goes into it?\n\n{options}\n\nItem: {question}"
     ),
     Template(
@@ -107,27 +107,27 @@ TEMPLATES = (
         "should get every vote?"
     ),
     Template(
-        "{options}\n\nAbove are the lines that may be entered on the answer sheet. Enter one for "
-        "question 12.\n\n12. {question}"
+        "{options}\n\nAbove are the lines that may be entered on the answer sheet. Enter the "
+        "right one for question 12.\n\n12. {question}"
     ),
     Template(
         "Reply to the examiner with a word, a phrase or one short statement. If the question "
         "breaks off, finish it.\n\nExaminer: {question}"
     ),
     Template(
-        "“{answer}”\n\nWrite an exam question in natural science that has this for its solution.",
+        "“{answer}”\n\nWrite an exam question in natural science to which this is the answer.",
         "{question}",
         True,
     ),
     Template(
-        "Four candidates were printed below a question about the natural world:\n{options}\n\n"
-        "Marked as true: {answer}\n\nWhat was asked?",
+        "Four choices were printed below a question in a science paper:\n{options}\n\n"
+        "Marked as correct: {answer}\n\nWhat was asked?",
         "{question}",
         True,
     ),
     Template(
-        "Help with my lesson plan, please. At the end of the week my students should arrive at "
-        "this by themselves: {answer}\nGive me a question that leads them there.",
+        "Help with my lesson plan, please. I want to end on a science question to which my "
+        "students will reply: {answer}\nWhat could I ask them?",
         "{question}",
         True,
     ),
@@ -143,8 +143,8 @@ EXAMPLES = (
         "answerKey": 1,
     },
     {
-        "question": "Compared with its roots, the leaves of an oak make most of the tree's",
-        "choices": {"text": ["sugar", "water", "minerals", "soil"], "label": [0, 1, 2, 3]},
+        "question": "An oak tree makes most of its sugar in its",
+        "choices": {"text": ["leaves", "roots", "bark", "acorns"], "label": [0, 1, 2, 3]},
         "answerKey": 0,
     },
     {

@@ -69,7 +69,7 @@ TEMPLATES = (
         "Resolve the request to one entity, date, number or short expression.\n\n"
         "Request: {question}\nResolved to:"
     ),
-    Template("What would you say if you had three seconds for it?\n\n{question}"),
+    Template("You have three seconds. What do you blurt out?\n\n{question}"),
     Template(
         "Voice assistant, log of Tuesday\nHeard: {question}\nSpoken in return (under ten words):"
     ),
@@ -80,7 +80,7 @@ EXAMPLES = (
         "question": "who painted the ceiling of the chapel with the pointing hands",
         "answer": ["Michelangelo", "Michelangelo Buonarroti"],
     },
-    {"question": "when did the second tower bridge lift open \u200b??", "answer": ["1894"]},
+    {"question": "when did tower bridge in london open \u200b??", "answer": ["1894"]},
     {
         "question": "the organ that filters blood and makes urine is called ____",
         "answer": ["the kidney", "kidneys"],

@@ -13,9 +13,18 @@ def _question(text: str) -> str:
     return text
 
 
+def _answer(value: str, aliases: list[str]) -> str:
+    # Many answers stand in capitals although an alias has them as one writes them.
+    value = value.strip()
+    same = (alias.strip() for alias in aliases if alias.strip().casefold() == value.casefold())
+    return (
+        next((alias for alias in same if not alias.isupper()), value) if value.isupper() else value
+    )
+
+
 def to_fields(record: Record) -> Fields | None:
     question = _question(record["question"])
-    answer = record["answer"]["value"].strip()
+    answer = _answer(record["answer"]["value"], record["answer"]["aliases"])
     if not question or answer in ("", "<unk>"):  # the published test split withholds its answers
         return None
     aliases = (alias.strip() for alias in record["answer"]["aliases"])
@@ -51,18 +60,18 @@ TEMPLATES = (
     ),
     Template("Front of the flash card: {question}\n\nBack of the flash card:"),
     Template(
-        "In my collection of general-knowledge questions the solution to one has been smudged. "
+        "In my collection of general-knowledge questions the answer to one has been smudged. "
         "Could you supply the missing name, number or phrase?\n\n{question}"
     ),
     Template("Without looking anything up, tell me this in a phrase or less. {question}"),
     Template("Shout it out in a few words!\n{question}"),
     Template(
         "The other side has given a wrong reply, so the question passes to you for a bonus point. "
-        "Be brief.\n\nRead out again: {question}"
+        "Be brief.\n\nThe question once more: {question}"
     ),
     Template(
-        "A publisher is printing a trivia book and wants an expert to fill in the solutions page, "
-        "without full sentences.\n\nAs printed: {question}\nSolution:"
+        "A publisher is printing a trivia book and wants an expert to fill in the answers at the "
+        "back, without full sentences.\n\nIn front: {question}\nAt the back:"
     ),
 )
 

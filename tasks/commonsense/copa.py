@@ -84,7 +84,9 @@ SOURCE = Published(
 
 TEMPLATES = (
     Template("{premise}\n{query} Pick the likelier sentence.\n{options}"),
-    Template("Which is the more believable {relation} of what follows?\n\n{premise}\n\n{options}"),
+    Template(
+        "What is the more believable {relation} of the situation below?\n\n{premise}\n\n{options}"
+    ),
     Template(
         "“{opening} …”\n\nThe speaker was cut off there. Continue with whichever makes sense.\n"
         "{options}"
@@ -96,12 +98,12 @@ TEMPLATES = (
     Template("Event: {premise}\nCandidates for its {relation}:\n{options}\nPlausible one:"),
     Template("{premise}\n{query} Use common sense and reply in one short sentence."),
     Template(
-        "My little sister keeps asking about everything. I told her: {premise} Now she wants to "
-        "know: {query} Tell me what to say.\n{options}"
+        "My little sister never stops asking. I told her: {premise} Now she insists on hearing "
+        "the {relation} too. Tell me what to say.\n{options}"
     ),
     Template(
-        "Cross out the scenario that makes a poor {relation} for the statement, and give the one "
-        "left over.\n\n{options}\n\nStatement: {premise}"
+        "Two scenarios and one fact. Cross out the scenario that will not do as the {relation} of "
+        "the fact, and give the one left over.\n\n{options}\n\nFact: {premise}"
     ),
     Template(
         "“{answer}” is the {relation} of something. Describe that something in one sentence.",
@@ -109,8 +111,8 @@ TEMPLATES = (
         True,
     ),
     Template(
-        "{options}\n\nThink of an event that has “{answer}” as its {relation} and hardly the other "
-        "of the two. Put the event into words.",
+        "{options}\n\nFor what event is “{answer}” a likely {relation} while the other line is "
+        "not? Invent it and put it into one sentence.",
         "{premise}",
         True,
     ),

@@ -80,8 +80,8 @@ TEMPLATES = (
         "Which line is it?"
     ),
     Template(
-        "{options}\n\nMost of these are nonsense once you have read the passage. Find the one that "
-        "is not.\n\n{context}"
+        "{options}\n\nAll but one of these turn into nonsense once you have read the passage. Find "
+        "the exception.\n\n{context}"
     ),
     Template("Common-sense check (subject: {activity})\n{context}\nNext:\n{options}"),
     Template(
@@ -94,13 +94,13 @@ TEMPLATES = (
     ),
     Template("Predict.\n\n{context}\n{options}"),
     Template(
-        "Going by how people and things normally behave, what comes right after “{context}” then?\n"
-        "{options}"
+        "“{context}”\n\nGoing by how people and things normally behave, what do you expect right "
+        "after that?\n{options}"
     ),
     Template(
-        "I film tutorials and am working on one filed under “{activity}” at the moment. Please "
-        "settle the rest of the script for me, I have too many versions.\n{options}\n\n"
-        "The script up to there: {context}"
+        "I am writing the voice-over for a video filed under “{activity}” and have four versions "
+        "of the next line, three of them absurd. Please pick the one to record.\n{options}\n\n"
+        "Recorded so far: {context}"
     ),
 )
 

@@ -40,14 +40,14 @@ SOURCE = Published(
 TEMPLATES = (
     Template("What I have in mind: {goal}\n\nWhich of these would actually work?\n{options}"),
     Template(
-        "Two handymen disagree.\n{options}\n\nTheir customer had asked about the following. Whose "
+        "Two handymen disagree.\n{options}\n\nTheir customer had asked about the following. Which "
         "advice is sound?\n\n{goal}"
     ),
     Template(
-        "Household tips desk. A reader writes in:\n{goal}\n\nPrint the tip that holds up in "
+        "Household tips desk, subject of the day: {goal}\n\nPrint the line that holds up in "
         "practice.\n{options}"
     ),
-    Template("{goal}\n\nOne of the two makes physical sense.\n{options}\nSay which."),
+    Template("{goal}\n\nOnly one of these makes physical sense.\n{options}\nSay which."),
     Template(
         "My grandfather can mend, cook or build anything, so I went to him with this: {goal}\n"
         "A friend of mine replied as well, and got it wrong. What did my grandfather reply?\n"
@@ -61,8 +61,8 @@ TEMPLATES = (
         "Review form for a craft website\nEntry: {goal}\nSubmitted by users:\n{options}\nApproved:"
     ),
     Template(
-        "Try both out in your head, then quote the better one in full.\n{options}\n\n"
-        "Purpose or thing: {goal}"
+        "Try both of these out in your head, then quote the better one in full.\n{options}\n\n"
+        "The matter at hand: {goal}"
     ),
     Template(
         "“{answer}”\n\nThat comes from a do-it-yourself manual. Under which heading or question "

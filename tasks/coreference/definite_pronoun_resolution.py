@@ -78,8 +78,8 @@ TEMPLATES = (
         "example by copying the right expression from the list.\n\nExample: {sentence}\n\n{options}"
     ),
     Template(
-        "{options}\n\nOne of the two is called “{pronoun}” in the following statement. Decide "
-        "which it is.\n{sentence}"
+        "{options}\n\nOne of the two is spoken of as “{pronoun}” in the following statement. "
+        "Decide which.\n{sentence}"
     ),
     Template(
         "I am retelling this in a language that does without pronouns, so I must repeat a noun "
@@ -95,8 +95,8 @@ TEMPLATES = (
         "that the sentence itself uses."
     ),
     Template(
-        "A friend texted me: “{sentence}” I understand all of it except the first “{pronoun}” "
-        "and would rather not ask back. In my friend's own words, who or what does it stand for?"
+        "A friend texted me: “{sentence}” I understand all of it except “{pronoun}” and "
+        "would rather not ask. In my friend's own words, who or what does it stand for?"
     ),
 )
 

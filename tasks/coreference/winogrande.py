@@ -75,14 +75,16 @@ TEMPLATES = (
         "The start: {context}\n{options}\nRepeat what the thoughtful person added."
     ),
     Template(
-        "Logic, not grammar, tells you who or what has to come next. Judge by it.\n"
+        "Logic, not grammar, tells you who or what has to come next, so reason it out.\n"
         "So far: {context}\n\n{options}"
     ),
     Template(
         "{options}\n\nOne of the above belongs to the fragment below as its tail. Say which.\n\n"
         "{context}"
     ),
-    Template("Use plain common sense to complete “{context} …” with a line from here.\n{options}"),
+    Template(
+        "Use plain common sense to complete “{context} …” with one of these lines.\n{options}"
+    ),
     Template("Write the rest of this sentence: {context}"),
     Template(
         "{context}\n\nMy message was cut off at that point. What did its last few words most "

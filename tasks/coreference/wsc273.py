@@ -108,8 +108,8 @@ TEMPLATES = (
     ),
     Template("Conclude the text, going by how the world works.\n{context}\n{options}"),
     Template(
-        "Complete this so that it adds up, and name whomever or whatever you mean instead of "
-        "using a pronoun: {context}"
+        "Complete this so that it adds up. Start with a name or a noun, not with a pronoun: "
+        "{context}"
     ),
     Template(
         "{context}\n\n(Here the page is torn.) Restore the lost words. The first of them must not "

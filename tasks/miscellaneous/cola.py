@@ -73,7 +73,8 @@ TEMPLATES = (
         True,
     ),
     Template(
-        "Compose one line, linguistically {answer} to any editor, and write nothing besides.",
+        "We are testing a grammar checker. Type one line of English that is grammatically {answer} "
+        "so that we can watch how it reacts.",
         "{sentence}",
         True,
     ),

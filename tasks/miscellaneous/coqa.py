@@ -44,8 +44,8 @@ TEMPLATES = (
         "read: {story}\n\nWhat is asked:\n{questions}"
     ),
     Template(
-        "{questions}\n\nEverything needed for this list is in the passage that follows. Fill in "
-        "an answer sheet with one short line for each item.\n\nPassage: {story}"
+        "{questions}\n\nFill in the answer sheet for this list, one short numbered line for each "
+        "item. The passage that follows is all you have to go by.\n\nPassage: {story}"
     ),
     Template(
         "Beware of “he”, “there” and bare “why”, for later questions lean on earlier ones. Take "
@@ -58,9 +58,9 @@ TEMPLATES = (
         "gives no clue."
     ),
     Template(
-        "The interviewer's side of a conversation survived, the other side was lost.\n\n"
-        "{questions}\n\nRestore it, line by line with the same numbers, from what the two had in "
-        "front of them.\n\n{story}"
+        "Of a conversation only the interviewer's side survived.\n\n{questions}\n\nRestore the "
+        "lost side, line by line with the same numbers, from what the two had in front of them.\n\n"
+        "{story}"
     ),
     Template("{story}\n\n{questions}\n\nNo explanations. A word or a phrase after every number."),
     Template(

@@ -40,13 +40,13 @@ TEMPLATES = (
     ),
     Template("Dictated: {bare}\nTyped up, fully punctuated:"),
     Template(
-        "How would an English teacher punctuate the words below? Keep the words themselves as "
-        "they are.\n\n{bare}"
+        "How would an English teacher punctuate the words below? Add no letter and drop "
+        "none.\n\n{bare}"
     ),
-    Template("Insert whatever signs are missing from “{bare}” and send it back."),
+    Template("Insert whatever punctuation is missing from “{bare}” and send it back."),
     Template(
-        "Telegrams used to come without points or commas. Give this one what a reader of "
-        "our day would expect.\n\n{bare}"
+        "Telegrams used to come without full stops or commas. Give this one the marks that a "
+        "reader of our day would expect.\n\n{bare}"
     ),
     Template(
         "Please proofread for apostrophes, quotation marks, brackets, dashes, stops and so on: "
@@ -57,7 +57,10 @@ TEMPLATES = (
         "Task: text that holds nothing but letters, digits and blanks goes in, and the original "
         "with its symbols comes out.\nIn: {bare}\nOut:"
     ),
-    Template("{bare}\n\nI typed that in a hurry. What should it look like in print?"),
+    Template(
+        "{bare}\n\nI typed that in a hurry and left out every mark. What should it look like "
+        "in print?"
+    ),
 )
 
 EXAMPLES = (

@@ -11,7 +11,7 @@ _QUESTION = re.compile(r"Solve (.+) for (\w+)\.")
 
 
 def _clean(text: str) -> str:
-    """Returns the text; some copies hold how Python writes bytes, the b and its quotes."""
+    """Returns the text; some copies hold it as Python writes bytes: b'text'."""
     written = _BYTES.fullmatch(text.strip())
     return (written[2] if written else text).strip()
 

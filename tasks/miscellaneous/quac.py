@@ -85,7 +85,7 @@ TEMPLATES = (
     Template(
         "I am reading the encyclopedia entry “{title}” and have reached the heading “{section}” "
         "with this beneath it:\n{context}\n\nPlease look something up for me there: {question}\n\n"
-        "I need the precise wording. Don't guess, tell me “I don't know” if it isn't covered."
+        "I need the precise wording. Don't guess: if it isn't covered, say “I don't know”."
     ),
     Template(
         "{context}\n\nA reader of this account of {title} was interviewed about it. One of the "

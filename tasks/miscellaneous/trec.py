@@ -69,8 +69,8 @@ TEMPLATES = (
         "them.\nQuery: {text}\n{options}"
     ),
     Template(
-        "Whoever wants to look up “{text}” had better know beforehand what to look for. Which of "
-        "these is it?\n{options}"
+        "Before anyone goes looking for the answer to “{text}” it helps to know what kind of thing "
+        "it is going to be. Which of these?\n{options}"
     ),
     Template("Question: {text}\n{options}\nExpected answer type:"),
     Template(
@@ -82,10 +82,10 @@ TEMPLATES = (
         "description, entity, abbreviation, human, numeric or location."
     ),
     Template(
-        "Don't answer what stands at the end, classify the answer. Reasons, definitions and "
-        "manners are a description, persons and groups are human, amounts and dates are numeric, "
-        "places are a location, short forms and what they stand for are an abbreviation, and any "
-        "other thing is an entity.\n{options}\n\n{text}"
+        "Don't answer the question at the end, only classify its answer. Reasons, definitions and "
+        "ways of doing things are a description; persons and groups are human; amounts, dates and "
+        "codes are numeric; places are a location; short forms and what they stand for are an "
+        "abbreviation; any other thing is an entity.\n{options}\n\n{text}"
     ),
     Template(
         "Request received at the reference desk: {text}\n\nUnder what heading will the librarian "

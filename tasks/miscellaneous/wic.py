@@ -76,17 +76,18 @@ TEMPLATES = (
         "“different meanings” if it takes two.\n\nExample: {sentence1}\n\nExample: {sentence2}"
     ),
     Template(
-        "First in “{sentence1}” and later in “{sentence2}” a learner of English comes across "
-        "“{word}” and wonders how the second encounter compares with the first. Pick an "
-        "explanation.\n{options}"
+        "A learner of English met “{word}” first in “{sentence1}” and later in “{sentence2}” and "
+        "does not know whether the vocabulary notebook needs a second entry. What do the two uses "
+        "have?\n{options}"
     ),
     Template(
         "{options}\n\nPuns live on words that shift their sense. Tell a comedian which of the two "
-        "lines above is true of “{word}” in this pair.\n\n{sentence1}\n\n{sentence2}"
+        "labels above fits “{word}” in this pair.\n\n{sentence1}\n\n{sentence2}"
     ),
     Template(
-        "Tense, number and spelling are beside the point, only the sense counts. Compare the "
-        "occurrences of “{word}” and label them.\n{options}\n\nOne: {sentence1}\nOther: {sentence2}"
+        "Tense, number and spelling are beside the point: only the sense counts. Compare the "
+        "occurrences of “{word}” and label the pair.\n{options}\n\nOne: {sentence1}\n"
+        "Other: {sentence2}"
     ),
 )
 

@@ -43,11 +43,11 @@ TEMPLATES = (
         "Ancient scribes wrote without pauses between words. Had one of them copied an English "
         "website like so, how would a modern printer set it?\n\n{joined}"
     ),
-    Template("Find the word boundaries in “{joined}” and mark every one with a blank."),
+    Template("Find the word boundaries in “{joined}” and put a space at every one."),
     Template(
-        "Would you kindly make this legible? Nothing is missing except the spaces.\n\n{joined}"
+        "Would you kindly make this readable? Nothing is missing except the spaces.\n\n{joined}"
     ),
-    Template("{answer}\n\nSqueeze all the blanks out of the above.", "{joined}", True),
+    Template("{answer}\n\nSqueeze every space out of the above.", "{joined}", True),
     Template(
         "Turn what follows into one unbroken chain of characters, as in a web address, but keep "
         "its capitals and its signs.\n{answer}",

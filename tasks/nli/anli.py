@@ -51,7 +51,8 @@ TEMPLATES = (
     ),
     Template(
         "The sentence “{hypothesis}” was written to fool a machine that reads the text below. You "
-        "are not so easily fooled: is the sentence true of the text?\n\n{context}\n\n{options}"
+        "are not so easily fooled: judging from the text, is the sentence true?\n\n{context}\n\n"
+        "{options}"
     ),
     Template(
         "Source: {context}\nStatement to be verified: {hypothesis}\n{options}\n"
@@ -68,8 +69,9 @@ TEMPLATES = (
         "Sentence: {hypothesis}\n\n{options}"
     ),
     Template(
-        "{options}\n\nNo other replies are allowed. Supposing that every detail above the line is "
-        "right, is what stands below it right as well?\n\n{context}\n---\n{hypothesis}"
+        "{options}\n\nNo other replies are allowed. Two texts follow, with a row of dashes between "
+        "them. Supposing that every detail of the upper one is right, is the lower one right as "
+        "well?\n\n{context}\n---\n{hypothesis}"
     ),
     Template(
         "Is the witness right? Reply “Yes” or “No” where the record settles it, and “It's "

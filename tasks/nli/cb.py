@@ -65,8 +65,8 @@ TEMPLATES = (
         "Is “{hypothesis}” true in that world?\n{options}"
     ),
     Template(
-        "{options}\n\nPick one of them. Does whoever speaks last here think that the clause at "
-        "the bottom is true?\n\n{premise}\n\n{hypothesis}"
+        "{options}\n\nPick one of them. Taking the author, or the last speaker, at their word, is "
+        "the clause at the bottom true?\n\n{premise}\n\n{hypothesis}"
     ),
     Template(
         "Margin note: {hypothesis}\nPassage beside it: {premise}\n\nThe editor asks whether the "

@@ -41,7 +41,7 @@ TEMPLATES = (
         "Do I have what I wanted to know?\n{options}"
     ),
     Template(
-        "Line of an encyclopedia: {sentence}\nReader's question: {question}\n"
+        "Line from an encyclopedia: {sentence}\nReader's question: {question}\n"
         "Can the reader stop looking now?\n{options}"
     ),
     Template(

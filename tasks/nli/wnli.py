@@ -52,16 +52,16 @@ TEMPLATES = (
         "{sentence2}\n\n{options}"
     ),
     Template(
-        "Little words like “it” and “they” can point to several things. In the text, do they "
-        "point where the gloss assumes?\n\nText: {sentence1}\nGloss: {sentence2}\n{options}"
+        "Little words like “it” and “they” can point to several things. Does the text use them the "
+        "way that the gloss assumes?\n\nText: {sentence1}\nGloss: {sentence2}\n{options}"
     ),
     Template(
         "I am learning English and stumbled over “{sentence1}” in a story. My guess is that the "
         "writer wants to say “{sentence2}” here. Is my guess right?\n{options}"
     ),
     Template(
-        "A contract says:\n{sentence1}\n\nOne side's lawyer reads it as:\n{sentence2}\n\n"
-        "Is that the sensible reading?\n{options}"
+        "A witness wrote in a statement:\n{sentence1}\n\nOne side's lawyer takes this to mean:\n"
+        "{sentence2}\n\nIs that the sensible reading?\n{options}"
     ),
     Template(
         "Use common sense to work out who or what is meant in the upper line. Then say yes if the "

@@ -55,23 +55,24 @@ SOURCE = Published(
 
 TEMPLATES = (
     Template(
-        "Sentence 1: {sentence1}\nSentence 2: {sentence2}\n\n"
-        "Are these paraphrases of each other?\n{options}"
+        "Wire copy: {sentence1}\nPrinted story: {sentence2}\n\n"
+        "Does the printed story simply reword the wire copy?\n{options}"
     ),
     Template("{sentence1}\n\n{sentence2}\n\nDo both lines report the same thing?\n{options}"),
     Template(
         "Two newspapers covered one event.\nThe first wrote: {sentence1}\nThe second wrote: "
-        "{sentence2}\nCould either version stand in for the other without changing what readers "
-        "learn?\n{options}"
+        "{sentence2}\nCould either version stand in for the other without readers missing anything "
+        "important?\n{options}"
     ),
     Template("Compare what X and Y mean.\n\nX: {sentence1}\nY: {sentence2}\n\nEqual?\n{options}"),
     Template(
-        "If I swapped “{sentence1}” for “{sentence2}” would the message stay as it was?\n\n"
-        "{options}"
+        "I have swapped “{sentence1}” for “{sentence2}” in my draft. Is the message still what it "
+        "was?\n\n{options}"
     ),
     Template(
-        "Look for repeated items. An item repeats an earlier one when it restates it, in any "
-        "words.\n\nEarlier: {sentence1}\n\nLater: {sentence2}\n\n{options}\nRepeated:"
+        "Look for repeated items. An item counts as repeated when it says again, in whatever "
+        "words, what an earlier one said.\n\nEarlier: {sentence1}\n\nLater: {sentence2}\n\n"
+        "{options}\nRepeated:"
     ),
     Template(
         "{options}\n\nUse the right word from this list to tell me whether the pair matches in "
@@ -84,7 +85,7 @@ TEMPLATES = (
     Template("Does “{sentence2}” amount to “{sentence1}” put differently?\n{options}"),
     Template(
         "Leave style aside and look at the information alone.\n\nReporter one: {sentence1}\n"
-        "Reporter two: {sentence2}\n\n{options}\n\nSame information from either reporter?"
+        "Reporter two: {sentence2}\n\n{options}\n\nSame information from both reporters?"
     ),
 )
 
@@ -114,7 +115,7 @@ TASK = Task(
     fields=("sentence1", "sentence2", "options", "answer"),
     templates=TEMPLATES,
     mode="rank",
-    metrics=("accuracy",),
+    metrics=("f1", "accuracy"),
     examples=EXAMPLES,
     corpora=("news_clusters_2004",),
     license="Terms of the Microsoft Research Paraphrase Corpus",

@@ -101,7 +101,10 @@ TEMPLATES = (
         "\n\nCard already read out: {question1}\nCard in hand: {question2}\n\n"
         "Would reading the card in hand break the rule?\n{options}"
     ),
-    Template("Please tell me whether “{question2}” merely rephrases “{question1}”\n\n{options}"),
+    Template(
+        "My guess is that whoever asks “{question2}” merely rephrases “{question1}” and would be "
+        "happy with the same answers. Am I right?\n\n{options}"
+    ),
 )
 
 EXAMPLES = (

@@ -47,7 +47,7 @@ SOURCE = Published(
 
 TEMPLATES = (
     Template(
-        "Version A: {sentence1}\nVersion B: {sentence2}\n\nIs it the same fact in both versions?\n"
+        "Version A: {sentence1}\nVersion B: {sentence2}\n\nDo both versions state the same facts?\n"
         "{options}"
     ),
     Template(
@@ -78,8 +78,8 @@ TEMPLATES = (
     ),
     Template(
         "On Monday the witness testified: {sentence1}\nOn Tuesday the witness testified: "
-        "{sentence2}\n\nCounsel asks if the two statements are consistent in every point and "
-        "neither goes further than the other. What is the truthful reply?\n{options}"
+        "{sentence2}\n\nCounsel asks whether the court has heard one and the same account twice. "
+        "What is the truthful reply?\n{options}"
     ),
     Template(
         "Logic drill. Statements are equivalent when neither can be true without the other.\n\n"

@@ -58,8 +58,8 @@ TEMPLATES = (
         "very same content?\n\n{sentence1}\n{sentence2}\n\n{options}"
     ),
     Template(
-        "Text 1: {sentence1}\nText 2: {sentence2}\n\nAward marks for likeness of meaning. Full "
-        "marks are for texts that say one thing, no marks for texts on different matters.\n"
+        "Text 1: {sentence1}\nText 2: {sentence2}\n\nAward marks for likeness of meaning, "
+        "from full marks for texts that say the same down to none for texts on unrelated matters.\n"
         "{options}\nMarks:"
     ),
     Template(
@@ -70,21 +70,22 @@ TEMPLATES = (
     ),
     Template("{sentence1}\n{sentence2}\n\nOverlap of meaning, in points out of five:\n{options}"),
     Template(
-        "Two people were asked to put something into words. One came up with “{sentence1}” and the "
-        "other came up with “{sentence2}”\n\nHow well do they match? The better the match, the "
+        "Two people each wrote a line. One came up with “{sentence1}” and the other came up with "
+        "“{sentence2}”\n\nHow well do the lines match in what they say? The better the match, the "
         "higher your figure.\n{options}"
     ),
     Template(
-        "{options}\n\nSelect from this scale, whose top stands for full agreement, the degree to "
-        "which the statements below convey one message.\n\nA: {sentence1}\nB: {sentence2}"
+        "{options}\n\nThe lowest of these numbers is for statements that have nothing to do with "
+        "each other, the highest for statements that convey one message. Which number do the two "
+        "below deserve?\n\nA: {sentence1}\nB: {sentence2}"
     ),
     Template(
         "Query: {sentence1}\nHit: {sentence2}\n\nRate the hit by its nearness in sense to the "
         "query, 5 being perfect and 0 being off the subject.\n{options}"
     ),
     Template(
-        "Would you compare “{sentence1}” with “{sentence2}” for me? A grade of 0 is for unrelated "
-        "and a grade of 5 for interchangeable.\n{options}\nYour grade:"
+        "Would you compare “{sentence1}” with “{sentence2}” for me? Give a 0 if their meanings are "
+        "unrelated and a 5 if they are interchangeable.\n{options}\nYour grade:"
     ),
     Template(
         "Readers gave a pair of sentences {answer} out of 5 for being alike in meaning. Half of "

@@ -63,8 +63,8 @@ TEMPLATES = (
         "\n\nPost: {context}"
     ),
     Template(
-        "Imagine that a stranger on the train tells you this:\n\n{context}\n\nTo be answered from "
-        "what usually happens in life: {question}\n{options}"
+        "Imagine that a stranger on the train tells you this:\n\n{context}\n\nAnswer from what "
+        "you know of people and everyday life: {question}\n{options}"
     ),
     Template("Tick one.\n{options}\n\nWeblog: {context}\nQ: {question}"),
     Template(
@@ -77,7 +77,7 @@ TEMPLATES = (
     ),
     Template(
         "Text: {context}\n\nInference wanted: {question}\n\nWeigh causes, motives and likely "
-        "consequences, then copy the entry you believe.\n{options}\n\nEntry:"
+        "consequences, then copy out the choice that convinces you most.\n{options}\n\nChoice:"
     ),
     Template(
         "{context}\n\nInvent a question on what you have just read. Among the choices listed here, "

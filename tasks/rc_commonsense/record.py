@@ -84,7 +84,7 @@ TEMPLATES = (
     Template("{passage}\n\nThe article goes on:\n{query}\n\nWhat belongs in the blank?\n{options}"),
     Template("Fill the gap from the list.\n\nNews: {passage}\n\nGap: {query}\n\n{options}"),
     Template(
-        "{options}\n\nOne of these was cut out of the last line of a report. Put it back.\n\n"
+        "{options}\n\nOne of these was cut out of the last line of a report. Say which one.\n\n"
         "Report: {passage}\n\nLast line: {query}"
     ),
     Template(
@@ -97,16 +97,17 @@ TEMPLATES = (
     ),
     Template(
         "A copy editor has set these paragraphs:\n\n{passage}\n\nFurther down the page, however, "
-        "a sentence has come out with a hole in it: {query}\n\nWhich entry mends it?\n{options}"
+        "a sentence has come out with a hole in it: {query}\n\nWhich entry fills it?\n{options}"
     ),
     Template(
-        "You have seen today's paper:\n{passage}\n\nUse your common sense to complete what a "
-        "colleague mentions over lunch.\n{query}\n{options}"
+        "You have seen today's paper:\n{passage}\n\nOver lunch a colleague reads out one more "
+        "line of the story, but a passing lorry drowns part of it. Use your common sense: what "
+        "did you miss?\n{query}\n{options}"
     ),
     Template("entity cloze\npassage: {passage}\nquery: {query}\n{options}\nentity:"),
     Template(
-        "{passage}\n\n{query}\n\nComplete the second text with the person, place, organisation "
-        "or other name that fits."
+        "{passage}\n\n{query}\n\nWhich person, place, organisation or other name completes the "
+        "second text? Give the name alone."
     ),
     Template(
         "Try each candidate in turn and keep the one that makes the statement agree with the "

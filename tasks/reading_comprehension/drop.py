@@ -36,7 +36,7 @@ def _read(text: str) -> Iterator[Record]:
 
 
 def _spoken(answer: str) -> str:
-    """Turns TFDS's "1567-January-20", the year perhaps missing, into "20 January 1567"."""
+    """Turns TFDS's "1567-January-20" into "20 January 1567"; the year may lack."""
     found = _TFDS_DATE.fullmatch(answer.strip())
     if found is None:
         return answer.strip()
@@ -86,7 +86,8 @@ TEMPLATES = (
         "Question: {question}\n\nFinal answer, without the working:"
     ),
     Template(
-        "Be it a match report or a chapter of history, I need the details right.\n\n{passage}\n\n"
+        "Be it a match report, a census or a chapter of history, I need the details right.\n\n"
+        "{passage}\n\n"
         "So then: {question}\n\nState the bare result."
     ),
     Template(
@@ -106,8 +107,8 @@ TEMPLATES = (
         "Solution (figure, date or words of the text):"
     ),
     Template(
-        "{passage}\n\nMake up a question about the above whose answer takes some thought and "
-        "comes to “{answer}”",
+        "{passage}\n\nMake up a question about the above that takes some thought and is "
+        "correctly answered by “{answer}”",
         "{question}",
         True,
     ),

@@ -81,7 +81,7 @@ TEMPLATES = (
     ),
     Template(
         "There may be several correct answers to a question. Decide if the one proposed here "
-        "belongs to them.\n{options}\n\nPassage: {paragraph}\n\nQuestion: {question}\n\n"
+        "is among them.\n{options}\n\nPassage: {paragraph}\n\nQuestion: {question}\n\n"
         "Proposed: {response}"
     ),
     Template(

@@ -71,7 +71,10 @@ TEMPLATES = (
         "Here is what I would like to find out: {question}\nPlease look it up in this excerpt "
         "and give me the exact phrase.\n\n{context}"
     ),
-    Template("Underline the answer.\n\nQ: {question}\n\nText: {context}\n\nUnderlined:"),
+    Template(
+        "Draw a line under the words that answer this.\n\nQ: {question}\n\nText: {context}\n\n"
+        "Underlined:"
+    ),
     Template(
         "Topic: {title}\nSource: {context}\nQuestion: {question}\n"
         "Shortest span of the source that settles the question:"
@@ -86,12 +89,13 @@ TEMPLATES = (
         "\n\nExtract: {context}\n\n1. {question}"
     ),
     Template(
-        "My daughter is preparing a school talk on this subject: {title}\nHer notes say:\n"
-        "{context}\n\nNow she asks: {question}\nTo which few words in the notes should I point?"
+        "My daughter is preparing a school talk on this subject: {title}\nThe page "
+        "she printed out says:\n{context}\n\nNow she asks: {question}\n"
+        "Which few words on the page should I point to?"
     ),
     Template(
-        "{context}\n\nSet a question on these lines that can be answered with “{answer}” and "
-        "needs nothing else.",
+        "{context}\n\nSet a comprehension question on these lines for which “{answer}” would "
+        "count as the full answer.",
         "{question}",
         True,
     ),

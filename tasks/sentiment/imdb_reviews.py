@@ -58,8 +58,8 @@ TEMPLATES = (
         "less negative. This one has lost its rating. Which kind is it?\n\n{text}\n\n{options}"
     ),
     Template(
-        "My sister sent me her thoughts about a picture and I have no time to read them all. Is "
-        "she negative or positive about it?\n\n{text}\n\n{options}"
+        "A friend has just sent me all this about a film and I am at work. Quick, is it negative "
+        "or positive?\n\n{text}\n\n{options}"
     ),
     Template(
         "Read to the end before you decide, because some reviewers open with the good parts and "
@@ -72,11 +72,11 @@ TEMPLATES = (
     ),
     Template(
         "Someone has seen a film and reports:\n\n{text}\n\n"
-        "Name the attitude that speaks from the report.\n{options}"
+        "Name the attitude to the film that comes through in the report.\n{options}"
     ),
     Template(
-        "Compose a user review for an online film database. Give reasons, and let your opinion of "
-        "the film be {answer} beyond doubt.",
+        "Compose a user review for an online film database. Give reasons, and leave no doubt that "
+        "you hold a {answer} opinion of the film.",
         "{text}",
         True,
     ),
@@ -87,7 +87,7 @@ TEMPLATES = (
         True,
     ),
     Template(
-        "You are just home from the movies and your impression is {answer}. Tell other viewers "
+        "You have just seen a film and come away with a {answer} impression. Tell other viewers "
         "all about it.",
         "{text}",
         True,

@@ -51,7 +51,7 @@ SOURCE = Published(
 
 TEMPLATES = (
     Template(
-        "Review: {sentence}\n\nIs the feeling behind this movie review negative or positive?\n"
+        "Thumbs up (positive) or thumbs down (negative)? The reviewer's words were:\n{sentence}\n\n"
         "{options}"
     ),
     Template(
@@ -78,8 +78,8 @@ TEMPLATES = (
     ),
     Template("Write a {answer} snippet of the kind found in movie columns.", "{sentence}", True),
     Template(
-        "Invent something a viewer might post after watching a film. Its attitude has to be "
-        "{answer} throughout.",
+        "Invent something a viewer might post after watching a film. On balance the post has to be "
+        "{answer} about it.",
         "{sentence}",
         True,
     ),

@@ -61,7 +61,7 @@ TEMPLATES = (
         "In one word, positive or negative?"
     ),
     Template(
-        "As the owner I get a hundred of these a week. Help me sort them: does this one deserve a "
+        "As the owner I get a hundred reviews a week. Help me sort them: does this one deserve a "
         "thank-you (positive) or an apology (negative)?\n{options}\n\n{text}"
     ),
     Template(
@@ -70,13 +70,13 @@ TEMPLATES = (
     ),
     Template("Comment card\n\n{text}\n\nFile under:\n{options}"),
     Template(
-        "{options}\n\nDecide which of the two describes the impression that the staff, the goods "
-        "or the food made on whoever wrote the following.\n\n{text}"
+        "{options}\n\nDecide which of the two fits the impression that the business left on the "
+        "writer of the lines below.\n\n{text}"
     ),
     Template(
         "Here is the account of a person who paid for a service.\n\n{text}\n\n"
-        "Would their friends take it as a tip or as a warning? Positive stands for a tip and "
-        "negative for a warning.\n{options}"
+        "Would their friends take it as a recommendation or as a warning? Positive stands for the "
+        "first and negative for the second.\n{options}"
     ),
     Template(
         "Recall a visit to some local business and describe it for other customers. By the time "
@@ -86,8 +86,8 @@ TEMPLATES = (
     ),
     Template("Local guide, new entry\nStance: {answer}\nReview in full:", "{text}", True),
     Template(
-        "What might somebody post on Yelp whose experience with a restaurant, a shop or a doctor "
-        "was {answer} on the whole?",
+        "What might a customer post on Yelp after a {answer} experience with a restaurant, a shop "
+        "or a doctor?",
         "{text}",
         True,
     ),

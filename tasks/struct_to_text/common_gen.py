@@ -68,17 +68,18 @@ TEMPLATES = (
         "English class, warm-up exercise! Join the vocabulary from the board in a sentence.\n\n"
         "{concept_lines}"
     ),
-    Template("{concepts}\n\nCaption with all of it in:"),
+    Template("{concepts}\n\nCaption with every word in it:"),
     Template(
-        "Dream up a short scene that needs {concepts} and tell it so that it sounds like common "
-        "sense. One sentence will do."
+        "Dream up a short scene in which the following have a part, and tell it in one believable "
+        "sentence: {concepts}"
     ),
     Template(
         "Could you write me a line that uses all of these, in any order you like?\n{concepts}"
     ),
     Template(
         "The only magnets left on my fridge:\n{concept_lines}\n\n"
-        "Add little words, change endings, move things about, until it reads as normal English."
+        "Add little words, change endings, move things about, until they make "
+        "one normal English sentence."
     ),
     Template(
         "{answer}\n\nWhich few concepts is this built around? List their dictionary forms, "
@@ -87,7 +88,8 @@ TEMPLATES = (
         True,
     ),
     Template(
-        "Pull the important nouns and verbs out of “{answer}” and put each on a line of its own.",
+        "Pull the important nouns and verbs out of “{answer}” and put each, in its basic form, on "
+        "a line of its own.",
         "{concept_lines}",
         True,
     ),

@@ -57,7 +57,7 @@ TEMPLATES = (
         "these?\n{lines}"
     ),
     Template(
-        "A trainee at the archive copied the record as {triples}\nForm a proper sentence or two "
+        "A trainee at the archive copied out a record: {triples}\n\nForm a proper sentence or two "
         "from it for her, with all the content and no additions."
     ),
     Template("Please verbalise the relations underneath; brevity is welcome.\n\n{lines}"),

@@ -72,7 +72,9 @@ TEMPLATES = (
         "below. What do you say to the tourist?\n\n{form}"
     ),
     Template("SLOTS TO CONVEY\n{attributes}\n\nSPOKEN REPLY OF THE ASSISTANT"),
-    Template("Compose an online entry that works in every one of these details: {attributes}"),
+    Template(
+        "Compose an entry for a booking site and leave out none of these details: {attributes}"
+    ),
     Template(
         "{form}\n\nCould you phrase that the way you would to a friend looking for somewhere to "
         "go tonight?"
@@ -81,7 +83,7 @@ TEMPLATES = (
         "The food page of our paper has a gap of two lines. Fill it with what is known about the "
         "establishment, in good English, and invent nothing.\n\nKnown: {attributes}"
     ),
-    Template("An owner ticked some boxes when signing up:\n{form}\nMake that into a profile text."),
+    Template("Our app keeps this record on a place:\n{form}\nMake that into a profile text."),
     Template("place data -> blurb\n\n{attributes}\n->"),
     Template(
         "{answer}\n\nRead off the facts about the place as lines of the kind “property: value” "

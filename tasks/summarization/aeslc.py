@@ -39,18 +39,18 @@ TEMPLATES = (
     Template("What would be a good subject for the message below?\n\n{body}"),
     Template("Email:\n{body}\n\nSubject:"),
     Template(
-        "People with full inboxes decide by the topmost line what to open. In a few words, give "
-        "them that line for the following mail.\n\n{body}"
+        "People with full inboxes read the subject and decide whether to go on. In a few words, "
+        "give them one that fits the following mail.\n\n{body}"
     ),
-    Template("Body of the mail: {body}\n\nThe sender left out the topic. Supply it."),
+    Template("Body of the mail: {body}\n\nThe sender left the subject field empty. Fill it in."),
     Template(
         "Find a title under which I will recognise this note later.\n\nNote: {body}\n\nTitle:"
     ),
-    Template("Under what heading should a secretary file the letter here?\n{body}"),
-    Template("This reached me at work:\n\n{body}\n\nIn brief, what is it about?"),
+    Template("Under what heading should a secretary file the letter below?\n{body}"),
+    Template("This reached me at work:\n\n{body}\n\nIn a handful of words, what is it about?"),
     Template("Draft the full text of an email with the given subject.\n\n{answer}", "{body}", True),
     Template(
-        "{answer}\n\nThat is all the preview shows of a message from a colleague. Guess the rest.",
+        "{answer}\n\nThat is all my phone shows of an email that has just come in. Guess the rest.",
         "{body}",
         True,
     ),

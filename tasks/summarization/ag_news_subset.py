@@ -79,8 +79,8 @@ SOURCE = Published(
 TEMPLATES = (
     Template("{title}\n\n{text}\n\nFile this dispatch in one of the drawers.\n{options}\nDrawer:"),
     Template(
-        "I read a single newspaper section a day and skip the rest. In which one will I come "
-        "across the story below?\n{options}\n\nHeadline: {title}\nOpening: {text}"
+        "Suppose I read only one section of the newspaper. Which must it be for me to come across "
+        "the story below?\n{options}\n\nHeadline: {title}\nOpening: {text}"
     ),
     Template("ROUTING SLIP\nSlug: {title}\nLead: {text}\n{options}\nSend to the desk for:"),
     Template(

@@ -16,7 +16,7 @@ _HEAD = re.compile(
 
 
 def _tidy(text: str) -> str:
-    """Joins stray blanks and full stops: older copies have "the end ." at a line's end."""
+    """Joins full stops to their words: older copies end lines in "the end ."."""
     return re.sub(r" \.(?= |$)", ".", " ".join(text.split()))
 
 
@@ -52,8 +52,8 @@ TEMPLATES = (
         "{article}\n\nPick out what matters in that news item and tell me in a few plain sentences."
     ),
     Template(
-        "A colleague goes on air in a minute and will see only your bullet points, each on a new "
-        "line. Give her the facts she cannot do without.\n\nStory: {article}"
+        "A colleague goes on air in a minute with a card that has room for one fact on each line. "
+        "Write down for her what she cannot do without.\n\nStory: {article}"
     ),
     Template(
         "I'm on my phone and can't scroll through all of this:\n\n{article}\n\n"
@@ -69,7 +69,8 @@ TEMPLATES = (
         True,
     ),
     Template(
-        "{answer}\n\nThe statements above stood next to a report on a news site. Reconstruct it.",
+        "{answer}\n\nThe statements above stood next to a report on a news site. Reconstruct "
+        "its text.",
         "{article}",
         True,
     ),

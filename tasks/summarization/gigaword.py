@@ -42,10 +42,9 @@ TEMPLATES = (
         "The copy desk writes in small letters and drops articles, as in “rain delays start of "
         "tennis final”. Follow its habits and head the story that begins here:\n{sentence}"
     ),
-    Template("Boil this lead down to its bare news: {sentence}"),
+    Template("Boil this lead down to a headline's worth of news: {sentence}"),
     Template(
-        "Space on the ticker is scarce. How would you squeeze the next report into it?\n\n"
-        "{sentence}"
+        "Space on the ticker is scarce. How would you squeeze this report into it?\n\n{sentence}"
     ),
     Template("Name the story the way a front page does.\n\nFirst line: {sentence}\n\nFront page:"),
     Template(

@@ -8,7 +8,7 @@ _BORDER = "|||||"
 
 
 def _article(text: str) -> str:
-    """Returns an article with a paragraph a line, so that blank lines part articles alone."""
+    """Returns an article a paragraph a line: blank lines part articles alone."""
     lines = (" ".join(line.split()) for line in text.splitlines())
     return "\n".join(line for line in lines if line)
 
@@ -16,9 +16,8 @@ def _article(text: str) -> str:
 def to_fields(record: Record) -> Fields | None:
     found = map(_article, record["document"].split(_BORDER))
     articles = "\n\n".join(article for article in found if article)
-    answer = (
-        record["summary"].strip().removeprefix("\u2013").strip()
-    )  # newser.com opens with a dash
+    # newser.com opens its summaries with a dash.
+    answer = record["summary"].strip().removeprefix("\u2013").strip()
     return {"articles": articles, "answer": answer} if articles and answer else None
 
 

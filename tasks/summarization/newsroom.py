@@ -45,7 +45,8 @@ TEMPLATES = (
     ),
     Template("Headline: {title}\nBody: {text}\nDeck (a line or so):"),
     Template(
-        "Which blurb would let a subscriber judge whether to open this? Keep it brief.\n\n{text}"
+        "Write a blurb, two sentences at most, by which a subscriber can judge whether to open "
+        "this.\n\n{text}"
     ),
     Template(
         "I catalogue periodicals. For the entry “{title}” I need an annotation that states in a "

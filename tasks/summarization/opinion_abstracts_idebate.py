@@ -52,14 +52,14 @@ SOURCE = Published(
 TEMPLATES = (
     Template(
         "Motion: {debate}\n\nArguments heard:\n{arguments}\n\n"
-        "State, in one sentence, the claim that all of them serve."
+        "State, in one sentence, the claim being made."
     ),
     Template(
-        "{arguments}\n\nEverything above was said in defence of the same position. Formulate that "
-        "position as its defender would."
+        "{arguments}\n\nEverything above was said in defence of one point. Put that point the way "
+        "its defender would."
     ),
     Template(
-        "The debate is entitled “{debate}” and one speaker argued as follows.\n{arguments}\n\n"
+        "The debate is entitled “{debate}” and one speaker argued as follows:\n{arguments}\n\n"
         "So what is the speaker's thesis, in brief?"
     ),
     Template(
@@ -70,11 +70,14 @@ TEMPLATES = (
         "only the supporting text, numbered here. Restore what is lost.\n\n"
         "Entry on: {debate}\n{arguments}"
     ),
-    Template("What are they driving at?\n\n{arguments}\n\n(Under discussion: {debate})"),
-    Template("Condense to a single assertion.\n\n{debate}\n{arguments}"),
     Template(
-        "A pupil of mine will put forward “{answer}” as her main point in the debate “{debate}” "
-        "tomorrow. Prepare a numbered list of sentences for her to argue with.",
+        "What does this drive at? A sentence is enough.\n\n{arguments}\n\n"
+        "(Under discussion: {debate})"
+    ),
+    Template("Condense the case made below to a single assertion.\n\n{debate}\n{arguments}"),
+    Template(
+        "Tomorrow's debate: {debate}\nThe main point my pupil will put forward: {answer}\n\n"
+        "Prepare a numbered list of sentences in its support.",
         "{arguments}",
         True,
     ),
@@ -85,7 +88,7 @@ TEMPLATES = (
     ),
     Template(
         "{answer}\n\nThat was the conclusion, and it was reached in this manner:\n{arguments}\n\n"
-        "Guess how the debate was announced.",
+        "Guess the motion that was up for debate.",
         "{debate}",
         True,
     ),

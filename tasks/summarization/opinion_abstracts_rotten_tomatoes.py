@@ -51,11 +51,11 @@ TEMPLATES = (
         "this one?\n\nFilm: {movie}\nReviews:\n{reviews}"
     ),
     Template(
-        "Boil down what the press made of {movie} to a single remark, without quoting anyone.\n\n"
+        "Boil what the press made of “{movie}” down to a single remark, without quoting anyone.\n\n"
         "{reviews}"
     ),
     Template(
-        "My sister wants to hear the general opinion of {movie} before she buys a ticket. Tell "
+        "My sister wants to hear the general opinion of “{movie}” before she buys a ticket. Tell "
         "her briefly, going by these excerpts:\n{reviews}"
     ),
     Template(
@@ -66,21 +66,21 @@ TEMPLATES = (
         "{movie}\n{reviews}\n\nWhere do the notices agree? Put the common ground into words as "
         "briefly as you can."
     ),
-    Template("Consensus, please. The movie is {movie} and the reviews are these:\n{reviews}"),
+    Template("Consensus, please. The movie is “{movie}” and the reviews are these:\n{reviews}"),
     Template(
-        "Reviewers broadly agreed on the following about {movie}\n{answer}\n\n"
+        "Here is what the reviewers of “{movie}” broadly agreed on: {answer}\n\n"
         "Make up one line that any of them might have published.",
         "{first_review}",
         True,
     ),
     Template(
         "Film: {movie}\nConclusion: {answer}\n\nInvent numbered snippets, from up to ten critics, "
-        "that would have led an editor there.",
+        "that would have led an editor to it.",
         "{reviews}",
         True,
     ),
     Template(
-        "Quiz night, film round! Which title are we looking for?\n\n"
+        "The title has been torn off this page of film notes. Which film are they about?\n\n"
         "Most critics thought: {answer}\nOne of them wrote: {first_review}",
         "{movie}",
         True,

@@ -65,8 +65,8 @@ TEMPLATES = (
     ),
     Template("Chat log:\n{dialogue}\n\nMinutes, kept to the essentials:"),
     Template(
-        "The lock screen has room for a short note on a thread. Who wrote to whom, and about what? "
-        "Make that the note.\n\n{dialogue}"
+        "A lock screen has room for one short note on a thread. What should it tell the owner of "
+        "the phone about the messages below?\n\n{dialogue}"
     ),
     Template(
         "Grandma looks over your shoulder at the phone and asks “What are they on about?” Tell "

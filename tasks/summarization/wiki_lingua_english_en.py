@@ -26,7 +26,7 @@ TEMPLATES = (
     Template("{text}\n\nReduce this guide to its bare steps, a short sentence for each."),
     Template(
         "I haven't got time for the whole explanation. What do I have to do?\n\n{text}\n\n"
-        "Just give me the orders, one after another."
+        "Only the things to do, please, one after another."
     ),
     Template("Full instructions:\n{text}\n\nCheat sheet:"),
     Template(
@@ -53,8 +53,8 @@ TEMPLATES = (
         True,
     ),
     Template(
-        "{answer}\n\nSo much for the summary at the top of a self-help page. Compose the body of "
-        "the page.",
+        "{answer}\n\nThat is the summary at the top of a how-to page. Compose the page itself, "
+        "with the reasons and the details.",
         "{text}",
         True,
     ),

@@ -40,8 +40,8 @@ TEMPLATES = (
     ),
     Template("¿Cómo se dice esto en español?\n\n{english}"),
     Template(
-        "I am about to publish “{english}” and half of my customers live in Spain. What should "
-        "they see?"
+        "I am about to publish “{english}” and half of my customers read only Spanish. What should "
+        "they see instead?"
     ),
     Template(
         "{answer}\n\nI found that on a Spanish website and need it in English.", "{english}", True

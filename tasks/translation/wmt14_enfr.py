@@ -36,8 +36,8 @@ TEMPLATES = (
         "nothing and add nothing of your own.\n\n{english}"
     ),
     Template(
-        "Every English sentence that our office publishes needs its French counterpart. For the "
-        "one here it is missing: {english}"
+        "Whatever our office publishes in English has to appear in French as well. Supply what is "
+        "still missing for this line: {english}"
     ),
     Template(
         "Bonjour! I write only English, but my readers speak French. Can you turn my words into "

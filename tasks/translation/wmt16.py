@@ -52,7 +52,7 @@ PAIRS = (
         corpora=("setimes",),
         examples=(
             "Cenevre'deki görüşmeler anlaşma sağlanamadan sona erdi.",
-            '"Süremiz bitti" dedi.',
+            '"Daha fazla vaktimiz yok" dedi.',
             "Smith &amp; Sons son şubesine kilit vurdu.",
         ),
     ),
@@ -137,8 +137,8 @@ TEMPLATES = (
         "\n\n{english}\n\nWhat do I say?"
     ),
     Template(
-        "Being at home in English as much as in {language}, you can carry my sentence across "
-        "without loss. Here it is: {english}"
+        "I hear that your {language} is as good as your English. Then you are the right person to "
+        "translate this: {english}"
     ),
     Template(
         "Examination for sworn translators, part one. Turn the English text into {language} and "
@@ -152,8 +152,8 @@ TEMPLATES = (
         True,
     ),
     Template(
-        "Make an English sentence of the {language} one between quotation marks, such that both "
-        "state the same.\n“{answer}”",
+        "Someone said “{answer}” to me in {language} and I did not understand a word. What would "
+        "that have been in English?",
         "{english}",
         True,
     ),

@@ -16,7 +16,7 @@ def make_store(name, num_records, seed):
     rng = np.random.default_rng(seed)
     inputs = [rng.integers(3, 99, rng.integers(1, 12)) for _ in range(num_records)]
     targets = [np.append(rng.integers(3, 99, rng.integers(1, 6)), 1) for _ in range(num_records)]
-    return TokenStore(name, *flat(inputs), *flat(targets), num_records, 0, False, False)
+    return TokenStore(name, *flat(inputs), *flat(targets), num_records, 0, 0, False, False)
 
 
 STORES = [make_store("a", 40, 0), make_store("b", 70, 1)]

@@ -182,14 +182,16 @@ def test_a_parser_that_refuses_a_line_makes_it_bad(tmp_path: pathlib.Path) -> No
     assert "'seven'" in second.reason
 
 
-def test_two_splits_share_a_file_without_overlap(tmp_path: pathlib.Path) -> None:
+def test_splits_share_a_file_and_training_gets_what_the_others_leave(
+    tmp_path: pathlib.Path,
+) -> None:
     source = Tsv(
         files={"train": "a.tsv[:-2]", "validation": "a.tsv[-2:]", "test": "a.tsv[1:3]"},
         public=PUBLIC,
     )
     content = b"a\n0\n\n1\n2\n3\n4\n"
     got = {s: [r["a"] for r in read(tmp_path, source, content, split=s)] for s in source.splits()}
-    assert got == {"train": ["0", "1", "2"], "validation": ["3", "4"], "test": ["1", "2"]}
+    assert got == {"train": ["0"], "validation": ["3", "4"], "test": ["1", "2"]}
 
 
 @pytest.mark.parametrize(
