@@ -68,8 +68,10 @@ def convert(value: Any, annotation: Any) -> Any:
             return value
     elif origin is collections.abc.Mapping and isinstance(value, dict):
         return {convert(k, arguments[0]): convert(v, arguments[1]) for k, v in value.items()}
+    elif origin is tuple and isinstance(value, (list, tuple)):
+        return tuple(convert(entry, arguments[0]) for entry in value)
     elif isinstance(value, Reference):
-        if value.name == annotation.__name__:
+        if value.name == getattr(annotation, "__name__", None):
             return value
     elif annotation is float and type(value) is int:
         return float(value)
@@ -87,6 +89,8 @@ def described(annotation: Any) -> str:
         return f"one of {', '.join(map(repr, arguments))}"
     if origin is collections.abc.Mapping:
         return f"a dict of {described(arguments[0])} to {described(arguments[1])}"
+    if origin is tuple:
+        return f"a tuple of {described(arguments[0])}"
     if annotation is type(None):
         return "None"
     is_config = dataclasses.is_dataclass(annotation)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import runpy
 from collections.abc import Generator
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 _DATA_VARIABLE = "FLANJAX_TEST_DATA"
+_LAYOUT = pathlib.Path(__file__).parents[1] / "benchmarks" / "original_files.py"
 _EIGHT_DEVICES = "--xla_force_host_platform_device_count=8"
 
 
@@ -22,6 +24,16 @@ def test_data() -> pathlib.Path:
     folder = pathlib.Path(os.environ[_DATA_VARIABLE])
     assert folder.is_dir(), f"{_DATA_VARIABLE} must name a folder, got {folder}"
     return folder
+
+
+@pytest.fixture(scope="session")
+def original_files(
+    tmp_path_factory: pytest.TempPathFactory, test_data: pathlib.Path
+) -> pathlib.Path:
+    """A DATA_DIR in which each FLAN 2021 task finds the sample files it reads."""
+    data_dir = tmp_path_factory.mktemp("original_files")
+    runpy.run_path(str(_LAYOUT))["lay_out"](test_data, data_dir)
+    return data_dir
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

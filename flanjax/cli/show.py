@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 )
 @click.option("--all", "is_all", is_flag=True, help="Show every wording of each record.")
 @click.option(
+    "--handwritten", is_flag=True, help="Show the task's hand-written records; needs no data."
+)
+@click.option(
     "--shots",
     default=0,
     show_default=True,
@@ -50,7 +53,7 @@ if TYPE_CHECKING:
 @click.option("--seed", default=0, show_default=True, help="Draws records, wordings and examples.")
 @json_option
 @examples(
-    "flanjax tasks show sst2 --data_dir=data --num=1 --all",
+    "flanjax tasks show sst2 --catalog=flan2021 --handwritten --num=1 --all",
     "flanjax tasks show my_task --catalog=tasks.catalogue:CATALOGUE --shots=2",
 )
 def show(
@@ -61,6 +64,7 @@ def show(
     num: int,
     template: int | None,
     is_all: bool,
+    handwritten: bool,
     shots: int,
     seed: int,
     as_json: bool,
@@ -71,7 +75,7 @@ def show(
     from flanjax.cli.catalog import load_catalog
     from flanjax.data.fewshot import choose_shots
     from flanjax.data.records import read_records
-    from flanjax.data.render import template_index
+    from flanjax.data.render import record_uid, template_index
 
     task = load_catalog(catalog).task(name)
     if template is not None and template >= len(task.templates):
@@ -79,13 +83,17 @@ def show(
             f"task {name}: template must be below {len(task.templates)}, got {template}; "
             "count from 0."
         )
-    read = read_records(task, split, data_dir=data_dir, limit=num, seed=seed)
-    pool = read_records(task, "train", data_dir=data_dir, seed=seed).records if shots else ()
+    if handwritten:
+        split, records = "hand-written", _handwritten(task)
+        read, pool = records[:num], records
+    else:
+        read = read_records(task, split, data_dir=data_dir, limit=num, seed=seed).records
+        pool = read_records(task, "train", data_dir=data_dir, seed=seed).records if shots else ()
     chosen = range(len(task.templates)) if is_all else None if template is None else [template]
     examples = []
-    for number, (record, uid) in enumerate(zip(read.records, read.uids, strict=True)):
+    for number, record in enumerate(read):
         exemplars = choose_shots(task, record, pool, num_shots=shots, seed=seed)
-        for index in chosen or [template_index(task, uid, seed=seed)]:
+        for index in chosen or [template_index(task, record_uid(record), seed=seed)]:
             place = {"task": name, "split": split, "record": number, "template": index}
             examples.append(place | _rendered(task, record, index, exemplars))
     if as_json:
@@ -94,6 +102,17 @@ def show(
     console = open_console()
     for example in examples:
         console.print(_panel(example))
+
+
+def _handwritten(task: Task) -> tuple[Record, ...]:
+    """Returns the hand-written records that the task keeps."""
+    kept = tuple(record for record in task.examples if task.to_fields(record) is not None)
+    if not kept:
+        raise ValueError(
+            f"task {task.name}: examples must hold a record to show, got none; "
+            "show the data with --data_dir."
+        )
+    return kept
 
 
 def _rendered(task: Task, record: Record, index: int, shots: tuple[Record, ...]) -> dict[str, Any]:

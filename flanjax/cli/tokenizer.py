@@ -103,7 +103,7 @@ def train_tokenizer(
         hold_out=hold_out or data.hold_out,
         max_examples=max_examples or data.max_examples,
     )
-    read = [(task, _read(task, data, seed)) for task in _training_mixture(data, catalogue).tasks()]
+    read, missing = _read_all(_training_mixture(data, catalogue), data, seed)
     num_pieces = train_sentencepiece(
         _texts(read, seed=seed, limit=data.max_examples), output, vocab_size=vocab_size, seed=seed
     )
@@ -116,11 +116,14 @@ def train_tokenizer(
         "characters_per_token": sum(map(len, sample)) / num_tokens,
         "tasks": {task.name: len(records.records) for task, records in read},
         "hold_out": data.hold_out,
+        "missing": missing,
     }
     if as_json:
         print_json(facts)
     else:
         click.echo(_SUMMARY.format(**facts))
+        for task, why in missing.items():
+            click.echo(f"not read: {task}: {why}")
 
 
 def _data_config(
@@ -144,6 +147,28 @@ def _training_mixture(data: DataConfig, catalogue: Catalogue) -> Mixture:
     if data.hold_out is None:
         return mixture
     return hold_out(catalogue, data.hold_out, mixture=mixture, closure=data.corpus_closure).train
+
+
+def _read_all(
+    mixture: Mixture, data: DataConfig, seed: int
+) -> tuple[list[tuple[Task, RecordSet]], dict[str, str]]:
+    """Reads a mixture, and tells what is missing where it may be."""
+    from flanjax.data.task import UnavailableError
+
+    read, missing = [], {}
+    for task in mixture.tasks():
+        try:
+            read.append((task, _read(task, data, seed)))
+        except UnavailableError as error:
+            if data.missing_tasks == "fail":
+                raise
+            missing[task.name] = str(error)
+    if not read:
+        raise ValueError(
+            f"mixture {mixture.name} must have a task whose data is here, got none; "
+            f"first: {next(iter(missing.values()))}"
+        )
+    return read, missing
 
 
 def _read(task: Task, data: DataConfig, seed: int) -> RecordSet:

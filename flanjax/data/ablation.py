@@ -43,8 +43,10 @@ class AblationConfig:
         for name, value in (("max_tasks", self.max_tasks), ("num_templates", self.num_templates)):
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be positive, got {value}; None takes all.")
-        if self.clusters is not None and not self.clusters:
-            raise ValueError("clusters must name one, got none; None takes all.")
+        if self.clusters is not None:
+            if not self.clusters:
+                raise ValueError("clusters must name one, got none; None takes all.")
+            object.__setattr__(self, "clusters", tuple(self.clusters))  # JSON gives a list
 
     def describe(self) -> str:
         """Returns what is left out, in a few words; "" where nothing is."""

@@ -83,11 +83,12 @@ def test_flan2021_llama_1b_is_a_causal_model_in_eight_shards() -> None:
 
 
 @pytest.mark.parametrize("family", ["t5", "decoder"])
-def test_flan2021_tiny_holds_sentiment_out_and_scores_the_test_split(family: str) -> None:
+def test_flan2021_tiny_holds_nli_out_and_goes_on_without_what_is_missing(family: str) -> None:
     paths = ("TOKENIZER_PATH",)
     run = resolve(f"runs/flan2021_tiny_{family}.gin", paths=paths)
     assert run.is_encoder_decoder == (family == "t5")
-    assert (run.data.hold_out, run.evaluation.split) == ("sentiment", "test")
+    assert (run.data.hold_out, run.evaluation.split) == ("nli", "test")
+    assert run.data.missing_tasks == "drop"
     assert run.data.catalogue == "flanjax.tasks.flan2021:CATALOGUE"
     assert run.initial_checkpoint_path is None
 

@@ -100,6 +100,10 @@ REFUSED_LINES = {
         "5: TASK_FEATURE_LENGTHS must be a dict of str to int, got {'inputs': 64, 'targets': "
         "'32'}; choose one that fits."
     ),
+    "AblationConfig.clusters = 'nli'": (
+        "5: AblationConfig.clusters must be a tuple of str or None, got 'nli'; choose one that "
+        "fits."
+    ),
     "MODEL = @DataConfig()": (
         "5: MODEL must be @T5Config() or @DecoderConfig(), got @DataConfig(); choose one that fits."
     ),

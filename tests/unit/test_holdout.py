@@ -1,0 +1,67 @@
+"""How a hold-out is written, and what it leaves out."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from flanjax.data.catalogue import Catalogue
+from flanjax.data.holdout import hold_out, intra_cluster, resolve
+from flanjax.data.task import TaskCluster
+from flanjax.tasks.flan2021 import CATALOGUE
+from flanjax.tasks.mini import CATALOGUE as MINI
+
+
+def names_of(rule: str) -> list[str]:
+    return [task.name for task in resolve(CATALOGUE, rule).test.tasks]
+
+
+def test_a_rule_names_clusters_or_single_tasks_or_a_numbered_split() -> None:
+    commonsense = [task.name for task in CATALOGUE.cluster("commonsense").tasks]
+    sentiment = [task.name for task in CATALOGUE.cluster("sentiment").tasks]
+    assert names_of("sentiment") == sentiment
+    assert names_of("commonsense+sentiment") == commonsense + sentiment
+    assert names_of("task:rte+cb") == ["rte", "cb"]
+    assert resolve(CATALOGUE, "task:rte+cb").test.name == "rte_cb"
+    assert resolve(CATALOGUE, "intra:2") == intra_cluster(CATALOGUE)[2]
+
+
+def test_two_held_out_clusters_are_not_left_out_for_each_other() -> None:
+    split = hold_out(CATALOGUE, "nli+paraphrase")
+    assert not {"rte", "glue_mrpc"} & set(split.dropped)
+
+
+def test_variants_of_a_held_out_task_are_not_trained_on() -> None:
+    split = hold_out(CATALOGUE, "task:anli_r1", closure=False)
+    assert split.dropped["anli_r2"] == "is a variant of anli_r1"
+    assert "rte" in {task.name for task in split.train.tasks()}
+
+
+def test_a_task_without_training_split_is_dropped_and_never_trained_on() -> None:
+    split = hold_out(CATALOGUE, "sentiment")
+    assert split.dropped["wsc273"] == "has no training split: it is for evaluation only"
+    assert "wsc273" not in {task.name for task in CATALOGUE.mixture("flan2021").tasks()}
+    assert "wsc273" in names_of("coreference")
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("nil", "cluster must be one of catalogue flan2021, got 'nil'; did you mean nli"),
+        ("nli+sentimnt", "got 'sentimnt'; did you mean sentiment"),
+        ("task:rta", "task must be one of catalogue flan2021, got 'rta'; did you mean rte"),
+        ("intra:99", "hold-out intra:99 must count below 11, got 99; count from 0"),
+        ("intra:x", "a hold-out must read CLUSTER, .* got 'intra:x'"),
+        ("tasks:rte", "a hold-out must read CLUSTER, .* got 'tasks:rte'"),
+    ],
+)
+def test_a_rule_that_names_nothing_is_refused(rule: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        hold_out(CATALOGUE, rule)
+
+
+def test_a_name_that_a_users_catalogue_uses_again_is_refused() -> None:
+    mine = dataclasses.replace(MINI.tasks()[0], name="rte")
+    with pytest.raises(ValueError, match="must stand in one cluster, got rte in nli and mine"):
+        Catalogue("mine", (*CATALOGUE.clusters, TaskCluster("mine", (mine,))))
