@@ -119,8 +119,9 @@ def hold_out(
     """Splits a catalogue so that what is tested is never seen in training.
 
     A task is left out of training when its cluster is too close to a held-out
-    one, when it is a variant of a held-out task, and when it was built on a
-    source text that a held-out task was built on too.
+    one, when it is a variant of a held-out task (of its cluster, with the same
+    templates), and when it was built on a source text that a held-out task was
+    built on too.
 
     Args:
       catalogue: The catalogue.
@@ -173,11 +174,11 @@ def restricted(mixture: Mixture, tasks: Sequence[Task], *, name: str) -> Mixture
 
 def _reason(catalogue: Catalogue, task: Task, held: HoldOut, closure: bool) -> str | None:
     """Returns why a task may not be trained on, None where it may."""
-    spared = held.spared.get(catalogue.cluster_of(task.name))
-    if spared:
-        return spared
+    home = catalogue.cluster_of(task.name)
+    if home in held.spared:
+        return held.spared[home]
     for tested in held.test.tasks:
-        if tested.templates == task.templates:
+        if tested.templates == task.templates and catalogue.cluster_of(tested.name) == home:
             return f"is a variant of {tested.name}"
     if not closure:
         return None

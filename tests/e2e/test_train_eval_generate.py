@@ -145,6 +145,11 @@ def test_certificate_says_what_was_held_out(trained):
         "trained": ["mini_objects", "mini_people"],
         "tested": ["mini_comparisons", "mini_kinds"],
         "dropped": {},
+        "rule": "entailment",
+        "corpus_closure": True,
+        "ablation": "",
+        "trained_corpora": [],
+        "tested_corpora": [],
     }
     data = json.loads((folder / "data_report.json").read_text("utf-8"))
     assert list(data) == certificate["trained"]
