@@ -34,18 +34,22 @@ def split_catalogue(experiment: Experiment, catalogue: Catalogue) -> Split:
 
 
 def certify(
-    experiment: Experiment,
     catalogue: Catalogue,
     split: Split,
     *,
+    rule: str | None,
+    corpus_closure: bool = True,
+    ablation: str = "",
     missing: Mapping[str, str] = MappingProxyType({}),
 ) -> Certificate:
-    """Returns what a run trains on, tests and drops, and why.
+    """Returns what is trained on, tested and dropped, and why.
 
     Args:
-      experiment: The run.
-      catalogue: Its tasks.
-      split: From `split_catalogue`.
+      catalogue: The tasks.
+      split: From `hold_out` or `split_catalogue`.
+      rule: The hold-out as it was written.
+      corpus_closure: Whether shared source texts counted.
+      ablation: What training goes without, in words.
       missing: Task -> why its data is not here.
     """
     trained = [task for task in split.train.tasks() if task.name not in missing]
@@ -53,14 +57,28 @@ def certify(
     return Certificate(
         catalogue=catalogue.name,
         held_out=split.test.name if split.test else None,
-        rule=experiment.data.hold_out,
-        corpus_closure=experiment.data.corpus_closure,
-        ablation=experiment.ablation.describe(),
+        rule=rule,
+        corpus_closure=corpus_closure,
+        ablation=ablation,
         trained=tuple(task.name for task in trained),
         tested=tuple(task.name for task in tested),
         dropped={**split.dropped, **missing},
         trained_corpora=_corpora(trained),
         tested_corpora=_corpora(tested),
+    )
+
+
+def certify_run(
+    experiment: Experiment, catalogue: Catalogue, split: Split, missing: Mapping[str, str]
+) -> Certificate:
+    """Returns the certificate of an experiment's run."""
+    return certify(
+        catalogue,
+        split,
+        rule=experiment.data.hold_out,
+        corpus_closure=experiment.data.corpus_closure,
+        ablation=experiment.ablation.describe(),
+        missing=missing,
     )
 
 

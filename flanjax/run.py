@@ -13,7 +13,7 @@ import jax
 import rich.console
 
 from flanjax import model_dir
-from flanjax.certificate import certify, split_catalogue
+from flanjax.certificate import certify_run, split_catalogue
 from flanjax.data import pipeline
 from flanjax.data.catalogue import Catalogue
 from flanjax.data.holdout import Split, resolve
@@ -85,7 +85,7 @@ def train_and_evaluate(
     model_dir.check_data(folder, data.account)
     scored = _eval_clusters(experiment, catalogue, split)
     records = _read_all(experiment, scored, parts)
-    certificate = certify(experiment, catalogue, split, missing=_missing(records, data.missing))
+    certificate = certify_run(experiment, catalogue, split, _missing(records, data.missing))
     initial = experiment.initial_checkpoint_path
     initial_params = _load(initial, parts, console) if initial else None
     if jax.process_index() == 0:
@@ -225,7 +225,7 @@ def evaluate(
     facts = _facts(experiment, command, time.monotonic() - started)
     facts["checkpoint"] = checkpoint or "untrained"
     step = 0 if checkpoint is None else checkpoint_step(checkpoint)
-    certificate = certify(experiment, catalogue, split, missing=_missing(records, {}))
+    certificate = certify_run(experiment, catalogue, split, _missing(records, {}))
     files = _report(pathlib.Path(output), stages, facts, certificate, console)
     return TrainOutcome(step, stages, files)
 

@@ -198,6 +198,9 @@ def read_eval_records(
         )
         if found is None:
             continue
+        if config.num_shots and not task.is_trainable:
+            missing[task.name] = "has no training split to draw exemplars from"
+            continue
         if config.num_shots:
             pool = _read_or_drop(
                 experiment,

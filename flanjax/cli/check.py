@@ -44,12 +44,15 @@ class Checked(NamedTuple):
     type=click.IntRange(min=1),
     help="Records of each split to render in every wording.",
 )
+@click.option("--lengths", is_flag=True, help="Print each task's lengths and distinctness too.")
 @json_option
 @examples(
     "flanjax tasks check --all",
     "flanjax tasks check --catalog=tasks.catalogue:CATALOGUE --data_dir=data",
 )
-def check_tasks(catalog: str, is_all: bool, data_dir: str | None, num: int, as_json: bool) -> None:
+def check_tasks(
+    catalog: str, is_all: bool, data_dir: str | None, num: int, lengths: bool, as_json: bool
+) -> None:
     """Check the tasks of a catalogue, and render them on their records.
 
     Hand-written records are always rendered, and those of the data where it
@@ -65,6 +68,8 @@ def check_tasks(catalog: str, is_all: bool, data_dir: str | None, num: int, as_j
         print_json(plain if is_all else plain[0])
     else:
         _print(checked)
+        for found in checked if lengths else ():
+            _print_lengths(found)
     num_problems = sum(len(found.problems) for found in checked)
     if num_problems:
         names = " and ".join(found.catalogue for found in checked if found.problems)
@@ -185,3 +190,25 @@ def _print(checked: list[Checked]) -> None:
         "templates: rendered at least once. distinct: mean 1 - ROUGE-L of a task's wordings, "
         "fields left out. within, across: the highest ROUGE-L within a task, across tasks."
     )
+
+
+def _print_lengths(found: Checked) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=f"catalogue {found.catalogue}, words of an example", title_justify="left")
+    table.add_column("task")
+    for column in ("inputs, median", "longest", "targets, median", "longest", "distinct"):
+        table.add_column(column, justify="right")
+    for name, lengths in found.report.lengths.items():
+        distinct = found.report.likeness.distinctness.get(name)
+        cells = [
+            name,
+            f"{lengths.inputs_median:,.0f}",
+            f"{lengths.inputs_max:,}",
+            f"{lengths.targets_median:,.0f}",
+            f"{lengths.targets_max:,}",
+            "" if distinct is None else f"{distinct:.3f}",  # a variant's wordings count once
+        ]
+        table.add_row(*map(Text, cells))
+    open_console().print(table)

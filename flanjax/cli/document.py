@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import pathlib
-
 import click
 
 from flanjax.cli.options import DEFAULT_CATALOG, catalog_option, examples, typed_command
+from flanjax.cli.output import write_text
 
 
 @click.command("document")
@@ -25,10 +23,5 @@ def document_tasks(ctx: click.Context, catalog: str, output: str | None) -> None
     text = document(load_catalog(catalog), command=typed_command(ctx))
     if output is None:
         click.echo(text, nl=False)
-        return
-    path = pathlib.Path(output)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".partial")
-    aside.write_text(text, encoding="utf-8")
-    os.replace(aside, path)
-    click.echo(f"wrote {path}")
+    else:
+        write_text(output, text)

@@ -14,7 +14,7 @@ from flanjax.cli.options import (
     examples,
     json_option,
 )
-from flanjax.cli.output import open_console, print_json
+from flanjax.cli.output import open_console, print_json, write_text
 
 if TYPE_CHECKING:
     from flanjax.data.catalogue import Catalogue, Mixture
@@ -181,3 +181,40 @@ def _print(
     console.print(f"{len(draws)} tasks, {total:,.0f} examples drawn.")
     for task, why in dropped.items():
         console.print(Text(f"not drawn: {task}: {why or 'no published size'}"))
+
+
+@mixture.command()
+@catalog_option(default=DEFAULT_CATALOG)
+@click.option(
+    "--hold_out",
+    "rules",
+    multiple=True,
+    metavar="RULE",
+    help="What is held out; may be repeated.  [default: each cluster in turn]",
+)
+@click.option("--output", metavar="FILE.json", help="The file to write.  [default: print it]")
+@examples(
+    "flanjax mixture certify --catalog=flan2021 --hold_out=nli",
+    "flanjax mixture certify --catalog=flan2021 --output=docs/certificates.json",
+)
+def certify(catalog: str, rules: tuple[str, ...], output: str | None) -> None:
+    """Certify what hold-outs train on, test and leave out, and why.
+
+    A run writes the same for itself, with what was missing on its machine.
+    """
+    import json
+
+    from flanjax import certificate
+    from flanjax.cli.catalog import load_catalog
+    from flanjax.data.holdout import hold_out
+
+    catalogue = load_catalog(catalog)
+    chosen = rules or tuple(cluster.name for cluster in catalogue.clusters)
+    certificates = [
+        certificate.certify(catalogue, hold_out(catalogue, rule), rule=rule).to_json()
+        for rule in chosen
+    ]
+    if output is None:
+        print_json(certificates)
+    else:
+        write_text(output, json.dumps(certificates, indent=1, ensure_ascii=False) + "\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import sys
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,16 @@ _WIDE = 160  # columns where nobody watches; a narrower table would fold its cel
 def print_json(value: Any) -> None:
     """Prints a value as indented JSON on stdout."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def write_text(output: str, text: str) -> None:
+    """Writes a file aside, renames it, and says so."""
+    path = pathlib.Path(output)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(path.name + ".partial")
+    aside.write_text(text, encoding="utf-8")
+    os.replace(aside, path)
+    click.echo(f"wrote {path}")
 
 
 def print_outcome(outcome: TrainOutcome) -> None:

@@ -89,7 +89,7 @@ def _hold_outs(catalogue: Catalogue) -> str:
         )
     intro = (
         "What a run trains on, tests and leaves out when it holds a cluster out. A run writes the "
-        "same, task by task, to `certificate.json`."
+        "same, task by task, to `certificate.json`; `flanjax mixture certify` prints it."
     )
     return f"## Held out\n\n{intro}\n\n" + _table(
         ("held out", "trained", "tested", "left out", "why"), rows

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import pathlib
+from typing import Any
+
 import pytest
 
-from flanjax.certificate import certify, split_catalogue
+from flanjax.certificate import certify_run, split_catalogue
 from flanjax.data.catalogue import Catalogue
 from flanjax.data.holdout import hold_out, intra_cluster
 from flanjax.experiment import DataConfig, Experiment
 from flanjax.models.t5 import T5Config
 from flanjax.tasks.flan2021 import BY_SKILL, CATALOGUE, DIVERSITY
 from flanjax.train.loop import TrainConfig
+
+DOCS = pathlib.Path(__file__).parents[2] / "docs"
 
 # Tasks trained on and tested in FLAN's own splits, counted in its code's registry; coreference
 # has the evaluation-only wsc273 besides.
@@ -112,18 +118,29 @@ def test_the_diversity_order_names_clusters_of_the_finer_grouping() -> None:
     assert len(DIVERSITY) == 7
 
 
-@pytest.mark.parametrize("cluster", [cluster.name for cluster in CATALOGUE.clusters])
-def test_each_clusters_certificate_proves_what_it_says(cluster: str) -> None:
+def certificate_of(cluster: str) -> dict[str, Any]:
     experiment = Experiment(
         model_dir="out",
         model=T5Config(),
         train=TrainConfig(steps=1),
         data=DataConfig(mixture_or_task_name="flan2021", hold_out=cluster),
     )
-    certificate = certify(experiment, CATALOGUE, split_catalogue(experiment, CATALOGUE))
-    plain = certificate.to_json()
+    split = split_catalogue(experiment, CATALOGUE)
+    return certify_run(experiment, CATALOGUE, split, {}).to_json()
+
+
+@pytest.mark.parametrize("cluster", [cluster.name for cluster in CATALOGUE.clusters])
+def test_each_clusters_certificate_proves_what_it_says(cluster: str) -> None:
+    plain = certificate_of(cluster)
     assert plain["held_out"] == plain["rule"] == cluster
     assert plain["corpus_closure"] is True
     assert not set(plain["trained_corpora"]) & set(plain["tested_corpora"])
     assert len(plain["trained"]) + len(plain["tested"]) + len(plain["dropped"]) == 70
     assert all(plain["dropped"].values())
+
+
+def test_the_certificates_that_are_shown_are_those_of_runs() -> None:
+    shown = json.loads((DOCS / "certificates.json").read_text("utf-8"))
+    assert shown == [certificate_of(cluster.name) for cluster in CATALOGUE.clusters], (
+        "run: flanjax mixture certify --catalog=flan2021 --output=docs/certificates.json"
+    )

@@ -66,6 +66,7 @@ def test_the_verbs_are_these():
     assert sorted(map(" ".join, every_verb())) == [
         "eval",
         "generate",
+        "mixture certify",
         "mixture show",
         "tasks check",
         "tasks document",
