@@ -22,10 +22,10 @@ def document(catalogue: Catalogue, *, command: str) -> str:
     sizes = {task.name: published_size(task).examples for task in mixture.tasks()}
     known = {name: num for name, num in sizes.items() if num}
     present = [task for task in mixture.tasks() if task.name in known]
-    draws = {
-        draw.task: draw
-        for draw in expected_draws(restricted(mixture, present, name=mixture.name), known)
-    }
+    draws = {}
+    if present:
+        known_mixture = restricted(mixture, present, name=mixture.name)
+        draws = {draw.task: draw for draw in expected_draws(known_mixture, known)}
     parts = [
         f"# The catalogue {catalogue.name}",
         _summary(catalogue, command),

@@ -156,6 +156,9 @@ def _notes(task: TaskReport) -> str:
     if task.num_truncated:
         total = task.num_examples * len(task.templates)
         notes.append(f"{task.num_truncated} of {total} prompts were cut to the input length.")
+    if task.num_shots_dropped:
+        dropped = _plural(task.num_shots_dropped, "exemplar")
+        notes.append(f"{dropped} left out of prompts that had no room.")
     notes += [
         f"{_plural(count, 'record')} left out: {reason}" + ("" if reason.endswith(".") else ".")
         for reason, count in task.left_out.items()

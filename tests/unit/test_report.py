@@ -337,6 +337,7 @@ def test_the_page_tells_hold_out_drops_notes_and_facts():
         "rte",
         num_unsampled=1200,
         num_truncated=3,
+        num_shots_dropped=5,
         left_out={"the task's rule leaves it out": 1},
         num_inverted=2,
     )
@@ -349,6 +350,7 @@ def test_the_page_tells_hold_out_drops_notes_and_facts():
         "2 inverted templates not scored.",
         "1,200 further records not drawn.",
         "3 of 4 prompts were cut to the input length.",
+        "5 exemplars left out of prompts that had no room.",
         "1 record left out: the task's rule leaves it out.",
         "One run, one seed (7)",
         "flanjax train --gin.MODEL_DIR='x'",
