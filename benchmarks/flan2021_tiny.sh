@@ -21,7 +21,7 @@ python benchmarks/original_files.py "$samples" "$work/data" >"$work/files"
 cd "$work"  # so that the command in the result names no place of this machine
 
 flanjax tokenizer train --gin_file=runs/flan2021_tiny_t5.gin --data_dir=data \
-  --gin.MODEL_DIR="'t5'" --gin.TOKENIZER_PATH="'none'" --vocab_size=4000 --output=pieces.model
+  --vocab_size=4000 --output=pieces.model
 for family in t5 decoder; do
   flanjax train --gin_file="runs/flan2021_tiny_$family.gin" --data_dir=data \
     --gin.TOKENIZER_PATH="'pieces.model'" --gin.MODEL_DIR="'$family'" "$@"

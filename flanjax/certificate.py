@@ -26,7 +26,8 @@ def split_catalogue(experiment: Experiment, catalogue: Catalogue) -> Split:
         rate_cap=data.rate_cap,
         temperature=data.temperature,
     )
-    split = Split(mixture, None, evaluation_only(catalogue))
+    is_whole = mixture.name == catalogue.name
+    split = Split(mixture, None, evaluation_only(catalogue) if is_whole else {})
     if data.hold_out is not None:
         split = hold_out(catalogue, data.hold_out, mixture=mixture, closure=data.corpus_closure)
     train, left_out = ablate(catalogue, split.train, experiment.ablation)
@@ -40,7 +41,8 @@ def certify(
     rule: str | None,
     corpus_closure: bool = True,
     ablation: str = "",
-    missing: Mapping[str, str] = MappingProxyType({}),
+    not_trained: Mapping[str, str] = MappingProxyType({}),
+    not_tested: Mapping[str, str] = MappingProxyType({}),
 ) -> Certificate:
     """Returns what is trained on, tested and dropped, and why.
 
@@ -50,10 +52,13 @@ def certify(
       rule: The hold-out as it was written.
       corpus_closure: Whether shared source texts counted.
       ablation: What training goes without, in words.
-      missing: Task -> why its data is not here.
+      not_trained: Task -> why its training data is not here.
+      not_tested: Task -> why what it is scored on is not here.
     """
-    trained = [task for task in split.train.tasks() if task.name not in missing]
-    tested = [task for task in (split.test.tasks if split.test else ()) if task.name not in missing]
+    held_out = split.test.tasks if split.test else ()
+    trained = [task for task in split.train.tasks() if task.name not in not_trained]
+    tested = [task for task in held_out if task.name not in not_tested]
+    untested = {task.name: not_tested[task.name] for task in held_out if task not in tested}
     return Certificate(
         catalogue=catalogue.name,
         held_out=split.test.name if split.test else None,
@@ -62,23 +67,28 @@ def certify(
         ablation=ablation,
         trained=tuple(task.name for task in trained),
         tested=tuple(task.name for task in tested),
-        dropped={**split.dropped, **missing},
+        dropped={**split.dropped, **not_trained, **untested},
         trained_corpora=_corpora(trained),
         tested_corpora=_corpora(tested),
     )
 
 
 def certify_run(
-    experiment: Experiment, catalogue: Catalogue, split: Split, missing: Mapping[str, str]
+    experiment: Experiment,
+    catalogue: Catalogue,
+    split: Split,
+    not_trained: Mapping[str, str],
+    not_tested: Mapping[str, str],
 ) -> Certificate:
-    """Returns the certificate of an experiment's run."""
+    """Returns the certificate of an experiment's run; see `certify`."""
     return certify(
         catalogue,
         split,
         rule=experiment.data.hold_out,
         corpus_closure=experiment.data.corpus_closure,
         ablation=experiment.ablation.describe(),
-        missing=missing,
+        not_trained=not_trained,
+        not_tested=not_tested,
     )
 
 

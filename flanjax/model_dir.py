@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flanjax.data.tokenize import Tokenizer, load_tokenizer
+from flanjax.evaluation.results import Certificate
 from flanjax.experiment import Experiment, differences, from_plain, identity, to_plain
 
 EXPERIMENT = "experiment.json"
@@ -120,6 +121,25 @@ def read_experiment(folder: pathlib.Path) -> Experiment:
     if not isinstance(experiment, Experiment):
         raise ValueError(f"{file} must hold an Experiment, got {plain!r:.60}; restore the file.")
     return experiment
+
+
+def read_certificate(checkpoint: str | None) -> Certificate | None:
+    """Returns what a checkpoint's run was certified, None where none is kept.
+
+    Raises:
+      ValueError: The file is not what a run writes.
+    """
+    file = split_checkpoint(checkpoint)[0] / CERTIFICATE if checkpoint else None
+    if file is None or not file.is_file():
+        return None
+    plain = _read_object(file)
+    try:
+        return Certificate.from_json(plain)
+    except TypeError as error:
+        raise ValueError(
+            f"{file} must hold the certificate of this version, got {error}; "
+            "use the version that wrote it."
+        ) from None
 
 
 def _read_object(file: pathlib.Path) -> dict[str, Any]:

@@ -85,16 +85,15 @@ def train_and_evaluate(
     model_dir.check_data(folder, data.account)
     scored = _eval_clusters(experiment, catalogue, split)
     records = _read_all(experiment, scored, parts)
-    certificate = certify_run(experiment, catalogue, split, _missing(records, data.missing))
+    certificate = certify_run(experiment, catalogue, split, data.missing, _not_tested(records))
     initial = experiment.initial_checkpoint_path
     initial_params = _load(initial, parts, console) if initial else None
     if jax.process_index() == 0:
         _claim(experiment, parts, data, certificate, resolved_text)
-    console.print(data.table())
+    console.print(data.table(), certificate.summary(), sep="\n", soft_wrap=True)
     key_init, key_dropout = jax.random.split(jax.random.key(experiment.train.seed))
     state, shardings = make_state(parts.model, parts.tx, parts.mesh, key_init)
-    if initial_params is not None:
-        state = state._replace(params=initial_params)
+    state = state if initial_params is None else state._replace(params=initial_params)
     stages: dict[str, list[ClusterReport]] = {}
 
     def score(stage: str, params: Any) -> None:
@@ -225,7 +224,9 @@ def evaluate(
     facts = _facts(experiment, command, time.monotonic() - started)
     facts["checkpoint"] = checkpoint or "untrained"
     step = 0 if checkpoint is None else checkpoint_step(checkpoint)
-    certificate = certify_run(experiment, catalogue, split, _missing(records, {}))
+    certificate = model_dir.read_certificate(checkpoint) or certify_run(
+        experiment, catalogue, split, {}, _not_tested(records)
+    )
     files = _report(pathlib.Path(output), stages, facts, certificate, console)
     return TrainOutcome(step, stages, files)
 
@@ -298,18 +299,20 @@ def _score(
 def _read_all(
     experiment: Experiment, clusters: Sequence[TaskCluster], parts: Parts
 ) -> dict[str, EvalRecords]:
+    names = [cluster.name for cluster in clusters]
+    if len(set(names)) != len(names):
+        raise ValueError(
+            f"what is scored must have names that differ, got {', '.join(names)}; name each once."
+        )
     return {
         cluster.name: read_eval_records(experiment, cluster, parts.tokenizer)
         for cluster in clusters
     }
 
 
-def _missing(scored: Mapping[str, EvalRecords], train: Mapping[str, str]) -> dict[str, str]:
-    """Returns the tasks, trained or scored, whose data is not here, and why."""
-    found = dict(train)
-    for records in scored.values():
-        found |= records.missing
-    return found
+def _not_tested(records: Mapping[str, EvalRecords]) -> dict[str, str]:
+    """Returns the tasks whose records to score are not here, and why."""
+    return {name: why for read in records.values() for name, why in read.missing.items()}
 
 
 def _report(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from flanjax.data.catalogue import Mixture, rates
 from flanjax.data.holdout import restricted
 from flanjax.data.pack import Layout
 from flanjax.data.plan import Plan
-from flanjax.data.records import RecordSet, read_records, sampling_order
+from flanjax.data.records import RecordSet, place_of, read_records, sampling_order
 from flanjax.data.render import render
 from flanjax.data.task import Record, Task, TaskCluster, UnavailableError
 from flanjax.data.tokenize import Tokenizer
@@ -118,7 +119,7 @@ def prepare_train_data(experiment: Experiment, mixture: Mixture, tokenizer: Toke
         )
         stores.append(store)
         account[task.name] = {
-            "source": task.source.describe(),
+            "source": place_of(task, "train", data.data_dir),
             **read.counts._asdict(),
             "examples": store.num_examples,
             "truncated": store.num_truncated,
@@ -151,6 +152,8 @@ def _read_or_drop(
 ) -> RecordSet | None:
     """Reads a split; where its data is not here and may be missing, notes why."""
     data = experiment.data
+    if data.data_dir is not None and not os.path.isdir(data.data_dir):
+        raise ValueError(f"DATA_DIR must be a directory, got {data.data_dir}; check the path.")
     try:
         return read_records(
             task,
@@ -193,6 +196,9 @@ def read_eval_records(
     records = {}
     shots = {}
     for task in cluster.tasks:
+        if config.split not in task.source.splits():
+            missing[task.name] = f"has no {config.split} split; EvalConfig.split names another"
+            continue
         found = _read_or_drop(
             experiment, task, config.split, limit=None, seed=config.seed, missing=missing
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import pathlib
@@ -12,7 +13,7 @@ from types import ModuleType
 
 import flanjax
 from flanjax.data.catalogue import Catalogue
-from flanjax.data.task import nearest
+from flanjax.data.task import Task, nearest
 
 SHIPPED = {
     "mini": "flanjax.tasks.mini:CATALOGUE",
@@ -43,10 +44,14 @@ def load_catalog(place: str) -> Catalogue:
         is missing or no catalogue.
     """
     module_name, _, name = SHIPPED.get(place, place).partition(":")
+    close = difflib.get_close_matches(place.casefold(), SHIPPED, n=1, cutoff=0.7)
+    remedy = (
+        f"did you mean {close[0]}?" if close else "write it as in flanjax.tasks.mini:CATALOGUE."
+    )
     if not name.isidentifier() or not all(part.isidentifier() for part in module_name.split(".")):
         raise ValueError(
             f"catalog must read module:NAME or be one of {', '.join(SHIPPED)}, got {place!r}; "
-            "write it as in flanjax.tasks.mini:CATALOGUE."
+            f"{remedy}"
         )
     module = _import(module_name)
     value = getattr(module, name, None)
@@ -59,6 +64,24 @@ def load_catalog(place: str) -> Catalogue:
         f"catalog {place} must be a Catalogue, got {got} in "
         f"{module.__file__ or module_name}; {remedy}"
     )
+
+
+def find_task(place: str, name: str) -> Task:
+    """Returns a task of a catalogue; where it is another's, says whose.
+
+    Raises:
+      ValueError: The catalogue has no such task.
+    """
+    catalogue = load_catalog(place)
+    if any(task.name == name for task in catalogue.tasks()):
+        return catalogue.task(name)
+    for other in SHIPPED:
+        if any(task.name == name for task in load_catalog(other).tasks()):
+            raise ValueError(
+                f"task must be one of catalogue {catalogue.name}, got {name!r} of {other}; "
+                f"add --catalog={other}."
+            )
+    return catalogue.task(name)
 
 
 def _import(module_name: str) -> ModuleType:

@@ -61,6 +61,8 @@ def check_tasks(
     """
     from flanjax.cli.catalog import SHIPPED
 
+    if is_all and catalog != DEFAULT_CATALOG:
+        raise click.UsageError("--all and --catalog must not stand together: choose one.")
     places = list(SHIPPED) if is_all else [catalog]
     checked = [_check(place, data_dir, num) for place in places]
     if as_json:

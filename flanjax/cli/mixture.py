@@ -28,7 +28,7 @@ def mixture() -> None:
 
 @mixture.command()
 @click.argument("name")
-@catalog_option(default=DEFAULT_CATALOG)
+@catalog_option(default=None, otherwise="the one of that name, else mini")
 @data_dir_option
 @click.option("--hold_out", metavar="RULE", help="Leave out what this hold-out leaves out.")
 @click.option(
@@ -55,11 +55,11 @@ def mixture() -> None:
 @json_option
 @examples(
     "flanjax mixture show mini --draws=100000",
-    "flanjax mixture show flan2021 --catalog=flan2021 --hold_out=nli --published",
+    "flanjax mixture show flan2021 --hold_out=nli --published",
 )
 def show(
     name: str,
-    catalog: str,
+    catalog: str | None,
     data_dir: str | None,
     hold_out: str | None,
     max_examples: int,
@@ -71,14 +71,15 @@ def show(
 ) -> None:
     """Show each task's examples, rate, share and passes in the mixture NAME.
 
-    NAME is the catalogue, one of its clusters or one of its tasks. A task
-    whose data is not on this machine counts with its published size.
+    NAME is the catalogue, one of its clusters or one of its tasks. With
+    --data_dir, a task whose data is not on this machine is not drawn; without,
+    it counts with its published size.
     """
-    from flanjax.cli.catalog import load_catalog
+    from flanjax.cli.catalog import SHIPPED, load_catalog
     from flanjax.data import holdout
     from flanjax.data.sizes import expected_draws, measured_size, published_size
 
-    catalogue = load_catalog(catalog)
+    catalogue = load_catalog(catalog or (name if name in SHIPPED else DEFAULT_CATALOG))
     chosen = dataclasses.replace(
         catalogue.mixture(name),
         max_examples=max_examples,
@@ -95,12 +96,16 @@ def show(
         else measured_size(task, data_dir=data_dir, max_examples=max_examples)
         for task in chosen.tasks()
     }
-    unknown = {task: size.missing for task, size in sizes.items() if size.examples is None}
+    unknown = {
+        task: size.missing or "no published size"
+        for task, size in sizes.items()
+        if size.examples is None or (data_dir is not None and size.missing)
+    }
     present = [task for task in chosen.tasks() if task.name not in unknown]
     if not present:
         raise ValueError(
             f"mixture {name} must have a task of known size, got none; "
-            f"first: {next(iter(unknown.values())) or 'no published size'}"
+            f"first: {next(iter(unknown.values()))}"
         )
     chosen = holdout.restricted(chosen, present, name=chosen.name)
     found = expected_draws(
@@ -180,7 +185,7 @@ def _print(
     total = sum(draw.passes * draw.examples for draw in draws)
     console.print(f"{len(draws)} tasks, {total:,.0f} examples drawn.")
     for task, why in dropped.items():
-        console.print(Text(f"not drawn: {task}: {why or 'no published size'}"))
+        console.print(Text(f"not drawn: {task}: {why}"))
 
 
 @mixture.command()

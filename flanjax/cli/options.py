@@ -78,9 +78,11 @@ def gin_options(command: Command) -> Command:
     return command
 
 
-def catalog_option(*, default: str | None) -> Callable[[Command], Command]:
+def catalog_option(
+    *, default: str | None, otherwise: str = "the one the gin files name"
+) -> Callable[[Command], Command]:
     """Returns the flag that names a catalogue of tasks."""
-    otherwise = "the one the gin files name" if default is None else default
+    otherwise = otherwise if default is None else default
     return click.option(
         "--catalog",
         default=default,
@@ -92,6 +94,7 @@ def catalog_option(*, default: str | None) -> Callable[[Command], Command]:
 
 data_dir_option = click.option(
     "--data_dir",
+    type=click.Path(exists=True, file_okay=False),
     metavar="DIR",
     help="The directory under which the files of the tasks lie, for those that read files.",
 )

@@ -72,12 +72,14 @@ def show(
     """Show records of the task NAME as prompt and target."""
     if is_all and template is not None:
         raise click.UsageError("--all and --template must not stand together: choose one.")
-    from flanjax.cli.catalog import load_catalog
+    if handwritten and data_dir is not None:
+        raise click.UsageError("--handwritten and --data_dir must not stand together: choose one.")
+    from flanjax.cli.catalog import find_task
     from flanjax.data.fewshot import choose_shots
     from flanjax.data.records import read_records
     from flanjax.data.render import record_uid, template_index
 
-    task = load_catalog(catalog).task(name)
+    task = find_task(catalog, name)
     if template is not None and template >= len(task.templates):
         raise ValueError(
             f"task {name}: template must be below {len(task.templates)}, got {template}; "
@@ -106,7 +108,9 @@ def show(
 
 def _handwritten(task: Task) -> tuple[Record, ...]:
     """Returns the hand-written records that the task keeps."""
-    kept = tuple(record for record in task.examples if task.to_fields(record) is not None)
+    from flanjax.data.render import checked_fields
+
+    kept = tuple(record for record in task.examples if checked_fields(task, record) is not None)
     if not kept:
         raise ValueError(
             f"task {task.name}: examples must hold a record to show, got none; "

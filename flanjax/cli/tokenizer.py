@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -93,7 +93,7 @@ def train_tokenizer(
     from flanjax.cli.catalog import load_catalog
     from flanjax.data.tokenize import TokenizerConfig, make_tokenizer, train_sentencepiece
 
-    data = _data_config(gin_files, bindings, gin_search_paths)
+    data = _data_config(gin_files, bindings, gin_search_paths, output)
     catalogue = load_catalog(catalog or data.catalogue)
     data = dataclasses.replace(
         data,
@@ -122,22 +122,42 @@ def train_tokenizer(
         print_json(facts)
     else:
         click.echo(_SUMMARY.format(**facts))
-        for task, why in missing.items():
-            click.echo(f"not read: {task}: {why}")
+        if missing:
+            click.echo(f"{len(missing)} tasks not read for want of data: {', '.join(missing)}")
 
 
 def _data_config(
-    gin_files: Sequence[str], bindings: Sequence[str], search_paths: Sequence[str]
+    gin_files: Sequence[str], bindings: Sequence[str], search_paths: Sequence[str], output: str
 ) -> DataConfig:
+    """Returns the data of the gin files' run; its tokenizer is the one to be made."""
     if gin_files:
-        from flanjax import gin_bridge
-
-        return gin_bridge.load(gin_files, bindings, search_paths=search_paths).experiment.data
+        unneeded = {"MODEL_DIR": "not used", "TOKENIZER_PATH": output}
+        return _run_data(gin_files, bindings, search_paths, unneeded)
     if bindings:
         raise click.UsageError("--gin.NAME must stand with a --gin_file to change.")
     from flanjax.experiment import DataConfig
 
     return DataConfig()
+
+
+def _run_data(
+    gin_files: Sequence[str],
+    bindings: Sequence[str],
+    search_paths: Sequence[str],
+    unneeded: Mapping[str, str],
+) -> DataConfig:
+    """Loads a run; what it needs but its vocabulary does not is set where it lacks."""
+    from flanjax import gin_bridge
+
+    try:
+        return gin_bridge.load(gin_files, bindings, search_paths=search_paths).experiment.data
+    except ValueError as error:
+        lacking = [name for name in unneeded if f"{name} must be set" in str(error)]
+        if not lacking:
+            raise
+    rest = {name: value for name, value in unneeded.items() if name not in lacking}
+    more = [f"{name}={unneeded[name]!r}" for name in lacking]
+    return _run_data(gin_files, [*bindings, *more], search_paths, rest)
 
 
 def _training_mixture(data: DataConfig, catalogue: Catalogue) -> Mixture:

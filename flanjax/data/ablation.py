@@ -43,6 +43,11 @@ class AblationConfig:
         for name, value in (("max_tasks", self.max_tasks), ("num_templates", self.num_templates)):
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be positive, got {value}; None takes all.")
+        if self.wording != "instruction" and self.num_templates is not None:
+            raise ValueError(
+                f"num_templates must be None with wording {self.wording!r}, got "
+                f"{self.num_templates}; there is one template then."
+            )
         if self.clusters is not None:
             if not self.clusters:
                 raise ValueError("clusters must name one, got none; None takes all.")
@@ -87,6 +92,7 @@ def ablate(
         elif config.max_tasks is not None and len(kept) == config.max_tasks:
             dropped[task.name] = f"ablation: only {config.max_tasks} tasks are trained on"
         else:
+            _check_num_templates(task, config)
             kept.append(dataclasses.replace(task, templates=_templates(task, home, config)))
     if not kept:
         raise ValueError(
@@ -94,6 +100,14 @@ def ablate(
             f"{', '.join(config.clusters or ())}; name other clusters."
         )
     return restricted(mixture, kept, name=mixture.name), dropped
+
+
+def _check_num_templates(task: Task, config: AblationConfig) -> None:
+    if config.num_templates is not None and config.num_templates > len(task.templates):
+        raise ValueError(
+            f"num_templates must be at most task {task.name}'s {len(task.templates)}, "
+            f"got {config.num_templates}; lower it, or None takes all."
+        )
 
 
 def _templates(task: Task, cluster: str, config: AblationConfig) -> tuple[Template, ...]:

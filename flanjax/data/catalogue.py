@@ -98,6 +98,12 @@ class Catalogue:
     exclusions: tuple[Exclusion, ...] = ()
 
     def __post_init__(self) -> None:
+        for part in self.clusters:
+            if not isinstance(part, TaskCluster):
+                raise ValueError(
+                    f"catalogue {self.name}: clusters must be TaskClusters, got a "
+                    f"{type(part).__name__}; a catalogue is widened with `extended`."
+                )
         seen: dict[str, str] = {}
         for cluster in self.clusters:
             for task in cluster.tasks:
@@ -108,6 +114,11 @@ class Catalogue:
                     )
                 seen[task.name] = cluster.name
         names = [cluster.name for cluster in self.clusters]
+        if self.name in names:
+            raise ValueError(
+                f"catalogue {self.name}: its name must not be that of a cluster, got {self.name}; "
+                "rename one."
+            )
         if len(set(names)) != len(names):
             raise ValueError(
                 f"catalogue {self.name}: cluster names must differ, got {', '.join(names)}; "
@@ -120,6 +131,21 @@ class Catalogue:
                         f"catalogue {self.name}: an exclusion must name its clusters, got "
                         f"{name!r}; {nearest(name, names)}"
                     )
+
+    def extended(
+        self,
+        name: str,
+        *clusters: TaskCluster,
+        exclusions: tuple[Exclusion, ...] = (),
+    ) -> Catalogue:
+        """Returns a catalogue of these clusters and more, its exclusions kept.
+
+        Args:
+          name: The new catalogue's name.
+          *clusters: What is added.
+          exclusions: Pairs that are close besides, among all the clusters.
+        """
+        return Catalogue(name, (*self.clusters, *clusters), (*self.exclusions, *exclusions))
 
     def tasks(self) -> tuple[Task, ...]:
         """Returns every task in the order of the clusters."""
@@ -174,7 +200,13 @@ class Catalogue:
         elif any(task.name == name for task in self.tasks()):
             tasks = (self.task(name),)
         if tasks is not None:
-            return Mixture(name, tuple(task for task in tasks if task.is_trainable))
+            trainable = tuple(task for task in tasks if task.is_trainable)
+            if not trainable:
+                raise ValueError(
+                    f"mixture {name} must have a task with a training split, got none; "
+                    "it is for evaluation only."
+                )
+            return Mixture(name, trainable)
         known = [self.name, *(c.name for c in self.clusters), *(t.name for t in self.tasks())]
         raise ValueError(
             f"mixture must be the catalogue {self.name}, one of its clusters or tasks, "
@@ -190,7 +222,7 @@ def rates(mixture: Mixture, num_examples: Mapping[str, int]) -> dict[str, float]
       num_examples: Task name -> examples after filters, before the caps.
 
     Raises:
-      ValueError: A task has no examples and no explicit weight.
+      ValueError: A task has no examples, or all weights are 0.
     """
     raw = {}
     for task in mixture.tasks():
@@ -201,8 +233,10 @@ def rates(mixture: Mixture, num_examples: Mapping[str, int]) -> dict[str, float]
                 "check its source, or leave it out."
             )
         weight = float(size) if mixture.weights is None else mixture.weights.get(task.name, 0.0)
-        raw[task.name] = weight ** (1.0 / mixture.temperature) if weight > 0 else 0.0
-    total = sum(raw.values())
-    if total <= 0:
+        raw[task.name] = max(weight, 0.0)
+    largest = max(raw.values())
+    if largest <= 0:
         raise ValueError(f"mixture {mixture.name}: weights must sum to more than 0; raise one.")
+    raw = {name: (value / largest) ** (1.0 / mixture.temperature) for name, value in raw.items()}
+    total = sum(raw.values())
     return {name: value / total for name, value in raw.items()}

@@ -53,9 +53,10 @@ def resolve(catalogue: Catalogue, rule: str) -> HoldOut:
     Raises:
       ValueError: The rule names nothing that the catalogue has.
     """
+    rule = "".join(rule.split())
     kind, colon, rest = rule.partition(":")
     if not colon:
-        return _inter_cluster(catalogue, rule.split("+"))
+        return _inter_cluster(catalogue, _distinct(rule, rule))
     if kind == INTRA_CLUSTER and rest.isdecimal():
         splits = intra_cluster(catalogue)
         if int(rest) < len(splits):
@@ -64,15 +65,37 @@ def resolve(catalogue: Catalogue, rule: str) -> HoldOut:
             f"hold-out {rule} must count below {len(splits)}, got {rest}; count from 0."
         )
     if kind == TASKS:
-        tasks = tuple(catalogue.task(name) for name in rest.split("+"))
-        return HoldOut(rule, TaskCluster(rest.replace("+", "_"), tasks), {})
+        names = _distinct(rule, rest)
+        clusters = {cluster.name for cluster in catalogue.clusters}
+        for name in names:
+            if name in clusters:
+                raise ValueError(
+                    f"hold-out {rule} must name tasks, got the cluster {name}; write {name} alone."
+                )
+        tasks = tuple(catalogue.task(name) for name in names)
+        return HoldOut(rule, TaskCluster("_".join(("task", *names)), tasks), {})
     raise ValueError(
         f"a hold-out must read CLUSTER, CLUSTER+CLUSTER, intra:NUMBER or task:NAME+NAME, "
         f"got {rule!r}; write one of them."
     )
 
 
+def _distinct(rule: str, names: str) -> list[str]:
+    found = names.split("+")
+    if "" in found or "," in names:
+        raise ValueError(f"hold-out {rule!r} must join names by '+', got {names!r}; write a+b.")
+    if len(set(found)) != len(found):
+        raise ValueError(f"hold-out {rule} must name each once, got {names}; remove one.")
+    return found
+
+
 def _inter_cluster(catalogue: Catalogue, names: Sequence[str]) -> HoldOut:
+    known = {task.name for task in catalogue.tasks()}
+    for name in names:
+        if name in known and name not in {cluster.name for cluster in catalogue.clusters}:
+            raise ValueError(
+                f"a hold-out must name a cluster, got the task {name}; write task:{name}."
+            )
     tasks = tuple(task for name in names for task in catalogue.cluster(name).tasks)
     spared = {}
     for first, second, reason in catalogue.exclusions:
@@ -121,7 +144,8 @@ def hold_out(
     A task is left out of training when its cluster is too close to a held-out
     one, when it is a variant of a held-out task (of its cluster, with the same
     templates), and when it was built on a source text that a held-out task was
-    built on too.
+    built on too. Variants with templates of their own, as SQuAD's two, are
+    kept apart by their source text alone.
 
     Args:
       catalogue: The catalogue.

@@ -34,6 +34,11 @@ def parse_file(text: str) -> tuple[str, slice]:
     """
     written, start, stop = _FILE_AND_ROWS.fullmatch(text).groups()  # type: ignore[union-attr]
     path = pathlib.PurePosixPath(written)
+    if set("[]") & set(written):
+        raise ValueError(
+            f"a source's rows must be cut as [start:stop], whole numbers, got {text!r}; "
+            "write path[:-200], say."
+        )
     if not path.name or path.is_absolute() or ".." in path.parts:
         raise ValueError(
             f"a source's file must be a relative path without '..', got {text!r}; "
@@ -53,8 +58,8 @@ class LocalFiles(abc.ABC):
     Attributes:
       files: Split -> `path` or `path[start:stop]`, as TFDS writes it: two
         splits may share a file. Header and blank lines are not counted. What
-        validation or test takes of a file is never train's, however short
-        the file is.
+        test takes of a file is never validation's, and what either takes
+        never train's, however short the file is.
       public: The address at which anyone finds these files.
       to_record: Turns a row into the record that the task reads; None leaves
         it as it is. Where it raises KeyError or ValueError, the row is bad.
@@ -101,6 +106,17 @@ class LocalFiles(abc.ABC):
             os.path.isfile(os.path.join(data_dir, path)) for path in paths
         )
 
+    def is_whole(self, data_dir: str | None) -> bool:
+        """Returns whether every one of the files lies under `data_dir`."""
+        paths = {parse_file(file)[0] for file in self.files.values()}
+        return data_dir is not None and all(
+            os.path.isfile(os.path.join(data_dir, path)) for path in paths
+        )
+
+    def place(self, split: str, *, data_dir: str | None) -> str:
+        """Returns the file of a split, with the rows that are its own."""
+        return os.path.join(data_dir or "DATA_DIR", self.files[split])
+
     def records(self, split: str, *, data_dir: str | None = None) -> Iterator[Record | BadRecord]:
         """Returns the rows of a split in file order; see `Source.records`.
 
@@ -118,7 +134,7 @@ class LocalFiles(abc.ABC):
         taken = [
             parse_file(file)[1]
             for other, file in self.files.items()
-            if split == "train" and other != split and parse_file(file)[0] == name
+            if SPLITS.index(other) > SPLITS.index(split) and parse_file(file)[0] == name
         ]
         return self._converted(path, rows, taken)
 
@@ -157,7 +173,7 @@ class LocalFiles(abc.ABC):
             except UnicodeDecodeError as error:
                 yield BadRecord(place, decoding_reason(error, self.encoding))
                 continue
-            if text.strip():
+            if text.strip(" "):
                 yield place, text
 
     def _parsed(self, path: str, parse: Callable[[str], Record]) -> Iterator[Row]:

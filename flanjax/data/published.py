@@ -9,16 +9,16 @@ from typing import TypeAlias
 
 from flanjax.data.local_files import LocalFiles, parse_file
 from flanjax.data.schema import conform
-from flanjax.data.sources import Csv, Jsonl, Parquet, Tsv
-from flanjax.data.task import BadRecord, Record, UnavailableError, nearest
+from flanjax.data.sources import Csv, Jsonl, Parquet
+from flanjax.data.task import BadRecord, Record, UnavailableError
 from flanjax.data.tfds_source import Tfds
 
-Format: TypeAlias = type[Parquet] | type[Jsonl] | type[Csv] | type[Tsv]
+Format: TypeAlias = type[Parquet] | type[Jsonl] | type[Csv]
 
 EXPORTS = "tfds"
 """The folder of DATA_DIR for files in the names of TFDS."""
 
-_FORMATS: dict[str, Format] = {"parquet": Parquet, "jsonl": Jsonl, "csv": Csv, "tsv": Tsv}
+_FORMATS: dict[str, Format] = {"parquet": Parquet, "jsonl": Jsonl, "csv": Csv}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,11 +26,11 @@ class Published:
     """A dataset that TFDS has, read from files where there are any.
 
     In this order: files in TFDS's field names at
-    DATA_DIR/tfds/NAME/CONFIG/SPLIT.parquet, .jsonl, .csv or .tsv; the files as
-    the authors distribute them; TFDS itself. The copies are never mixed: they
+    DATA_DIR/tfds/NAME/CONFIG/SPLIT.parquet, .jsonl or .csv; the files as the
+    authors distribute them; TFDS itself. The first copy that is whole counts,
+    or else the first of which some file is there. Copies are never mixed: they
     may cut the data differently, so a record could stand in training and in
-    the test. One file decides for all splits, and another that is missing is
-    then not looked for elsewhere.
+    the test.
 
     Attributes:
       tfds: The dataset in TFDS, and the schema of its records.
@@ -72,16 +72,30 @@ class Published:
           UnavailableError: No copy of the data is on this machine.
           ValueError: The copy that is there cannot be read.
         """
-        originals = (files for files in self.originals if files.is_present(data_dir))
-        files = self._exports(data_dir) or next(originals, None)
+        files = self._files(data_dir)
         if files is not None:
-            return self._read(self._conforming(files), split, data_dir)
+            return self._conforming(files).records(split, data_dir=data_dir)
         try:
             return self.tfds.records(split)
         except UnavailableError as error:
             raise UnavailableError(
                 f"{str(error).rstrip('.')}, {self._other_places(split)}."
             ) from None
+
+    def place(self, split: str, *, data_dir: str | None) -> str:
+        """Returns which copy a split is read from: a file and its rows, or TFDS."""
+        files = self._files(data_dir)
+        if files is None:
+            return f"{self.tfds.describe()} {self.tfds.tfds_splits[split]}"
+        return files.place(split, data_dir=data_dir)
+
+    def _files(self, data_dir: str | None) -> LocalFiles | None:
+        """Returns the copy in files that counts, None where there is none."""
+        exports = self._exports(data_dir)
+        copies = [files for files in (exports, *self.originals) if files is not None]
+        whole = (files for files in copies if files.is_whole(data_dir))
+        partial = (files for files in copies if files.is_present(data_dir))
+        return next(whole, next(partial, None))
 
     def _other_places(self, split: str) -> str:
         file = f"{self._folder()}/{parse_file(self.tfds.tfds_splits[split])[0]}.jsonl"
@@ -106,7 +120,13 @@ class Published:
             if any(os.path.isfile(os.path.join(folder, f"{name}.{extension}")) for name in wanted)
         }
         if not found:
-            return None
+            held = sorted(os.listdir(folder))
+            if not any(os.path.isfile(os.path.join(folder, name)) for name in held):
+                return None  # the folder of another configuration, say
+            raise ValueError(
+                f"{folder} must hold {' and '.join(sorted(wanted))} as .parquet, .jsonl or .csv, "
+                f"got {', '.join(held[:4])}; rename them."
+            )
         if len(found) > 1:
             raise ValueError(
                 f"{folder} must hold one format, got {' and '.join(sorted(found))}; remove one."
@@ -125,13 +145,3 @@ class Published:
             return conform(self.tfds.features, convert(row) if convert else row)
 
         return dataclasses.replace(files, to_record=to_record)
-
-    def _read(
-        self, files: LocalFiles, split: str, data_dir: str | None
-    ) -> Iterator[Record | BadRecord]:
-        if split not in self.splits():
-            raise ValueError(
-                f"source {self.describe()}: split must be one of {', '.join(self.splits())}, "
-                f"got {split!r}; {nearest(split, self.splits())}"
-            )
-        return files.records(split, data_dir=data_dir)

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, cast
 
 from flanjax.base import stable_hash
+from flanjax.data.local_files import LocalFiles
+from flanjax.data.published import Published
 from flanjax.data.render import RecordError, checked_fields, record_uid
 from flanjax.data.task import BadRecord, Fields, Record, Task, UnavailableError
 
@@ -110,7 +112,7 @@ def read_records(
         duplicates=len(good) - len({uid for uid, _ in good}),
         bad_examples=tuple(f"{place}: {reason}" for place, reason in bad[:NUM_BAD_EXAMPLES]),
     )
-    _check_counts(task, split, counts, bad_record_limit)
+    _check_counts(task, split, counts, bad_record_limit, place_of(task, split, data_dir))
     return RecordSet(tuple(record for _, record in kept), tuple(uid for uid, _ in kept), counts)
 
 
@@ -156,17 +158,33 @@ def _check_inverted_targets(task: Task, fields: Fields) -> None:
             )
 
 
-def _check_counts(task: Task, split: str, counts: ReadCounts, bad_record_limit: float) -> None:
+def place_of(task: Task, split: str, data_dir: str | None) -> str:
+    """Returns where a split's rows are read from, as far as its source can tell."""
+    source = task.source
+    if isinstance(source, (LocalFiles, Published)):
+        return source.place(split, data_dir=data_dir)
+    return source.describe()
+
+
+def _check_counts(
+    task: Task, split: str, counts: ReadCounts, bad_record_limit: float, place: str
+) -> None:
     first = counts.bad_examples[0] if counts.bad else "none"
     if counts.read and counts.bad / counts.read > bad_record_limit:
         raise ValueError(
             f"task {task.name}, split {split}: at most {bad_record_limit:.2%} of records may be "
             f"bad, got {counts.bad} of {counts.read} ({counts.bad / counts.read:.2%}), first "
-            f"{first.rstrip('.')}; mend the records or raise bad_record_limit."
+            f"{first.rstrip('.')}; mend the records or raise "
+            "DataConfig.bad_record_limit."
+        )
+    if not counts.read:
+        raise ValueError(
+            f"task {task.name}, split {split}: a split must have rows, got none in {place}; test "
+            "takes its rows first, then validation, and train gets the rest: add rows."
         )
     if not counts.kept:
         raise ValueError(
             f"task {task.name}, split {split}: a record must be left to use, got {counts.read} "
             f"read, {counts.left_out_by_rule} left out by rule, {counts.bad} bad; "
-            f"check {task.source.describe()}."
+            f"check {place}."
         )

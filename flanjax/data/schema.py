@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
+import re
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -39,6 +39,7 @@ UNLABELLED = -1
 _FLOAT_DIGITS = 6
 """TFDS keeps float32, a JSON file 3.8: both become 3.8."""
 
+_INTEGER = re.compile(r"[+-]?\d{1,18}")
 _KIND_NAMES = {str: "text", bool: "true or false", int: "an integer", float: "a number"}
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 
@@ -84,13 +85,29 @@ def conform(features: Features, row: Record) -> Record:
       conform({"label": Labels(("no", "yes")), "text": str},
               {"label": "yes", "text": "Hi.", "id": 7}) == {"label": 1, "text": "Hi."}
     """
-    return {name: _conform(feature, row, name, name) for name, feature in features.items()}
+    return _conform(features, row, "")
 
 
-def _conform(feature: Feature, row: Record, name: str, place: str) -> Any:
-    if name not in row:
-        raise ValueError(f"a row must have the field {place!r}, got {', '.join(map(str, row))}.")
-    return _value(feature, row[name], place)
+def written(feature: Feature) -> str:
+    """Returns a feature in words: `text`, `class (no, yes)`, `list of text`."""
+    if isinstance(feature, Labels):
+        return f"class ({', '.join(feature.names)})"
+    if isinstance(feature, list):
+        return f"list of {written(feature[0])}"
+    if isinstance(feature, Mapping):
+        return "{" + ", ".join(f"{name}: {written(kind)}" for name, kind in feature.items()) + "}"
+    return _KIND_NAMES[feature]
+
+
+def _conform(features: Features, row: Record, inside: str) -> dict[str, Any]:
+    where = f"{inside.rstrip('.')!r}" if inside else "a row"
+    for name in features:
+        if name not in row:
+            raise ValueError(
+                f"{where} must have the field {name!r} (of {', '.join(features)}), "
+                f"got {', '.join(map(str, row))}."
+            )
+    return {name: _value(feature, row[name], inside + name) for name, feature in features.items()}
 
 
 def _value(feature: Feature, value: Any, place: str) -> Any:
@@ -101,8 +118,8 @@ def _value(feature: Feature, value: Any, place: str) -> Any:
     if isinstance(feature, Mapping):
         parsed = _parsed(value, place)
         if not isinstance(parsed, Mapping):
-            raise _wrong(place, "a nest of fields", value)
-        return {key: _conform(feature[key], parsed, key, f"{place}.{key}") for key in feature}
+            raise _wrong(place, f"a nest of the fields {', '.join(feature)}", value)
+        return _conform(feature, parsed, f"{place}.")
     return _scalar(feature, value, place)
 
 
@@ -118,26 +135,26 @@ def _parsed(value: Any, place: str) -> Any:
     try:
         return json.loads(value)
     except ValueError:
-        raise _wrong(place, "JSON in a text cell", value) from None
+        raise _wrong(place, "a list or nest (in a .csv, as JSON)", value) from None
 
 
 def _label(labels: Labels, value: Any, place: str) -> int:
-    if isinstance(value, str):
-        # A name wins over an index: classes may be called "1" and "2".
-        if value in labels.names:
-            return labels.names.index(value)
-        value = int(value) if value.lstrip("-").isdecimal() else value
-    if isinstance(value, int) and UNLABELLED <= value < len(labels.names):
-        return int(value)
+    if (
+        isinstance(value, str) and value in labels.names
+    ):  # wins over an index: names may be "1", "2"
+        return labels.names.index(value)
+    number = int(value) if isinstance(value, bool) else _number(value)
+    if number is not None and number == int(number) and UNLABELLED <= number < len(labels.names):
+        return int(number)
     names = ", ".join(f"{index} = {name}" for index, name in enumerate(labels.names))
     raise _wrong(place, f"a label ({names})", value)
 
 
 def _scalar(kind: type, value: Any, place: str) -> Any:
     if kind is str and isinstance(value, str):
-        return value
+        return _text(value, place)
     if kind is bool:
-        found = _BOOLEANS.get(str(value).lower())
+        found = _BOOLEANS.get(str(value).lower().removesuffix(".0"))
         if found is not None:
             return found
     elif kind in (int, float):
@@ -149,16 +166,25 @@ def _scalar(kind: type, value: Any, place: str) -> Any:
     raise _wrong(place, _KIND_NAMES[kind], value)
 
 
+def _text(value: str, place: str) -> str:
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise _wrong(place, "text without half a surrogate pair", value) from None
+    return value
+
+
 def _number(value: Any) -> int | float | None:
     """Returns a finite number, or None where the value is none."""
     if isinstance(value, str):
         try:
-            value = int(value) if value.strip().lstrip("+-").isdecimal() else float(value)
+            value = int(value) if _INTEGER.fullmatch(value.strip()) else float(value)
         except ValueError:
             return None
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return value if is_number and math.isfinite(value) else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return value if abs(value) < 2**63 else None
 
 
 def _wrong(place: str, expected: str, value: Any) -> ValueError:
-    return ValueError(f"field {place!r} must be {expected}, got {str(value)[:40]!r}.")
+    return ValueError(f"field {place!r} must be {expected}, got {repr(value)[:40]}.")

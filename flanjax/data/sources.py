@@ -59,7 +59,8 @@ class Document(LocalFiles):
                 yield f"{path}: record {number}", record
         except (*ROW_ERRORS, SyntaxError) as error:  # an XML fault is a SyntaxError
             raise ValueError(
-                f"{path}: file must be as its publisher writes it, got {reason_of(error)} after "
+                f"{path}: file must be as its publisher writes it, got "
+                f"{reason_of(error).rstrip('.')} after "
                 f"record {number}; fetch it again."
             ) from None
 
@@ -161,7 +162,8 @@ class Table(LocalFiles):
                 yield line[0], line[1].split(self.delimiter)
 
     def _quoted_cells(self, path: str) -> Iterator[Cells]:
-        """Yields rows; each line of one that cannot be read counts as bad."""
+        """Yields rows; after a broken quote no row can be told from another."""
+        csv.field_size_limit(_LONGEST_CELL)
         texts = (line.decode(self.encoding, "surrogateescape") for _, line in lines(path))
         reader = csv.reader(texts, delimiter=self.delimiter, strict=True)
         while True:
@@ -172,12 +174,18 @@ class Table(LocalFiles):
             except StopIteration:
                 return
             except csv.Error as error:
-                cells, reason = [], f"quotes must be closed and stand around whole cells: {error}."
+                raise ValueError(
+                    f"{path}:{first}: quotes must be closed and stand around whole cells, got "
+                    f"{error}; mend the row, for what follows it cannot be read."
+                ) from None
             if reason:
                 for number in range(first, reader.line_num + 1):
                     yield BadRecord(f"{path}:{number}", reason)
-            elif any(cell.strip() for cell in cells):
+            elif cells:
                 yield f"{path}:{first}", cells
+
+
+_LONGEST_CELL = 2**31 - 1  # csv's own limit, 128 KiB, is shorter than some articles
 
 
 def _surrogate_reason(cells: list[str], encoding: str) -> str | None:
@@ -188,7 +196,9 @@ def _header(path: str, rows: Iterator[Cells]) -> tuple[str, ...]:
     row = next(rows, None)
     if row is None or isinstance(row, BadRecord):
         reason = "an empty file" if row is None else row.reason
-        raise ValueError(f"{path}:1: the first row must name the columns, got {reason}; mend it.")
+        raise ValueError(
+            f"{path}:1: the first row must name the columns, got {reason.rstrip('.')}; mend it."
+        )
     place, names = row
     if len(set(names)) != len(names):
         raise ValueError(
@@ -229,8 +239,8 @@ class Parquet(LocalFiles):
                 for number, row in enumerate(rows, start=1):
                     place = f"{path}:{number}"
                     yield BadRecord(place, row) if isinstance(row, str) else (place, row)
-        except pyarrow.ArrowException as error:
-            reason = str(error).splitlines()[0]
+        except (pyarrow.ArrowException, OSError) as error:
+            reason = str(error).splitlines()[0].rstrip(".")
             raise ValueError(
                 f"{path}: file must be Parquet, got {reason} after row {number}; fetch it again."
             ) from None

@@ -235,6 +235,11 @@ class TaskCluster:
     tasks: tuple[Task, ...]
 
     def __post_init__(self) -> None:
+        if not isinstance(self.tasks, tuple):
+            raise ValueError(
+                f"cluster {self.name}: tasks must be a tuple, got a {type(self.tasks).__name__}; "
+                "write (TASK,)."
+            )
         if not self.tasks:
             raise ValueError(
                 f"cluster {self.name}: tasks must hold at least one, got none; add one."

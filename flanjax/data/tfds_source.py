@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from flanjax.data.local_files import parse_file
 from flanjax.data.schema import Feature, Features, Labels, check_features, conform
 from flanjax.data.task import SPLITS, BadRecord, Record, UnavailableError, nearest
 
@@ -51,6 +52,12 @@ class Tfds:
                     f"TFDS {self.name}: a split must be one of {', '.join(SPLITS)}, got {split!r}; "
                     f"{nearest(split, SPLITS)}"
                 )
+        for rows in self.tfds_splits.values():
+            if "+" in rows:
+                raise ValueError(
+                    f"TFDS {self.name}: rows must be of one split, got {rows!r}; name one."
+                )
+            parse_file(rows)
         check_features(self.features, where=f"TFDS {self.name}")
 
     def splits(self) -> tuple[str, ...]:
@@ -105,7 +112,10 @@ class Tfds:
             ) from None
         found = _mismatch(self.features, builder.info.features)
         if found:
-            raise ValueError(f"TFDS {self.name} must have the task's fields, got {found}.")
+            raise ValueError(
+                f"TFDS {self.name} must have the task's fields, got {found}; "
+                "write the task's features as this version has them."
+            )
         if not builder.is_prepared():
             raise UnavailableError(
                 f"TFDS {self.name} must be prepared, got nothing at {builder.data_path}; "

@@ -37,7 +37,7 @@ def record(
 ) -> dict[str, Score]:
     """ReCoRD's `em` and `f1`, each query counted once.
 
-    As `squad`; where a query was asked in several examples, one for each of
+    As `squad`; where a source gives a query several times, once for each of
     its answers, only the first is scored. Source: Zhang et al., 2018.
     """
     check_answers(predictions, references)

@@ -131,6 +131,11 @@ def _classes(
                 "use it in a task of rank mode."
             )
         places = {choice: place for place, choice in enumerate(choices)}
+        if several[0] not in places:
+            raise ValueError(
+                f"a reference must be one of its options {', '.join(choices)}, got "
+                f"{several[0]!r}; use another metric where it may be something else."
+            )
         predicted.append(places.get(prediction, NO_OPTION))
         expected.append(places[several[0]])
     return predicted, expected
@@ -140,16 +145,25 @@ def _numbers(
     predictions: Sequence[str], references: Sequence[Sequence[str]]
 ) -> tuple[np.ndarray, np.ndarray]:
     check_answers(predictions, references)
+    for several in references:
+        if not _is_number(several[0]):
+            raise ValueError(
+                f"a reference of a correlation must be a number, got {several[0]!r}; "
+                "let the target be {answer} alone."
+            )
     expected = np.array([float(several[0]) for several in references])
     return np.array([_number(prediction) for prediction in predictions]), expected
 
 
-def _number(text: str) -> float:
+def _is_number(text: str) -> bool:
     try:
-        number = float(text)
+        return math.isfinite(float(text))
     except ValueError:
-        return float(NO_OPTION)
-    return number if math.isfinite(number) else float(NO_OPTION)
+        return False
+
+
+def _number(text: str) -> float:
+    return float(text) if _is_number(text) else float(NO_OPTION)
 
 
 def _correlation(correlate: object, predicted: np.ndarray, expected: np.ndarray) -> Score:

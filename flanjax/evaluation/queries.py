@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from flanjax.base import stable_hash
 from flanjax.data.fewshot import choose_shots, render_fitted
 from flanjax.data.records import sampling_order
 from flanjax.data.render import RecordError, Rendered, checked_fields, record_uid
@@ -55,6 +56,9 @@ def draw_sample(
 ) -> Sample:
     """Draws records in the order of a stable hash until enough are usable.
 
+    Records that are judged together (`group`) are drawn together: the last
+    group is taken whole, so a few more than `max_examples` may come back.
+
     Args:
       task: The task.
       records: Its raw records.
@@ -67,11 +71,18 @@ def draw_sample(
       ValueError: More records are bad, or none is left.
     """
     uids = [record_uid(record) for record in records]
+    is_grouped = "group" in task.fields
+    keys = (
+        [_group_key(task, *pair) for pair in zip(records, uids, strict=True)]
+        if is_grouped
+        else uids
+    )
     chosen: list[int] = []
     bad: collections.Counter[str] = collections.Counter()
     num_ruled_out = 0
-    for index in sampling_order(uids, seed=seed):
-        if len(chosen) == (max_examples or len(records)):
+    for index in sampling_order(keys, seed=seed):
+        is_enough = len(chosen) >= (max_examples or len(records))
+        if is_enough and not (is_grouped and keys[index] == keys[chosen[-1]]):
             break
         try:
             fields = checked_fields(task, records[index])
@@ -83,6 +94,24 @@ def draw_sample(
         else:
             chosen.append(index)
     num_seen = len(chosen) + num_ruled_out + bad.total()
+    _check_sample(task, chosen, bad, num_seen, len(records), bad_record_limit)
+    chosen.sort()
+    return Sample(
+        tuple(records[index] for index in chosen),
+        tuple(uids[index] for index in chosen),
+        dict(bad) | ({LEFT_OUT_BY_RULE: num_ruled_out} if num_ruled_out else {}),
+        len(records) - num_seen,
+    )
+
+
+def _check_sample(
+    task: Task,
+    chosen: Sequence[int],
+    bad: collections.Counter[str],
+    num_seen: int,
+    num_records: int,
+    bad_record_limit: float,
+) -> None:
     if bad.total() > bad_record_limit * num_seen:
         raise ValueError(
             f"task {task.name}: at most {bad_record_limit:.2%} of its records may be bad, "
@@ -91,15 +120,17 @@ def draw_sample(
     if not chosen:
         raise ValueError(
             f"task {task.name}: an evaluation must have a record to score, got none that the task "
-            f"keeps among {len(records)}; check its source and split."
+            f"keeps among {num_records}; check its source and split."
         )
-    chosen.sort()
-    return Sample(
-        tuple(records[index] for index in chosen),
-        tuple(uids[index] for index in chosen),
-        dict(bad) | ({LEFT_OUT_BY_RULE: num_ruled_out} if num_ruled_out else {}),
-        len(records) - num_seen,
-    )
+
+
+def _group_key(task: Task, record: Record, uid: int) -> int:
+    """Returns what records of a group share; a record without one stands alone."""
+    with contextlib.suppress(RecordError):
+        fields = checked_fields(task, record)
+        if fields is not None and fields["group"]:
+            return stable_hash("group", fields["group"])
+    return uid
 
 
 def make_queries(

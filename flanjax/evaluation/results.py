@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import math
 from collections.abc import Mapping
@@ -147,6 +148,17 @@ class ClusterReport:
         }
 
 
+_KINDS = {
+    "its": "for want of data",
+    "shares": "for a shared source text",
+    "cluster": "too close to what is held out",
+    "is": "as variants",
+    "ablation": "by the ablation",
+    "has": "for want of a split",
+}
+"""First word of a reason -> how a summary tells it."""
+
+
 class Certificate(NamedTuple):
     """What a run trained on, and what it was kept from.
 
@@ -175,10 +187,32 @@ class Certificate(NamedTuple):
     trained_corpora: tuple[str, ...] = ()
     tested_corpora: tuple[str, ...] = ()
 
+    def summary(self) -> str:
+        """Returns how many tasks were trained on, held out and left out, and why."""
+        reasons = collections.Counter(why.partition(":")[0] for why in self.dropped.values())
+        kinds = collections.Counter(why.partition(" ")[0] for why in reasons.elements())
+        told = ", ".join(f"{num} {_KINDS.get(kind, kind)}" for kind, num in kinds.most_common())
+        line = f"{len(self.trained)} tasks are trained on"
+        if self.held_out:
+            line += f", {len(self.tested)} of {self.held_out} held out"
+        return f"{line}, {len(self.dropped)} left out" + (f" ({told})." if told else ".")
+
     def to_json(self) -> dict[str, Any]:
         """Returns plain JSON values."""
         plain = {**self._asdict(), "dropped": dict(self.dropped)}
         return {k: list(value) if isinstance(value, tuple) else value for k, value in plain.items()}
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Certificate:
+        """Returns what `to_json` wrote.
+
+        Raises:
+          TypeError: A field is missing or not known.
+        """
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in plain.items()
+        }
+        return cls(**values)
 
 
 def standard_error(values: list[float]) -> float | None:

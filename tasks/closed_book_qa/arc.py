@@ -13,7 +13,10 @@ _LETTERS = dict(zip("12345", KEYS, strict=True))
 
 
 def _letter(key: str) -> str:
-    return _LETTERS.get(key, key)
+    letter = _LETTERS.get(key, key)
+    if letter not in KEYS:  # the schema would take "0" for an index
+        raise ValueError(f"a choice must be A to E or 1 to 5, got {key!r}.")
+    return letter
 
 
 def _from_release(row: Record) -> Record:

@@ -10,6 +10,8 @@ BLANK = "_"
 
 
 def _from_release(row: Record) -> Record:
+    if row["answer"] not in ("1", "2"):  # the schema would take "0" for an index
+        raise ValueError(f"answer must be '1' or '2', got {row['answer']!r}.")
     return {
         "sentence": row["sentence"],
         "option1": row["option1"],

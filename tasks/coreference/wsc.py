@@ -17,7 +17,7 @@ def _from_superglue(row: Record) -> Record:
         "span1_text": row["target"]["span1_text"],
         "span2_text": row["target"]["span2_text"],
         "span2_index": row["target"]["span2_index"],
-        "label": row["label"],
+        "label": str(row["label"]),  # true or false; the classes are called "True" and "False"
     }
 
 

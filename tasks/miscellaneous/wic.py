@@ -9,6 +9,11 @@ from flanjax.data.tfds_source import Tfds
 LABELS = ("different meanings", "the same meaning")
 
 
+def _from_superglue(row: Record) -> Record:
+    # The file has true or false; the classes are called "True" and "False".
+    return {**row, "label": str(row["label"])}
+
+
 def to_fields(record: Record) -> Fields | None:
     if record["label"] == -1:  # SuperGLUE keeps the labels of its own test split to itself
         return None
@@ -44,6 +49,7 @@ SOURCE = Published(
                 "test": "miscellaneous/wic/val.jsonl",
             },
             public="https://super.gluebenchmark.com/tasks (WiC)",
+            to_record=_from_superglue,
         ),
     ),
 )

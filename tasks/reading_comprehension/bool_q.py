@@ -9,7 +9,13 @@ LABELS = ("no", "yes")
 
 
 def _from_superglue(row: Record) -> Record:
-    return {"question": row["question"], "passage": row["passage"], "answer": row["label"]}
+    # SuperGLUE writes "Title -- " before each passage; the authors' files have the title apart.
+    _, dash, passage = row["passage"].partition(" -- ")
+    return {
+        "question": row["question"],
+        "passage": passage if dash else row["passage"],
+        "answer": row["label"],
+    }
 
 
 def to_fields(record: Record) -> Fields:

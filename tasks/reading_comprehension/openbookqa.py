@@ -11,6 +11,8 @@ LETTERS = ("A", "B", "C", "D")
 
 def _from_release(row: Record) -> Record:
     question = row["question"]
+    if row["answerKey"] not in LETTERS:  # the schema would take "1" for an index
+        raise ValueError(f"answerKey must be A to D, got {row['answerKey']!r}.")
     choices = {choice["label"]: choice["text"] for choice in question["choices"]}
     return {
         "question": {

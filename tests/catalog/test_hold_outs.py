@@ -126,7 +126,7 @@ def certificate_of(cluster: str) -> dict[str, Any]:
         data=DataConfig(mixture_or_task_name="flan2021", hold_out=cluster),
     )
     split = split_catalogue(experiment, CATALOGUE)
-    return certify_run(experiment, CATALOGUE, split, {}).to_json()
+    return certify_run(experiment, CATALOGUE, split, {}, {}).to_json()
 
 
 @pytest.mark.parametrize("cluster", [cluster.name for cluster in CATALOGUE.clusters])

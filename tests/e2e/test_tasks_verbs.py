@@ -128,7 +128,8 @@ def test_show_prints_prompt_and_target_with_shots_before():
     [
         (["mini_kind"], "got 'mini_kind'; did you mean mini_kinds"),
         (["mini_kinds", "--template=10"], "template must be below 10, got 10"),
-        (["sst2", FLAN, "--data_dir=nowhere"], "task sst2: "),
+        (["sst2", FLAN], "task sst2: "),
+        (["sst2"], "got 'sst2' of flan2021; add --catalog=flan2021"),
     ],
 )
 def test_show_explains_in_one_line_what_it_cannot_show(args, message):
@@ -161,6 +162,7 @@ def test_check_prints_a_table_of_what_it_measured():
 
 def test_check_fails_with_every_problem_and_where_it_is(tmp_path):
     assert flanjax_outside(tmp_path, "tasks", "new", "reviews/praise").returncode == 0
+    (tmp_path / "data").mkdir()
     args = ("tasks", "check", "--catalog=tasks.catalogue:CATALOGUE", "--data_dir=data")
     ended = flanjax_outside(tmp_path, *args)
     assert ended.returncode == 1

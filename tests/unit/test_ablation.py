@@ -77,11 +77,17 @@ def test_every_task_renders_without_its_instruction(wording: str) -> None:
         ({"max_tasks": 0}, "max_tasks must be positive, got 0"),
         ({"num_templates": -1}, "num_templates must be positive, got -1"),
         ({"clusters": ()}, "clusters must name one, got none"),
+        ({"wording": "none", "num_templates": 1}, "num_templates must be None with wording 'none'"),
     ],
 )
 def test_a_bad_ablation_is_refused(options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         AblationConfig(**options)
+
+
+def test_more_templates_than_a_task_has_are_refused() -> None:
+    with pytest.raises(ValueError, match="num_templates must be at most task anli_r1's 10, got 11"):
+        ablate(CATALOGUE, MIXTURE, AblationConfig(num_templates=11))
 
 
 def test_an_unknown_cluster_or_an_empty_rest_is_an_error() -> None:

@@ -197,8 +197,10 @@ def test_an_interrupt_ends_with_status_130(failing_verb):
     assert (result.exit_code, result.stderr) == (130, "flanjax: error: interrupted\n")
 
 
-def test_train_hands_the_run_what_was_typed(monkeypatch, gin_file):
+def test_train_hands_the_run_what_was_typed(monkeypatch, gin_file, tmp_path):
     seen = {}
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "it's here").mkdir()
 
     def train_and_evaluate(experiment, catalogue, **given):
         seen.update(given, experiment=experiment, catalogue=catalogue)
@@ -251,7 +253,11 @@ def test_eval_scores_the_held_out_cluster_of_a_gin_file(evaluated, gin_file):
     assert evaluated["experiment"].evaluation.max_examples == 0
 
 
-def test_eval_reads_the_run_from_a_checkpoint_s_directory(evaluated, gin_file, tmp_path):
+def test_eval_reads_the_run_from_a_checkpoint_s_directory(
+    evaluated, gin_file, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "d").mkdir()
     from flanjax import model_dir
     from flanjax.experiment import to_plain
 

@@ -160,6 +160,32 @@ def test_every_copy_must_have_the_same_splits() -> None:
         Published(tfds=tfds, originals=(original,))
 
 
+def test_a_whole_copy_comes_before_part_of_one(tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "tfds/shop/small"
+    folder.mkdir(parents=True)
+    (folder / "train.jsonl").write_text(json.dumps(ROWS[0]))
+    (tmp_path / "shop").mkdir()
+    for name in ("all", "dev"):
+        (tmp_path / f"shop/{name}.tsv").write_text("sentence\tclass\nother\tgood\n")
+    source = make_source()
+    assert read(source, "test", tmp_path) == [{"text": "other", "label": 1}]
+    assert source.place("test", data_dir="data") == "TFDS shop/small:1.0.0 dev"
+    place = source.place("train", data_dir=str(tmp_path))
+    assert place == f"{tmp_path}/shop/all.tsv[:3]"
+
+
+def test_files_of_other_names_are_not_passed_over(tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "tfds/shop/small"
+    folder.mkdir(parents=True)
+    (folder / "train-00000-of-00001.parquet").write_bytes(b"")
+    expected = (
+        "must hold dev and train as .parquet, .jsonl or .csv, got train-00000-of-00001.parquet; "
+        "rename them"
+    )
+    with pytest.raises(ValueError, match=expected):
+        read(make_source(), "train", tmp_path)
+
+
 def test_an_unknown_split_is_refused(tmp_path: pathlib.Path) -> None:
     folder = tmp_path / "tfds/shop/small"
     folder.mkdir(parents=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 from collections.abc import Iterator, Sequence
 
 import pytest
 
 from flanjax.data.records import read_records
 from flanjax.data.render import record_uid
+from flanjax.data.sources import Jsonl
 from flanjax.data.task import BadRecord, Fields, Record, Task, Template
 
 Row = Record | BadRecord
@@ -110,17 +112,32 @@ def test_too_many_bad_records_are_fatal_and_the_first_is_named() -> None:
     assert read_records(make_task(rows), "train", bad_record_limit=0.03).counts.kept == 97
     expected = (
         r"task toy, split train: at most 2\.00% of records may be bad, got 3 of 100 \(3\.00%\), "
-        r"first f:98: cut; mend the records or raise bad_record_limit\."
+        r"first f:98: cut; mend the records or raise DataConfig.bad_record_limit\."
     )
     with pytest.raises(ValueError, match=expected):
         read_records(make_task(rows), "train", bad_record_limit=0.02)
 
 
-@pytest.mark.parametrize("rows", [[], [row("a", -1), row("b", -1)]])
-def test_a_split_without_a_usable_record_is_an_error(rows: list[Row]) -> None:
-    expected = rf"task toy, split train: a record must be left.*{len(rows)} read, {len(rows)} left"
+def test_a_split_without_a_usable_record_is_an_error() -> None:
+    rows = [row("a", -1), row("b", -1)]
+    expected = r"task toy, split train: a record must be left.*2 read, 2 left"
     with pytest.raises(ValueError, match=expected):
         read_records(make_task(rows), "train")
+
+
+def test_a_split_without_rows_names_where_they_were_looked_for(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "toy.jsonl").write_text('{"text": "a", "label": 0}\n')
+    source = Jsonl(
+        files={"train": "toy.jsonl[:-200]", "validation": "toy.jsonl[-200:]"},
+        public="https://example.org/toy",
+    )
+    task = dataclasses.replace(make_task([]), source=source)
+    expected = (
+        rf"task toy, split train: a split must have rows, got none in {tmp_path}/toy\.jsonl"
+        r"\[:-200\]; test takes its rows first, then validation, and train gets the rest: add rows"
+    )
+    with pytest.raises(ValueError, match=expected):
+        read_records(task, "train", data_dir=str(tmp_path))
 
 
 def test_a_fault_of_the_source_names_the_task() -> None:

@@ -30,6 +30,11 @@ STARS = Labels(("1", "2"))
         (NLI, "2", 2),
         (NLI, "contradiction", 2),
         (NLI, -1, -1),
+        (NLI, 2.0, 2),
+        (NLI, "1.0", 1),
+        (Labels(("False", "True")), True, 1),
+        (Labels(("False", "True")), "False", 0),
+        (bool, 1.0, True),
         (STARS, "2", 1),  # a name, not an index
         (STARS, 0, 0),
         ([str], ["a", "b"], ["a", "b"]),
@@ -48,21 +53,24 @@ def test_a_value_takes_the_type_of_its_feature(feature: Any, value: Any, expecte
 @pytest.mark.parametrize(
     ("feature", "value", "message"),
     [
-        (str, 3, "'x' must be text, got '3'"),
-        (str, None, "'x' must be text, got 'None'"),
+        (str, 3, "'x' must be text, got 3"),
+        (str, None, "'x' must be text, got None"),
         (int, "seven", "'x' must be an integer, got 'seven'"),
         (int, 7.5, "'x' must be an integer"),
         (int, True, "'x' must be an integer"),
         (float, "nan", "'x' must be a number"),
+        (int, 10**400, "'x' must be an integer"),
+        (str, "half \ud83d", "'x' must be text without half a surrogate pair"),
+        (NLI, "--1", "'x' must be a label"),
         (bool, "maybe", "'x' must be true or false"),
         (NLI, "e", r"'x' must be a label \(0 = entailment, 1 = neutral, 2 = contradiction\)"),
-        (NLI, 3, "'x' must be a label .* got '3'"),
+        (NLI, 3, "'x' must be a label .* got 3"),
         (NLI, -2, "'x' must be a label"),
-        ([str], "a, b", "'x' must be JSON in a text cell"),
+        ([str], "a, b", "'x' must be a list or nest .in a .csv, as JSON"),
         ([str], {"a": 1}, "'x' must be a list"),
         ([int], [1, "b"], r"'x\[1\]' must be an integer"),
-        ({"text": str}, ["a"], "'x' must be a nest of fields"),
-        ({"text": str}, {"txt": "a"}, r"must have the field 'x\.text', got txt"),
+        ({"text": str}, ["a"], "'x' must be a nest of the fields text"),
+        ({"text": str}, {"txt": "a"}, r"'x' must have the field 'text' .of text., got txt"),
     ],
 )
 def test_a_value_of_another_kind_is_refused(feature: Any, value: Any, message: str) -> None:
@@ -71,7 +79,9 @@ def test_a_value_of_another_kind_is_refused(feature: Any, value: Any, message: s
 
 
 def test_a_missing_field_is_refused() -> None:
-    with pytest.raises(ValueError, match="must have the field 'label', got text"):
+    with pytest.raises(
+        ValueError, match=r"a row must have the field 'label' \(of text, label\), got text"
+    ):
         conform({"text": str, "label": NLI}, {"text": "a"})
 
 

@@ -66,7 +66,7 @@ def test_a_size_is_read_after_filters_where_the_data_is_there(tmp_path: pathlib.
 
 
 def test_the_table_tells_rates_and_what_is_not_drawn() -> None:
-    result = call("flan2021", "--catalog=flan2021", "--hold_out=nli", "--published")
+    result = call("flan2021", "--hold_out=nli", "--published")
     assert result.exit_code == 0, result.output
     assert "sst2" in result.output
     assert "not drawn: glue_mrpc: cluster paraphrase is close to nli" in result.output
@@ -88,10 +88,23 @@ def test_a_grammar_is_counted_by_reading_it() -> None:
     assert sum(task["examples"] * task["passes"] for task in plain["tasks"]) == pytest.approx(1000)
 
 
+def test_with_a_data_dir_only_what_is_there_is_drawn(tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "tfds/super_glue/cb"
+    folder.mkdir(parents=True)
+    row = {"premise": "It rains.", "hypothesis": "It is wet.", "label": "entailment"}
+    rows = [{**row, "premise": f"It rains {i} times."} for i in range(60)]
+    for name in ("train", "validation"):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    plain = json.loads(call("flan2021", f"--data_dir={tmp_path}", "--json").stdout)
+    assert [(task["task"], task["examples"]) for task in plain["tasks"]] == [("cb", 10)]
+    assert "put its rows at DATA_DIR/tfds/glue/sst2/train.jsonl" in plain["dropped"]["sst2"]
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
         (("flan2022", "--catalog=flan2021"), "did you mean flan2021"),
+        (("wsc273", "--catalog=flan2021"), "must have a task with a training split, got none"),
         (("flan2021", "--catalog=flan2021", "--hold_out=nil"), "did you mean nli"),
         (("nli", "--catalog=flan2021", "--hold_out=nli"), "must leave a task to train on"),
         (("mini", "--published"), "must have a task of known size, got none"),

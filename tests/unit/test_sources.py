@@ -134,7 +134,6 @@ def test_byte_order_mark_carriage_returns_and_blank_lines_are_no_text(
         (tsv(), b"a\tb\n\xff\t2\n", 2, "text must be utf-8, got byte 0xff at byte 1"),
         (table_csv(), b"a,b\n1,2\n1,2,3\n", 3, "a row must have 2 columns, got 3"),
         (table_csv(), b'a,b\n"x\ny",2\ncaf\xe9,2\n', 4, "text must be utf-8, got other bytes"),
-        (table_csv(), b'a,b\n"x"y,2\n1,2\n', 2, "quotes must be closed"),
         (lines(), b"fine\n\x80\n", 2, "text must be utf-8, got byte 0x80"),
     ],
 )
@@ -148,10 +147,37 @@ def test_a_bad_row_names_its_line_and_spares_the_others(
     assert reason in bad[0].reason
 
 
-def test_every_line_an_open_quote_swallows_is_counted(tmp_path: pathlib.Path) -> None:
-    rows = read(tmp_path, table_csv(), b'a\nx\n"y\nz\nz\n')
-    assert rows[0] == {"a": "x"}
-    assert [row.place.rpartition(":")[2] for row in rows[1:]] == ["3", "4", "5"]
+@pytest.mark.parametrize("rest", [b'"y\nz\nz\n', b'"x"y\n', b'"a "bad" quote\nthen\n'])
+def test_nothing_is_made_up_after_a_broken_quote(tmp_path: pathlib.Path, rest: bytes) -> None:
+    expected = (
+        r"a\.csv:3: quotes must be closed .*; mend the row, for what follows it cannot be read"
+    )
+    with pytest.raises(ValueError, match=expected):
+        read(tmp_path, table_csv(), b"a\nx\n" + rest)
+
+
+def test_a_cell_may_be_longer_than_an_article(tmp_path: pathlib.Path) -> None:
+    text = "line\n" * 100_000
+    assert read(tmp_path, table_csv(), f'a\n"{text}"\nx\n'.encode()) == [{"a": text}, {"a": "x"}]
+
+
+def test_an_empty_row_of_a_table_counts_as_a_row(tmp_path: pathlib.Path) -> None:
+    empty = {"a": "", "b": ""}
+    assert read(tmp_path, table_csv(), b"a,b\n,\n1,2\n") == [empty, {"a": "1", "b": "2"}]
+    assert read(tmp_path, tsv(), b"a\tb\n\t\n1\t2\n") == [empty, {"a": "1", "b": "2"}]
+
+
+@pytest.mark.parametrize("file", ["a.jsonl[10]", "a.jsonl[:10%]", "a.jsonl[::2]"])
+def test_a_cut_of_another_form_is_refused(file: str) -> None:
+    with pytest.raises(ValueError, match=r"rows must be cut as \[start:stop\], whole numbers, got"):
+        Jsonl(files={"train": file}, public=PUBLIC)
+
+
+def test_test_rows_are_not_validated_on_either(tmp_path: pathlib.Path) -> None:
+    source = Jsonl(files={"validation": "a.jsonl[:3]", "test": "a.jsonl[-3:]"}, public=PUBLIC)
+    rows = b"".join(b'{"n": %d}\n' % n for n in range(4))
+    assert read(tmp_path, source, rows, split="validation") == [{"n": 0}]
+    assert list(source.records("test", data_dir=str(tmp_path))) == [{"n": 1}, {"n": 2}, {"n": 3}]
 
 
 def test_another_encoding_is_read_where_it_is_declared(tmp_path: pathlib.Path) -> None:
