@@ -85,7 +85,7 @@ def test_a_row_that_cannot_be_converted_is_bad_and_names_its_place(
         first, second = source(tfds_splits={"test": "validation"}).records("test")
     assert isinstance(first, BadRecord)
     assert first.place == "glue/sst2:2.0.0 validation:1"
-    assert "field 'label' must be a label (0 = negative, 1 = positive), got '5'" in first.reason
+    assert "field 'label' must be a label (0 = negative, 1 = positive), got 5" in first.reason
     assert isinstance(second, BadRecord)
     assert second.place.endswith(":2")
 
