@@ -101,7 +101,7 @@ TASK = Task(
     metrics=("trivia_qa",),
     examples=EXAMPLES,
     corpora=("trivia_qa",),
-    license="None stated by its authors, who do not own the questions and documents",
+    license="Apache 2.0; its authors do not own the questions and documents",
     citation=(
         "Joshi et al., TriviaQA: A Large Scale Distantly Supervised Challenge Dataset for Reading "
         "Comprehension, ACL 2017"

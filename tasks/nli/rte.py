@@ -124,7 +124,7 @@ TASK = Task(
     metrics=("accuracy",),
     examples=EXAMPLES,
     corpora=("pascal_rte",),
-    license="None stated; terms of the PASCAL RTE challenges",
+    license="None stated for the whole; see tac.nist.gov/data/forms for RTE-5",
     citation=(
         "Dagan et al., The PASCAL Recognising Textual Entailment Challenge, 2005; Bar-Haim et al., "
         "2006; Giampiccolo et al., 2007; Bentivogli et al., 2009"

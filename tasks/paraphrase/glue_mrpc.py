@@ -118,7 +118,7 @@ TASK = Task(
     metrics=("f1", "accuracy"),
     examples=EXAMPLES,
     corpora=("news_clusters_2004",),
-    license="Terms of the Microsoft Research Paraphrase Corpus",
+    license="MSR-SSLA (Microsoft Research's shared source license)",
     citation=(
         "Dolan and Brockett, Automatically Constructing a Corpus of Sentential Paraphrases, "
         "IWP 2005"

@@ -116,7 +116,7 @@ TASK = Task(
     metrics=("accuracy",),
     examples=EXAMPLES,
     corpora=("paws_wiki",),
-    license="Free for any purpose, with Google LLC named as the source",
+    license="Free for any purpose; naming Google LLC as the source is appreciated",
     citation=(
         "Zhang, Baldridge and He, PAWS: Paraphrase Adversaries from Word Scrambling, NAACL 2019"
     ),

