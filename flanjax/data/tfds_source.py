@@ -102,7 +102,7 @@ class Tfds:
                 yield BadRecord(place, f"{type(error).__name__}: {error}")
 
     def _load(self, rows: str) -> Iterator[Any]:
-        tfds = _import_tfds(self.name)
+        tfds = self._import()
         try:
             builder = tfds.builder(self.name)
         except (ValueError, AssertionError, OSError) as error:
@@ -130,21 +130,20 @@ class Tfds:
             ) from None
         return iter(tfds.as_numpy(dataset))
 
-
-def _import_tfds(name: str) -> Any:
-    try:
-        import tensorflow
-        import tensorflow_datasets
-    except ImportError as error:
-        raise UnavailableError(
-            f"TFDS {name} must have the package tensorflow-datasets, got {error}; "
-            "pip install 'flanjax[seqio]'."
-        ) from None
-    # Where the process has started TensorFlow's devices itself, they are its own choice.
-    with contextlib.suppress(RuntimeError):
-        for kind in ("GPU", "TPU"):
-            tensorflow.config.set_visible_devices([], kind)
-    return tensorflow_datasets
+    def _import(self) -> Any:
+        try:
+            import tensorflow
+            import tensorflow_datasets
+        except ImportError as error:
+            raise UnavailableError(
+                f"TFDS {self.name} must have the package tensorflow-datasets, got {error}; "
+                f"pip install 'flanjax[seqio]', then {self.remedy()}."
+            ) from None
+        # Where the process has started TensorFlow's devices itself, they are its own choice.
+        with contextlib.suppress(RuntimeError):
+            for kind in ("GPU", "TPU"):
+                tensorflow.config.set_visible_devices([], kind)
+        return tensorflow_datasets
 
 
 def _first_line(error: Exception) -> str:

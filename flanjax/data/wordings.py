@@ -39,7 +39,8 @@ class Likeness(NamedTuple):
     Attributes:
       distinctness: Task name -> mean of 1 - ROUGE-L over its pairs.
       within: The most alike pair of each task, the most alike first.
-      across: The most alike pair of two tasks; None where there is one task.
+      across: The most alike pair of two tasks, templates of nothing but fields
+        left out; None where there is none.
     """
 
     distinctness: dict[str, float]
@@ -87,7 +88,8 @@ def measure_likeness(catalogue: Catalogue) -> Likeness:
         if mine.any():
             distinctness[task.name] = 1.0 - float(rouge[mine].mean())
             within.append(_highest(rouge, mine, places))
-    across = is_pair & ~is_within
+    has_words = np.array([bool(text) for text in encoded])
+    across = is_pair & ~is_within & has_words[:, None] & has_words[None, :]
     return Likeness(
         distinctness,
         tuple(sorted(within, key=lambda pair: -pair.rouge)),

@@ -348,3 +348,11 @@ def test_an_answer_always_in_one_place_is_caught_where_options_vary() -> None:
     assert faults(check(task)) == [
         (None, "the answer must change its place among the options, got place 0 always")
     ]
+
+
+def test_templates_of_nothing_but_fields_say_nothing_across_tasks() -> None:
+    bare = (Template("{text}\n{options}"), *SOUND[1:])
+    words = (Template("{options}\n{text}"), Template("Rain?\n{text}\n{options}"), SOUND[2])
+    report = check(make_task(bare), make_task(words, name="climate"))
+    assert report.likeness.across is not None
+    assert report.likeness.across.first == ("weather", 2)  # the wording that both have
