@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from flanjax.data.ablation import AblationConfig
+from flanjax.data.cache import CacheConfig
 from flanjax.data.objective import ObjectiveConfig
 from flanjax.data.tokenize import TokenizerConfig
+from flanjax.data.tokenized import OVER_LONG, OverLong
 from flanjax.evaluation.cluster import EvalConfig
 from flanjax.losses.tokens import LossConfig
 from flanjax.models.decoder import DecoderConfig
@@ -39,8 +41,13 @@ class DataConfig:
       max_examples: Examples used of each task.
       rate_cap: A task's size counts as at most this much in the mixture.
       temperature: Mixing temperature.
-      passes: Different wordings of each record that are prepared; later
-        passes over the data repeat them.
+      passes: Different wordings of each record at most; only as many are
+        prepared as the run draws, and later passes repeat them.
+      over_long: What becomes of an example longer than its row:
+        "truncate_right" keeps its beginning, "truncate_left" its end, "drop"
+        leaves it out, "error" stops; all are counted.
+      stages: Examples drawn before -> weight of each task from there on, in
+        place of sizes; the first is 0. A task that is not named has weight 0.
       num_shots: Exemplars in each prompt; 0 is zero-shot.
       bad_record_limit: Share of unreadable records above which a task is an
         error.
@@ -58,7 +65,9 @@ class DataConfig:
     max_examples: int = 30_000
     rate_cap: int = 3_000
     temperature: float = 1.0
-    passes: int = 4
+    passes: int = 10
+    over_long: OverLong = "truncate_right"
+    stages: Mapping[int, Mapping[str, float]] = dataclasses.field(default_factory=dict)
     num_shots: int = 0
     bad_record_limit: float = 0.01
 
@@ -75,6 +84,13 @@ class DataConfig:
             )
         if self.passes < 1:
             raise ValueError(f"passes must be positive, got {self.passes}; use 1 for one wording.")
+        stages = {int(start): weights for start, weights in self.stages.items()}
+        object.__setattr__(self, "stages", stages)  # JSON knows text keys alone
+        if self.over_long not in OVER_LONG:
+            raise ValueError(
+                f"over_long must be one of {', '.join(OVER_LONG)}, got {self.over_long!r}; "
+                "choose one."
+            )
         if self.num_shots < 0:
             raise ValueError(
                 f"num_shots must not be negative, got {self.num_shots}; 0 is zero-shot."
@@ -92,6 +108,7 @@ class Experiment:
     Attributes:
       model_dir: Where checkpoints, logs and reports go.
       data: What is trained on.
+      cache: Where tokenized tasks are kept.
       ablation: What training does without.
       tokenizer: Text to ids.
       model: A T5Config or a DecoderConfig.
@@ -106,6 +123,7 @@ class Experiment:
 
     model_dir: str
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    cache: CacheConfig = dataclasses.field(default_factory=CacheConfig)
     ablation: AblationConfig = dataclasses.field(default_factory=AblationConfig)
     tokenizer: TokenizerConfig = dataclasses.field(default_factory=TokenizerConfig)
     model: T5Config | DecoderConfig
@@ -142,8 +160,14 @@ class Experiment:
         return isinstance(self.model, T5Config)
 
 
-_MAY_CHANGE = ("model_dir", "mesh", "evaluation")
-_MAY_CHANGE_IN_TRAIN = ("log_period", "checkpoint_period", "eval_period", "keep_checkpoints")
+_MAY_CHANGE = ("model_dir", "cache", "mesh", "evaluation")
+_MAY_CHANGE_IN_TRAIN = (
+    "microbatches",
+    "log_period",
+    "checkpoint_period",
+    "eval_period",
+    "keep_checkpoints",
+)
 
 
 def to_plain(value: Any) -> Any:
@@ -163,6 +187,7 @@ CONFIGS: Mapping[str, type] = {
     for config in (
         Experiment,
         DataConfig,
+        CacheConfig,
         AblationConfig,
         TokenizerConfig,
         T5Config,
@@ -207,8 +232,9 @@ def from_plain(plain: Any) -> Any:
 def identity(experiment: Experiment) -> dict[str, Any]:
     """Returns the part of an experiment that a resumed run must share.
 
-    Where it runs, how often it logs and how it is evaluated may change; so may
-    the number of steps, unless the learning rate depends on it.
+    Where it runs, in how many microbatches, how often it logs and how it is
+    evaluated may change; so may the number of steps, unless the learning rate
+    depends on it.
     """
     plain = {key: v for key, v in to_plain(experiment).items() if key not in _MAY_CHANGE}
     plain["train"] = {k: v for k, v in plain["train"].items() if k not in _MAY_CHANGE_IN_TRAIN}

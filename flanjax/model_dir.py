@@ -4,7 +4,8 @@
 MODEL_DIR/experiment.json    the run as plain data
           config.gin         the resolved gin bindings, each with its origin
           certificate.json   trained, held out, dropped and why
-          data_report.json   what was read, left out, cut
+          data_report.json   what was read, left out, cut, and seen until the last checkpoint
+          cache/             tokenized tasks, where CACHE_DIR names no other place
           tokenizer/         the tokenizer, which every checkpoint needs
           checkpoints/STEP/  parameters, optimizer, data position
           metrics.jsonl      and tensorboard/
@@ -17,7 +18,6 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-from collections.abc import Mapping
 from typing import Any
 
 from flanjax.data.tokenize import Tokenizer, load_tokenizer
@@ -82,24 +82,12 @@ def claim(experiment: Experiment, *, resolved_text: str, tokenizer: Tokenizer) -
     write_json(folder / EXPERIMENT, to_plain(experiment))
 
 
-def check_data(folder: pathlib.Path, account: Mapping[str, Mapping[str, Any]]) -> None:
-    """Checks that a run goes on with the very tokens it began with.
-
-    Raises:
-      ValueError: A task's tokens differ from those of the run's first start.
-    """
+def read_data_report(folder: pathlib.Path) -> dict[str, Any] | None:
+    """Returns what a run with checkpoints has told of its data; None before the first."""
     file = folder / DATA_REPORT
     if not file.is_file() or not (folder / "checkpoints").is_dir():
-        return
-    old = _read_object(file)
-    for task, row in account.items():
-        before = old.get(task, {}).get("fingerprint")
-        if before != row["fingerprint"]:
-            raise ValueError(
-                f"{file}: task {task} must give the tokens that the run began with, got "
-                f"{row['fingerprint']} for {before}; restore its records, or choose another "
-                "MODEL_DIR."
-            )
+        return None
+    return _read_object(file)
 
 
 def read_experiment(folder: pathlib.Path) -> Experiment:

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import jax
 import rich.console
 
-from flanjax import model_dir
+from flanjax import data_progress, model_dir
 from flanjax.certificate import certify_run, split_catalogue
 from flanjax.data import pipeline
+from flanjax.data.account import Account
 from flanjax.data.catalogue import Catalogue
 from flanjax.data.holdout import Split, resolve
 from flanjax.data.task import TaskCluster
@@ -32,7 +33,7 @@ from flanjax.parts import (
     make_predictor,
     param_shardings,
 )
-from flanjax.run_data import EvalRecords, TrainData, prepare_train_data, read_eval_records
+from flanjax.run_data import EvalRecords, read_eval_records
 from flanjax.train import optim
 from flanjax.train.checkpoint import Checkpoints
 from flanjax.train.log import open_log
@@ -40,6 +41,7 @@ from flanjax.train.loop import OnEval, train
 from flanjax.train.objectives import token_loss
 from flanjax.train.state import TrainState, make_state
 from flanjax.train.step import compile_step, make_train_step
+from flanjax.train_data import TrainData, check_resumable, prepare_train_data
 
 
 class TrainOutcome(NamedTuple):
@@ -80,17 +82,19 @@ def train_and_evaluate(
     model_dir.check_owner(experiment)
     split = split_catalogue(experiment, catalogue)
     parts = assemble(experiment)
-    data = prepare_train_data(experiment, split.train, parts.tokenizer)
+    with data_progress.shown(console) as on_progress:
+        data = prepare_train_data(experiment, split.train, parts.tokenizer, on_progress=on_progress)
     folder = pathlib.Path(experiment.model_dir)
-    model_dir.check_data(folder, data.account)
+    if (before := model_dir.read_data_report(folder)) is not None:
+        check_resumable(folder / model_dir.DATA_REPORT, before, data)
     scored = _eval_clusters(experiment, catalogue, split)
     records = _read_all(experiment, scored, parts)
     certificate = certify_run(experiment, catalogue, split, data.missing, _not_tested(records))
-    initial = experiment.initial_checkpoint_path
-    initial_params = _load(initial, parts, console) if initial else None
+    initial_params = _load(experiment.initial_checkpoint_path, parts, console)
     if jax.process_index() == 0:
         _claim(experiment, parts, data, certificate, resolved_text)
-    console.print(data.table(), certificate.summary(), sep="\n", soft_wrap=True)
+    told = [*data_progress.staged_lines(data.staged), data.table(), certificate.summary()]
+    console.print(*told, sep="\n", soft_wrap=True)
     key_init, key_dropout = jax.random.split(jax.random.key(experiment.train.seed))
     state, shardings = make_state(parts.model, parts.tx, parts.mesh, key_init)
     state = state if initial_params is None else state._replace(params=initial_params)
@@ -112,8 +116,7 @@ def train_and_evaluate(
     if scored:
         score("after", state.params)
         facts = _facts(experiment, command, time.monotonic() - started)
-        facts["data"] = data.fingerprint()
-        files = _report(folder, stages, facts, certificate, console)
+        files = _report(folder, stages, facts | {"data": data.fingerprint()}, certificate, console)
     return TrainOutcome(int(state.step), stages, files)
 
 
@@ -128,7 +131,9 @@ def _claim(
     folder = pathlib.Path(experiment.model_dir)
     model_dir.claim(experiment, resolved_text=resolved_text, tokenizer=parts.tokenizer)
     model_dir.write_json(folder / model_dir.CERTIFICATE, certificate.to_json())
-    model_dir.write_json(folder / model_dir.DATA_REPORT, data.account)
+    if model_dir.read_data_report(folder) is None:
+        empty = Account.empty(len(data.plan.tasks))
+        model_dir.write_json(folder / model_dir.DATA_REPORT, data.report(0, empty))
 
 
 def _train(
@@ -148,11 +153,13 @@ def _train(
     batches = pipeline.prefetched(
         pipeline.PackedBatches(
             data.plan,
-            data.stores,
+            data.tokens,
             data.layout,
             batch_size=config.batch_size,
             host=jax.process_index(),
             num_hosts=jax.process_count(),
+            index=data.row_index(is_writer=jax.process_index() == 0),
+            plan_id=data.plan_id(),
         )
     )
     latest = checkpoints.latest_step()
@@ -182,9 +189,25 @@ def _train(
                     experiment.optimizer.schedule, num_steps=config.steps
                 ),
                 on_eval=on_eval,
+                data_log=_DataLog(pathlib.Path(experiment.model_dir), data),
             )
     finally:
         checkpoints.close()
+
+
+class _DataLog(NamedTuple):
+    """Tells of the data that training has seen."""
+
+    folder: pathlib.Path
+    data: TrainData
+
+    def metrics(self, position: Mapping[str, Any]) -> Mapping[str, float]:
+        return Account.from_json(position["account"]).metrics(self.data.plan)
+
+    def at_checkpoint(self, step: int, position: Mapping[str, Any]) -> None:
+        if jax.process_index() == 0:
+            report = self.data.report(step, Account.from_json(position["account"]))
+            model_dir.write_json(self.folder / model_dir.DATA_REPORT, report)
 
 
 def evaluate(
@@ -251,8 +274,10 @@ def generate(
     return predictor.generate(prompts, max_length=max_length, temperature=temperature, seed=seed)
 
 
-def _load(path: str, parts: Parts, console: rich.console.Console) -> Any:
-    """Returns a checkpoint's parameters, and says whose it is."""
+def _load(path: str | None, parts: Parts, console: rich.console.Console) -> Any:
+    """Returns a checkpoint's parameters, and says whose it is; None without a path."""
+    if not path:
+        return None
     params = load_params(path, parts, param_shardings(parts))
     console.print(f"parameters of {checkpoint_kind(path)} checkpoint {path}", soft_wrap=True)
     return params

@@ -1,164 +1,250 @@
-"""Tokenized examples as flat arrays with offsets."""
+"""Tokenized tasks on disk, and as what a run draws from.
+
+```
+CACHE_DIR/TASK/FINGERPRINT/entry.json     what it was made from, and what was read
+                           pass-00.*      one shard for each pass (see shard.py)
+                           pass-01.parts/ a pass being built
+                           .lock          held by who builds
+```
+"""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+import dataclasses
+import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from flanjax.base import stable_hash
+from flanjax.data import arena, cache_key, shard
+from flanjax.data.arena import Arena
 from flanjax.data.batch import Example
-from flanjax.data.fewshot import choose_shots, render_fitted
-from flanjax.data.objective import ObjectiveConfig, make_example
-from flanjax.data.render import template_index
-from flanjax.data.task import Record, Task
-from flanjax.data.tokenize import Tokenizer
+from flanjax.data.plan import Rows
+from flanjax.data.shard import Shard
 
-_BATCH = 4096
+ENTRY = "entry.json"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CacheConfig:
+    """Where tokenized tasks are kept.
+
+    Attributes:
+      cache_dir: A directory, shared by any number of runs, or a remote one
+        (gs://, s3://, http://) whose files are copied to this machine first;
+        None is MODEL_DIR/cache.
+      local_dir: Where a remote directory's files are put, and what it lacks
+        is built; None is MODEL_DIR/cache.
+      build_missing: Whether a run builds what is not there; False refuses, and
+        names what the cache holds instead.
+    """
+
+    cache_dir: str | None = None
+    local_dir: str | None = None
+    build_missing: bool = True
 
 
 class TokenStore(NamedTuple):
-    """Every example of one task, several wordings of each record in turn.
+    """Every prepared example of one task.
 
-    Example `p * num_records + r` is record r in the wording of pass p.
+    Example numbers go through the passes in order: pass 0 first.
 
     Attributes:
       task: The task's name.
-      inputs: int32, all prompts end to end.
-      input_offsets: int64 [n + 1], where each prompt starts.
-      targets: int32, all targets end to end, each with its end marker.
-      target_offsets: int64 [n + 1].
-      num_records: Records of the task.
-      num_truncated: Examples of which something was cut.
-      num_shots_dropped: Exemplars left out because they did not fit.
-      loss_on_inputs: As in Example; the same for all.
-      prefix: As in Example; the same for all.
+      shards: One for each pass.
+      records: What was read of the source: rows, kept, left out and why.
+      group: Examples that belong together; see PlannedTask.
     """
 
     task: str
-    inputs: np.ndarray
-    input_offsets: np.ndarray
-    targets: np.ndarray
-    target_offsets: np.ndarray
-    num_records: int
-    num_truncated: int
-    num_shots_dropped: int
-    loss_on_inputs: bool
-    prefix: bool
+    shards: tuple[Shard, ...]
+    records: Mapping[str, Any]
+    group: int = 1
 
     @property
-    def num_examples(self) -> int:
-        return len(self.input_offsets) - 1
+    def ends(self) -> np.ndarray:
+        """Where each pass ends among the example numbers, int64 [passes]."""
+        return np.cumsum([len(part.examples) for part in self.shards])
 
-    def fingerprint(self) -> str:
-        """Returns a hash of every token and its place."""
-        digest = hashlib.blake2b(digest_size=8)
-        for array in (self.inputs, self.input_offsets, self.targets, self.target_offsets):
-            digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()
+    @property
+    def pass_sizes(self) -> tuple[int, ...]:
+        """Units in each pass."""
+        return tuple(len(part.examples) // self.group for part in self.shards)
 
-    def lengths(self) -> np.ndarray:
-        """Returns int64 [n, 2]: tokens of prompt and target of each example."""
-        return np.stack([np.diff(self.input_offsets), np.diff(self.target_offsets)], axis=1)
+    def about(self, examples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns EXAMPLE [n] of some examples, and the pass of each."""
+        ends = self.ends
+        pass_of = np.searchsorted(ends, examples, side="right")
+        found = np.empty(len(examples), shard.EXAMPLE)
+        for number in np.unique(pass_of):
+            here = np.flatnonzero(pass_of == number)
+            index = self.shards[number].examples
+            found[here] = index[examples[here] - (ends[number] - len(index))]
+        return found, pass_of
 
-    def example(self, index: int) -> Example:
-        """Returns one example; its arrays are views."""
-        i0, i1 = self.input_offsets[index : index + 2]
-        t0, t1 = self.target_offsets[index : index + 2]
-        return Example(self.inputs[i0:i1], self.targets[t0:t1], self.loss_on_inputs, self.prefix)
+    def lengths(self, examples: np.ndarray) -> np.ndarray:
+        """Returns int64 [n, 2], tokens of prompt and target with their end ids."""
+        about, _ = self.about(examples)
+        return np.stack([about["inputs"], about["targets"]], axis=1).astype(np.int64)
+
+    def fingerprints(self) -> list[str]:
+        """Returns a hash of each pass."""
+        return [part.fingerprint for part in self.shards]
+
+    def counts(self) -> dict[str, int]:
+        """Returns reason -> examples cut or dropped for it, over all passes."""
+        total: dict[str, int] = {}
+        for part in self.shards:
+            for reason, count in part.counts.items():
+                total[reason] = total.get(reason, 0) + count
+        return total
 
 
-def tokenize_task(
-    task: Task,
-    records: Sequence[Record],
-    uids: Sequence[int],
-    tokenizer: Tokenizer,
-    objective: ObjectiveConfig,
-    *,
-    max_lengths: tuple[int, int],
-    passes: int,
-    seed: int,
-    num_shots: int = 0,
-) -> TokenStore:
-    """Renders and tokenizes a task's training records.
+class Placed(NamedTuple):
+    """The rows of a window with where their tokens lie.
 
-    What is too long is cut on the right, as SeqIO does; a cut target still
-    ends with the end marker. Before a prompt is cut, its exemplars are left
-    out one by one until it fits. Both are counted.
+    Attributes:
+      rows: Tasks and examples of each row.
+      inputs: int64 [n], tokens of each prompt, its end id included.
+      targets: int64 [n], tokens of each target, its end id included.
+      addresses: int64 [n], each prompt's first token in the arena; the target
+        follows it.
+      flags: uint16 [n], as in EXAMPLE.
+    """
+
+    rows: Rows
+    inputs: np.ndarray
+    targets: np.ndarray
+    addresses: np.ndarray
+    flags: np.ndarray
+
+
+class Tokens:
+    """The tokens of all of a run's stores, in one address space.
 
     Args:
-      task: The task.
-      records: Records that the task keeps.
-      uids: Their identities.
-      tokenizer: Text to ids.
-      objective: What an example asks to predict.
-      max_lengths: Most tokens of a prompt, and of a target with its end.
-      passes: Wordings of each record, at most one per template.
-      seed: Draws templates and exemplars.
-      num_shots: Exemplars in each prompt, from these same records.
+      stores: One per task of the plan, in its order.
     """
-    passes = min(passes, len(task.templates))
-    kept: list[tuple[np.ndarray, np.ndarray]] = []
-    num_truncated, num_shots_dropped = 0, 0
-    fits = _fits(tokenizer, max_lengths[0])
-    last = make_example(objective, tokenizer, np.zeros(0, np.int32), np.zeros(0, np.int32), uid=0)
-    order = [(p, r) for p in range(passes) for r in range(len(records))]
-    for start in range(0, len(order), _BATCH):
-        texts = []
-        for p, r in order[start : start + _BATCH]:
-            shots = choose_shots(task, records[r], records, num_shots=num_shots, seed=seed)
-            template = template_index(task, uids[r], seed=seed, pass_index=p)
-            fitted = render_fitted(task, records[r], template=template, shots=shots, fits=fits)
-            assert fitted is not None, f"task {task.name}: records must be those the task keeps"
-            num_shots_dropped += fitted.num_dropped
-            texts.append((fitted.example.inputs, fitted.example.targets, uids[r] + p))
-        for inputs, targets, uid in _encoded(texts, tokenizer):
-            last = make_example(objective, tokenizer, inputs, targets, uid=uid)
-            cut = _cut(last, max_lengths, tokenizer.eos_id)
-            num_truncated += cut[0].size < last.inputs.size or cut[1].size < last.targets.size
-            kept.append(cut)
-    return TokenStore(
-        task.name,
-        *flat([inputs for inputs, _ in kept]),
-        *flat([targets for _, targets in kept]),
-        num_records=len(records),
-        num_truncated=num_truncated,
-        num_shots_dropped=num_shots_dropped,
-        loss_on_inputs=last.loss_on_inputs,
-        prefix=last.prefix,
-    )
+
+    def __init__(self, stores: Sequence[TokenStore]):
+        self.stores = tuple(stores)
+        self.arena = _arena([part for store in stores for part in store.shards])
+        self._starts: list[np.ndarray] = []
+        number = 0
+        for store in stores:
+            starts = self.arena.starts[number : number + len(store.shards)]
+            self._starts.append(np.asarray(starts, np.int64))
+            number += len(store.shards)
+
+    def place(self, rows: Rows) -> Placed:
+        """Looks up where the examples of some rows lie."""
+        about = np.empty(len(rows.tasks), shard.EXAMPLE)
+        addresses = np.empty(len(rows.tasks), np.int64)
+        for task in np.unique(rows.tasks):
+            here = np.flatnonzero(rows.tasks == task)
+            about[here], pass_of = self.stores[task].about(rows.examples[here])
+            addresses[here] = self._starts[task][pass_of] + about["start"][here].astype(np.int64)
+        inputs, targets = about["inputs"].astype(np.int64), about["targets"].astype(np.int64)
+        return Placed(rows, inputs, targets, addresses, about["flags"].copy())
+
+    def example(self, task: int, number: int) -> Example:
+        """Returns one example's ids, copied."""
+        (about,), (pass_of,) = self.stores[task].about(np.asarray([number]))
+        start = int(self._starts[task][pass_of]) + int(about["start"])
+        middle = start + int(about["inputs"])
+        tokens = self.arena.tokens
+        return Example(
+            tokens[start:middle].astype(np.int32),
+            tokens[middle : middle + int(about["targets"])].astype(np.int32),
+        )
 
 
-def _fits(tokenizer: Tokenizer, max_length: int) -> Callable[[str], bool]:
-    def fits(prompt: str) -> bool:
-        return int(tokenizer.encode_batch([prompt])[0].size) <= max_length
-
-    return fits
-
-
-def _encoded(
-    texts: Sequence[tuple[str, str, int]], tokenizer: Tokenizer
-) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-    """Yields the ids of prompts and targets, each with its seed."""
-    prompts, answers, uids = zip(*texts, strict=True)
-    yield from zip(
-        tokenizer.encode_batch(prompts), tokenizer.encode_batch(answers), uids, strict=True
-    )
+def _arena(shards: Sequence[Shard]) -> Arena:
+    """Maps shards that are files; joins those in memory."""
+    dtypes = {part.dtype for part in shards}
+    assert len(dtypes) == 1, "one run has one vocabulary"
+    dtype = dtypes.pop()
+    paths = [part.tokens for part in shards if isinstance(part.tokens, pathlib.Path)]
+    if len(paths) == len(shards):
+        return arena.mapped(paths, dtype)
+    arrays = [part.tokens for part in shards if isinstance(part.tokens, np.ndarray)]
+    assert len(arrays) == len(shards), "shards lie all in files or all in memory"
+    return arena.joined(arrays, dtype)
 
 
-def _cut(
-    example: Example, max_lengths: tuple[int, int], eos_id: int
-) -> tuple[np.ndarray, np.ndarray]:
-    max_inputs, max_targets = max_lengths
-    targets = example.targets
-    if targets.size > max_targets:
-        targets = np.append(targets[: max_targets - 1], np.int32(eos_id))
-    return example.inputs[:max_inputs], targets
+def shard_name(pass_index: int) -> str:
+    """Returns the name that the files of a pass share."""
+    return f"pass-{pass_index:02d}"
 
 
-def flat(arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns arrays end to end as int32, and where each starts: int64 [n + 1]."""
-    sizes = np.fromiter((array.size for array in arrays), np.int64, len(arrays))
-    flat = np.concatenate(arrays) if arrays else np.zeros(0, np.int32)
-    return flat.astype(np.int32), np.concatenate([[0], np.cumsum(sizes)])
+def entry_folder(root: pathlib.Path, key: Mapping[str, Any]) -> pathlib.Path:
+    """Returns where the tokens of a key lie."""
+    return root / key["task"] / cache_key.fingerprint(key)
+
+
+def find_entry(root: pathlib.Path, key: Mapping[str, Any]) -> pathlib.Path | None:
+    """Returns the folder of a key's tokens, None where there is none.
+
+    Where the source is not on this machine, an entry that agrees in all else
+    is taken.
+    """
+    folder = entry_folder(root, key)
+    if (folder / ENTRY).is_file():
+        return folder
+    if key[cache_key.SOURCE] is not None:
+        return None
+    for other in sorted((root / key["task"]).glob(f"*/{ENTRY}")):
+        found = shard.read_json(other)["key"]
+        if {**found, cache_key.SOURCE: None} == {**key, cache_key.SOURCE: None}:
+            return other.parent
+    return None
+
+
+def open_passes(folder: pathlib.Path, passes: Iterable[int]) -> tuple[Shard, ...]:
+    """Opens passes of an entry, each checked byte by byte.
+
+    Raises:
+      ValueError: A file is damaged, or a pass has not been built.
+    """
+    found = []
+    for number in passes:
+        part = shard.open_shard(folder, shard_name(number))
+        if part is None:
+            raise ValueError(
+                f"cache {folder} must hold pass {number}, got none; build it with `flanjax cache`."
+            )
+        if not len(part.examples):
+            dropped = ", ".join(f"{count} {reason}" for reason, count in part.counts.items())
+            raise ValueError(
+                f"cache {folder}: pass {number} must keep an example, got {dropped or 'none'}; "
+                "raise TASK_FEATURE_LENGTHS, or let DataConfig.over_long cut."
+            )
+        found.append(part)
+    return tuple(found)
+
+
+def read_entry(folder: pathlib.Path) -> dict[str, Any]:
+    """Returns an entry's "key", and its "records": what was read of the source."""
+    return shard.read_json(folder / ENTRY)
+
+
+def mismatch(root: pathlib.Path, key: Mapping[str, Any]) -> str | None:
+    """Returns in what the nearest entry of the same task differs, None if there is none."""
+    nearest: list[str] | None = None
+    for file in sorted((root / key["task"]).glob(f"*/{ENTRY}")):
+        old = shard.read_json(file)["key"]
+        found = [
+            f"{name}: {old.get(name)!r} -> {value!r}"
+            for name, value in key.items()
+            if old.get(name) != value
+        ]
+        if nearest is None or len(found) < len(nearest):
+            nearest = found
+    return None if nearest is None else "; ".join(nearest)
+
+
+def stores_fingerprint(stores: Sequence[TokenStore]) -> str:
+    """Returns a hash of every task's tokens."""
+    return f"{stable_hash([(store.task, store.fingerprints()) for store in stores]):016x}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import NamedTuple, TypeAlias, Union
 
@@ -65,7 +66,12 @@ class Mixture:
                 f"mixture {self.name}: temperature must be positive, got {self.temperature}; "
                 "use 1.0 for proportional rates."
             )
-        for name in self.weights or {}:
+        for name, weight in (self.weights or {}).items():
+            if not 0 <= weight < math.inf:
+                raise ValueError(
+                    f"mixture {self.name}: the weight of {name} must be 0 or more, got {weight}; "
+                    "use 0 to leave the task out."
+                )
             if name not in names:
                 raise ValueError(
                     f"mixture {self.name}: weights must name its tasks, got {name!r}; "
@@ -233,7 +239,7 @@ def rates(mixture: Mixture, num_examples: Mapping[str, int]) -> dict[str, float]
                 "check its source, or leave it out."
             )
         weight = float(size) if mixture.weights is None else mixture.weights.get(task.name, 0.0)
-        raw[task.name] = max(weight, 0.0)
+        raw[task.name] = weight
     largest = max(raw.values())
     if largest <= 0:
         raise ValueError(f"mixture {mixture.name}: weights must sum to more than 0; raise one.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import codecs
 import dataclasses
+import hashlib
 import os
 import pathlib
 import re
@@ -123,20 +124,67 @@ class LocalFiles(abc.ABC):
         Raises:
           ValueError: The split, `data_dir` or the file is missing.
         """
-        _check_split(self, split)
+        path = self._located(split, data_dir)
+        return self._converted(path, parse_file(self.files[split])[1], self._taken(split))
+
+    def identity(self, split: str, *, data_dir: str | None = None) -> dict[str, str]:
+        """Returns what a split's rows follow from; other rows, another identity.
+
+        Functions, as `to_record`, are not in it: who changes one raises the
+        task's version.
+
+        Raises:
+          UnavailableError: A file is not on this machine.
+          ValueError: There is no such split.
+
+        Example:
+          {"format": "TextLines", "options": "encoding='utf-8'",
+           "rows": "rte/all.txt[:-200]", "rows taken": "[-200:]",
+           "file rte/all.txt": "81273 bytes, blake2b 0b6c..."}
+        """
+        path = self._located(split, data_dir)
         name, rows = parse_file(self.files[split])
+        options = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        written = [
+            f"{option}={value!r}"
+            for option, value in options.items()
+            if option not in ("files", "public") and not callable(value) and value is not None
+        ]
+        identity = {
+            "format": type(self).__name__,
+            "options": ", ".join(written),
+            "rows": f"{name}{_written(rows)}",
+            "rows taken": " ".join(sorted(map(_written, self._taken(split)))),
+        }
+        for needed in self._needed(path):
+            relative = pathlib.Path(needed).relative_to(data_dir or "").as_posix()
+            identity[f"file {relative}"] = file_identity(needed)
+        return identity
+
+    def _located(self, split: str, data_dir: str | None) -> str:
+        """Returns the path of a split's file; checks that it is there."""
+        _check_split(self, split)
+        name, _ = parse_file(self.files[split])
         remedy = f"get it from {self.public} and put it at DATA_DIR/{name}."
         if data_dir is None:
             raise UnavailableError(f"data_dir must be given to read {name}, got none; {remedy}")
         path = os.path.join(data_dir, name)
         if not os.path.isfile(path):
             raise UnavailableError(f"a source's file must exist, got no {path}; {remedy}")
-        taken = [
+        return path
+
+    def _taken(self, split: str) -> list[slice]:
+        """Returns the rows of a split's file that other splits take first."""
+        name, _ = parse_file(self.files[split])
+        return [
             parse_file(file)[1]
             for other, file in self.files.items()
             if SPLITS.index(other) > SPLITS.index(split) and parse_file(file)[0] == name
         ]
-        return self._converted(path, rows, taken)
+
+    def _needed(self, path: str) -> tuple[str, ...]:
+        """Returns every file that the rows of `path` are read from."""
+        return (path,)
 
     def _converted(
         self, path: str, rows: slice, taken: list[slice]
@@ -201,6 +249,18 @@ def lines(path: str) -> Iterator[tuple[int, bytes]]:
     with open(path, "rb") as file:
         for number, line in enumerate(file, start=1):
             yield number, line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+
+
+def file_identity(path: str) -> str:
+    """Returns a file's size and a hash of its content."""
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
+        return f"{file.tell()} bytes, blake2b {digest.hexdigest()}"
+
+
+def _written(rows: slice) -> str:
+    start, stop = ("" if edge is None else edge for edge in (rows.start, rows.stop))
+    return f"[{start}:{stop}]"
 
 
 def reason_of(error: Exception) -> str:

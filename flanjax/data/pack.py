@@ -1,4 +1,6 @@
-"""Examples to rows of arrays.
+"""Examples to rows of arrays, one by one: the plain way, and what it means.
+
+Training reads rows with `gather`, which gives the same arrays.
 
 ```
  encoder-decoder   encoder  a a a $ b b $ .      causal  tokens   a a a $ A A b b $ B .
@@ -29,12 +31,16 @@ class Layout(NamedTuple):
       target_length: Tokens of a decoder row.
       eos_id: Ends prompts and targets.
       start_id: What an encoder-decoder's decoder reads first.
+      loss_on_inputs: Whether a causal row's prompts are trained on too.
+      prefix: Whether a causal row's prompts are seen in both directions.
     """
 
     input_length: int | None
     target_length: int
     eos_id: int
     start_id: int = PAD_ID
+    loss_on_inputs: bool = False
+    prefix: bool = False
 
     @property
     def capacities(self) -> tuple[int, ...]:
@@ -47,11 +53,11 @@ class Layout(NamedTuple):
         """Returns the room that examples take, int64 [n, axes].
 
         Args:
-          lengths: int64 [n, 2], prompt and target tokens (end included).
+          lengths: int64 [n, 2], prompt and target tokens, each with its end.
         """
         if self.input_length is None:
-            return lengths.sum(axis=1, keepdims=True)
-        return lengths + np.asarray([1, 0])
+            return lengths.sum(axis=1, keepdims=True) - 1
+        return lengths
 
 
 def pack(rows: Sequence[Sequence[Example]], layout: Layout) -> SeqBatch:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import concurrent.futures
+from collections.abc import Mapping
 from typing import Any
 
 import grain
 
+from flanjax.data.account import Account
 from flanjax.data.batch import SeqBatch
-from flanjax.data.cache import TokenStore
-from flanjax.data.pack import Layout, pack
+from flanjax.data.cache import Placed, Tokens
+from flanjax.data.gather import gather, stacked
+from flanjax.data.pack import Layout
 from flanjax.data.plan import Plan, Position
+from flanjax.data.row_index import RowIndex
 
 _PREFETCH = 4
+_RELEASE_BYTES = 1 << 28
+"""After so many bytes of tokens, memory lets go of the pages that held them."""
 
 
 class PackedBatches(grain.IterDataset[SeqBatch]):
@@ -23,22 +29,26 @@ class PackedBatches(grain.IterDataset[SeqBatch]):
 
     Args:
       plan: The order of rows.
-      stores: One per task of the plan, in its order.
+      tokens: The tokens of the plan's tasks.
       layout: How rows are laid out.
       batch_size: Rows of the global batch.
       host: This host's index.
       num_hosts: The number of hosts.
+      index: Learns the rows of each window as it is planned.
+      plan_id: Names the order of rows; a state of another one is refused.
     """
 
     def __init__(
         self,
         plan: Plan,
-        stores: Sequence[TokenStore],
+        tokens: Tokens,
         layout: Layout,
         *,
         batch_size: int,
         host: int = 0,
         num_hosts: int = 1,
+        index: RowIndex | None = None,
+        plan_id: str = "",
     ):
         super().__init__()
         if batch_size % num_hosts:
@@ -47,42 +57,103 @@ class PackedBatches(grain.IterDataset[SeqBatch]):
                 "change it."
             )
         self.plan = plan
-        self.stores = tuple(stores)
+        self.tokens = tokens
         self.layout = layout
         self.batch_size = batch_size
-        share = batch_size // num_hosts
-        self.part = slice(host * share, (host + 1) * share)
+        self.share = batch_size // num_hosts
+        self.host = host
+        self.index = index or RowIndex(plan)
+        self.plan_id = plan_id
 
     def __iter__(self) -> "PackedIterator":
         return PackedIterator(self)
 
 
 class PackedIterator(grain.DatasetIterator[SeqBatch]):
-    """Reads a PackedBatches; its state is a Position."""
+    """Reads a PackedBatches; its state is a Position and the account until there."""
 
     def __init__(self, data: PackedBatches):
         super().__init__()
         self._data = data
-        self._seek(Position())
-
-    def _seek(self, position: Position) -> None:
-        self._position = position
-        self._rows = self._data.plan.walk(position)
+        self._position = Position()
+        self._account = Account.empty(len(data.plan.tasks))
+        self._windows = _Windows(data)
+        self._unreleased = 0
 
     def __next__(self) -> SeqBatch:
-        rows = []
-        for _ in range(self._data.batch_size):
-            row, self._position = next(self._rows)
-            rows.append(row)
-        mine = rows[self._data.part]
-        examples = [[self._data.stores[task].example(e) for task, e in row] for row in mine]
-        return pack(examples, self._data.layout)
+        data = self._data
+        parts = []
+        taken = 0
+        mine = range(data.host * data.share, (data.host + 1) * data.share)
+        while taken < data.batch_size:
+            window, row = self._position
+            placed = self._windows.get(window)
+            stop = min(row + data.batch_size - taken, len(placed.rows))
+            self._account = self._account.plus(
+                placed, row, stop, is_causal=data.layout.input_length is None
+            )
+            first = row + min(max(mine.start - taken, 0), stop - row)
+            last = row + min(max(mine.stop - taken, 0), stop - row)
+            if first < last:
+                parts.append(gather(placed, first, last, data.layout, data.tokens.arena))
+            taken += stop - row
+            at_end = stop == len(placed.rows)
+            self._position = Position(window + 1, 0) if at_end else Position(window, stop)
+        batch = stacked(parts)
+        self._release(batch.tokens.nbytes)
+        return batch
+
+    def _release(self, num_bytes: int) -> None:
+        self._unreleased += num_bytes
+        if self._unreleased > _RELEASE_BYTES:
+            self._data.tokens.arena.release()
+            self._unreleased = 0
 
     def get_state(self) -> dict[str, Any]:
-        return self._position._asdict()
+        """Returns JSON values."""
+        return {
+            "plan": self._data.plan_id,
+            **self._position._asdict(),
+            "account": self._account.to_json(),
+        }
 
-    def set_state(self, state: dict[str, Any]) -> None:
-        self._seek(Position(**state))
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Goes to where a state was taken.
+
+        Raises:
+          ValueError: The state is of another plan.
+        """
+        if state["plan"] != self._data.plan_id:
+            raise ValueError(
+                f"the data's position must be of plan {self._data.plan_id}, got one of "
+                f"{state['plan']}; go on with the tasks, lengths and seed of the run's start."
+            )
+        self._position = Position(int(state["window"]), int(state["row"]))
+        self._account = Account.from_json(state["account"])
+
+
+class _Windows:
+    """Windows with their addresses; the next one is planned in the background."""
+
+    def __init__(self, data: PackedBatches):
+        self._data = data
+        self._thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="plan")
+        self._made: dict[int, concurrent.futures.Future[Placed]] = {}
+
+    def get(self, window: int) -> Placed:
+        """Returns a window, and starts on the one after it."""
+        for number in (window, window + 1):
+            if number not in self._made:
+                self._made[number] = self._thread.submit(self._make, number)
+        placed = self._made[window].result()
+        for number in [n for n in self._made if n not in (window, window + 1)]:
+            del self._made[number]
+        return placed
+
+    def _make(self, window: int) -> Placed:
+        rows = self._data.plan.make_rows(window)
+        self._data.index.record(window, len(rows))
+        return self._data.tokens.place(rows)
 
 
 def prefetched(data: PackedBatches) -> grain.DatasetIterator[SeqBatch]:

@@ -4,25 +4,64 @@ The plan is a sequence of windows. A window is a pure function of the seed and
 its index, so any window can be computed first, on any host.
 
 ```
- shares ----> draws of each task in window w ----> shuffled examples ---first fit--> rows
- (exact: floor((w + 1) W share) - floor(w W share))
+ shares ----> draws of each task in window w ----> shuffled examples ---pack_rows--> rows
+ (exact: what stands before w + 1, less what stands before w)
 ```
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from flanjax.base import stable_hash
+from flanjax.data.bin_packing import pack_rows
+from flanjax.data.permutation import permuted, shuffled
 
-WINDOW = 4096
-"""Examples in a window: a shuffle this wide, and one ragged end this often."""
+MIN_WINDOW, MAX_WINDOW = 1_024, 65_536
+"""Draws in a window: a shuffle this wide, and one ragged row this often."""
+
+ALGORITHM = 2
+"""Raised whenever the same arguments would give other rows."""
 
 _SHARE_BITS = 40
+
+CostFn: TypeAlias = Callable[[np.ndarray], np.ndarray]
+"""Example numbers int64 [n] -> int64 [n, axes], the room that each takes."""
+
+
+class PlannedTask(NamedTuple):
+    """What the plan knows of a task.
+
+    Attributes:
+      name: The task's name; it seeds the task's shuffles.
+      pass_sizes: Units in each prepared pass; when all are used up, the first
+        comes again, in another order.
+      costs: The room that examples take.
+      group: Examples in a unit; they stand side by side in one row. 2 for
+        preference pairs, chosen before rejected; 1 for everything else. Unit
+        u is the examples u * group to (u + 1) * group - 1.
+    """
+
+    name: str
+    pass_sizes: tuple[int, ...]
+    costs: CostFn
+    group: int = 1
+
+
+class Stage(NamedTuple):
+    """Shares from some draw of the run on.
+
+    Attributes:
+      start: The draw, counted over all tasks, from which the shares hold.
+      shares: Each task's share of the draws; they sum to one.
+    """
+
+    start: int
+    shares: Mapping[str, float]
 
 
 class Rows(NamedTuple):
@@ -30,7 +69,7 @@ class Rows(NamedTuple):
 
     Attributes:
       tasks: int32 [n], which task each example is of.
-      examples: int64 [n], its index in that task's store.
+      examples: int64 [n], its number among that task's examples.
       offsets: int64 [rows + 1], where each row starts.
     """
 
@@ -55,53 +94,88 @@ class Position(NamedTuple):
     row: int = 0
 
 
+def fitting_window(num_units: int) -> int:
+    """Returns draws for a window: one pass over `num_units`, within limits."""
+    return min(max(num_units, MIN_WINDOW), MAX_WINDOW)
+
+
 class Plan:
     """The order of a run's examples and rows.
 
     Args:
       seed: The run's seed.
-      names: Task names; they seed each task's shuffles.
-      shares: Each task's share of the examples; they sum to one.
-      num_records: Records of each task.
-      costs: Per task, int64 [examples, axes]: room that each example takes.
+      tasks: The tasks drawn from.
+      stages: Shares over the run; the first starts at draw 0.
       capacities: Room in a row, per axis: (inputs, targets) for an
         encoder-decoder, (tokens,) for a causal model.
-      window: Examples in a window.
+      window: Draws in a window; None fits it to the tasks.
+
+    Raises:
+      ValueError: A task has nothing to draw, or the stages are out of order.
     """
 
     def __init__(
         self,
         *,
         seed: int,
-        names: Sequence[str],
-        shares: Mapping[str, float],
-        num_records: Sequence[int],
-        costs: Sequence[np.ndarray],
+        tasks: Sequence[PlannedTask],
+        stages: Sequence[Stage],
         capacities: tuple[int, ...],
-        window: int = WINDOW,
+        window: int | None = None,
     ):
-        for name, cost in zip(names, costs, strict=True):
-            if cost.size and (cost.max(axis=0) > np.asarray(capacities)).any():
+        for task in tasks:
+            if not task.pass_sizes or min(task.pass_sizes) < 1:
                 raise ValueError(
-                    f"task {name}: an example must fit a row of {capacities}, got "
-                    f"{tuple(cost.max(axis=0).tolist())}; cut it or raise task_feature_lengths."
+                    f"task {task.name}: every pass must have examples, got sizes "
+                    f"{task.pass_sizes}; check what was dropped of it."
                 )
+        _check_stages(stages)
         self.seed = seed
-        self.names = tuple(names)
-        self.num_records = tuple(num_records)
-        self.costs = tuple(costs)
+        self.tasks = tuple(tasks)
+        self.stages = tuple(stages)
         self.capacities = capacities
-        self.window = window
-        self._shares = tuple(round(shares[name] * (1 << _SHARE_BITS)) for name in names)
-        self._rows = functools.lru_cache(maxsize=2)(self._make_rows)
-        self._order = functools.lru_cache(maxsize=2 * len(names))(self._make_order)
+        self.window = window or fitting_window(sum(task.pass_sizes[0] for task in tasks))
+        self._pass_ends = [np.cumsum(task.pass_sizes) for task in tasks]
+        self._shares = [
+            [round(stage.shares.get(task.name, 0.0) * (1 << _SHARE_BITS)) for stage in stages]
+            for task in tasks
+        ]
+        self._rows = functools.lru_cache(maxsize=1)(self.make_rows)
+
+    def identity(self) -> dict[str, Any]:
+        """Returns what decides the order of rows, lengths aside, as JSON values."""
+        return {
+            "algorithm": ALGORITHM,
+            "seed": self.seed,
+            "window": self.window,
+            "capacities": list(self.capacities),
+            "groups": {task.name: task.group for task in self.tasks},
+            "stages": [[stage.start, dict(stage.shares)] for stage in self.stages],
+        }
 
     def num_draws(self, task: int, window: int) -> int:
-        """Returns how many examples of a task stand before a window."""
-        return (window * self.window * self._shares[task]) >> _SHARE_BITS
+        """Returns how many units of a task stand before a window."""
+        lengths = self._stage_lengths(window * self.window)
+        return sum(n * share for n, share in zip(lengths, self._shares[task], strict=True)) >> (
+            _SHARE_BITS
+        )
+
+    def shares_until(self, num_draws: int) -> list[float]:
+        """Returns each task's share of the first so many draws, as asked."""
+        weights = self._stage_lengths(num_draws)
+        total = sum(weights) << _SHARE_BITS
+        return [
+            sum(w * share for w, share in zip(weights, shares, strict=True)) / total
+            for shares in self._shares
+        ]
+
+    def _stage_lengths(self, end: int) -> list[int]:
+        """Returns how many of the draws before `end` lie in each stage."""
+        starts = [min(stage.start, end) for stage in self.stages]
+        return [after - start for start, after in zip(starts, [*starts[1:], end], strict=True)]
 
     def rows(self, window: int) -> Rows:
-        """Returns the rows of a window."""
+        """Returns the rows of a window; the last one asked for is kept."""
         return self._rows(window)
 
     def walk(self, position: Position) -> Iterator[tuple[list[tuple[int, int]], Position]]:
@@ -115,81 +189,87 @@ class Plan:
                 yield rows.row(index), after
             window, row = window + 1, 0
 
-    def _make_rows(self, window: int) -> Rows:
-        tasks, examples = self._examples(window)
-        pairs = zip(tasks, examples, strict=True)
-        costs = np.stack([self.costs[task][example] for task, example in pairs])
-        row_of = first_fit(costs, self.capacities)
-        num_rows = int(row_of.max()) + 1
-        order = np.argsort(
-            _mix(np.arange(num_rows, dtype=np.uint64), stable_hash("rows", self.seed, window)),
-            kind="stable",
+    def make_rows(self, window: int) -> Rows:
+        """Returns the rows of a window, computed anew."""
+        tasks, units = self._units(window)
+        groups = np.asarray([task.group for task in self.tasks], np.int64)[tasks]
+        costs = self._unit_costs(tasks, units)
+        packed = pack_rows(costs, self.capacities)
+        order, offsets = _shuffled_rows(
+            packed.order, packed.offsets, stable_hash("rows", self.seed, window)
         )
-        place = np.empty(num_rows, np.int64)
-        place[order] = np.arange(num_rows)
-        by_row = np.argsort(place[row_of], kind="stable")
-        counts = np.bincount(place[row_of], minlength=num_rows)
-        offsets = np.concatenate([[0], np.cumsum(counts)])
-        return Rows(tasks[by_row], examples[by_row], offsets)
+        return _spread_groups(tasks[order], units[order], groups[order], offsets)
 
-    def _examples(self, window: int) -> tuple[np.ndarray, np.ndarray]:
-        tasks, examples = [], []
-        for task in range(len(self.names)):
+    def _units(self, window: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the task and number of each unit of a window, shuffled."""
+        tasks, units = [], []
+        for task in range(len(self.tasks)):
             drawn = np.arange(self.num_draws(task, window), self.num_draws(task, window + 1))
             tasks.append(np.full(len(drawn), task, np.int32))
-            examples.append(self._draw(task, drawn))
-        all_tasks, all_examples = np.concatenate(tasks), np.concatenate(examples)
-        seed = stable_hash("window", self.seed, window)
-        order = np.argsort(_mix(np.arange(len(all_tasks), dtype=np.uint64), seed), kind="stable")
-        return all_tasks[order], all_examples[order]
+            units.append(self._draw(task, drawn))
+        order = shuffled(sum(map(len, units)), stable_hash("window", self.seed, window))
+        return np.concatenate(tasks)[order], np.concatenate(units)[order]
 
     def _draw(self, task: int, drawn: np.ndarray) -> np.ndarray:
-        """Maps a task's draw numbers to examples: each record once a pass."""
-        size = self.num_records[task]
-        num_passes = len(self.costs[task]) // size
-        pass_index = drawn // size
-        examples = np.empty(len(drawn), np.int64)
-        for p in np.unique(pass_index):
-            here = pass_index == p
-            records = self._order(task, int(p))[drawn[here] % size]
-            examples[here] = (p % num_passes) * size + records
-        return examples
+        """Maps a task's draw numbers to units: each once a pass."""
+        ends = self._pass_ends[task]
+        cycle, within = np.divmod(drawn, ends[-1])
+        pass_index = np.searchsorted(ends, within, side="right")
+        units = np.empty(len(drawn), np.int64)
+        for c, p in sorted(set(zip(cycle.tolist(), pass_index.tolist(), strict=True))):
+            here = (cycle == c) & (pass_index == p)
+            size = self.tasks[task].pass_sizes[p]
+            start = int(ends[p]) - size
+            seed = stable_hash("pass", self.tasks[task].name, self.seed, c, p)
+            units[here] = start + permuted(within[here] - start, size, seed)
+        return units
 
-    def _make_order(self, task: int, pass_index: int) -> np.ndarray:
-        seed = stable_hash("pass", self.names[task], self.seed, pass_index)
-        keys = _mix(np.arange(self.num_records[task], dtype=np.uint64), seed)
-        return np.argsort(keys, kind="stable")
+    def _unit_costs(self, tasks: np.ndarray, units: np.ndarray) -> np.ndarray:
+        costs = np.empty((len(units), len(self.capacities)), np.int64)
+        for number in np.unique(tasks):
+            task, here = self.tasks[number], np.flatnonzero(tasks == number)
+            examples = units[here, None] * task.group + np.arange(task.group)
+            each = task.costs(examples.reshape(-1)).reshape(len(here), task.group, -1)
+            costs[here] = each.sum(axis=1)
+            self._check_fit(task, costs[here])
+        return costs
 
-
-def first_fit(costs: np.ndarray, capacities: tuple[int, ...]) -> np.ndarray:
-    """Puts each example into the first row with room for it.
-
-    Args:
-      costs: int64 [n, axes].
-      capacities: Room per axis.
-
-    Returns:
-      int64 [n], the row of each example.
-
-    Example:
-      costs [[3], [3], [1], [2]], capacity 4 -> rows [0, 1, 0, 2]
-    """
-    room = np.tile(np.asarray(capacities, np.int64), (len(costs), 1))
-    row_of = np.empty(len(costs), np.int64)
-    num_open = 0
-    for index, cost in enumerate(costs):
-        fits = (room[: num_open + 1] >= cost).all(axis=1)
-        row = int(fits.argmax())
-        room[row] -= cost
-        row_of[index] = row
-        num_open = max(num_open, row + 1)
-    return row_of
+    def _check_fit(self, task: PlannedTask, costs: np.ndarray) -> None:
+        longest = tuple(costs.max(axis=0).tolist())
+        if any(cost > room for cost, room in zip(longest, self.capacities, strict=True)):
+            what = "an example" if task.group == 1 else f"{task.group} examples of one unit"
+            raise ValueError(
+                f"task {task.name}: {what} must fit a row of {self.capacities}, got {longest}; "
+                "cut it or raise task_feature_lengths."
+            )
 
 
-def _mix(values: np.ndarray, seed: int) -> np.ndarray:
-    """Hashes uint64 values (the SplitMix64 finalizer, Steele et al. 2014)."""
-    with np.errstate(over="ignore"):
-        z = values * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return z ^ (z >> np.uint64(31))
+def _check_stages(stages: Sequence[Stage]) -> None:
+    starts = [stage.start for stage in stages]
+    if not starts or starts[0] != 0 or sorted(set(starts)) != starts:
+        raise ValueError(
+            f"stages must start at draw 0 and go on in order, got starts {starts}; sort them."
+        )
+
+
+def _shuffled_rows(
+    order: np.ndarray, offsets: np.ndarray, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the same rows in another order."""
+    rows = shuffled(len(offsets) - 1, seed)
+    sizes = np.diff(offsets)[rows]
+    ends = np.cumsum(sizes)
+    taken = np.repeat(offsets[rows] - (ends - sizes), sizes) + np.arange(len(order))
+    return order[taken], np.concatenate([[0], ends])
+
+
+def _spread_groups(
+    tasks: np.ndarray, units: np.ndarray, groups: np.ndarray, offsets: np.ndarray
+) -> Rows:
+    """Returns rows of examples from rows of units."""
+    if (groups == 1).all():
+        return Rows(tasks, units, offsets)
+    ends = np.cumsum(groups)
+    member = np.arange(ends[-1]) - np.repeat(ends - groups, groups)
+    examples = np.repeat(units * groups, groups) + member
+    return Rows(np.repeat(tasks, groups), examples, np.concatenate([[0], ends])[offsets])

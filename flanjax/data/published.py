@@ -82,6 +82,18 @@ class Published:
                 f"{str(error).rstrip('.')}, {self._other_places(split)}."
             ) from None
 
+    def identity(self, split: str, *, data_dir: str | None = None) -> dict[str, str]:
+        """Returns what a split's rows follow from: the copy that counts, the schema.
+
+        Raises:
+          UnavailableError: No copy of the data is on this machine.
+          ValueError: There is no such split, or the copies cannot be told apart.
+        """
+        files = self._files(data_dir)
+        if files is None:
+            return self.tfds.identity(split)
+        return self.tfds.schema_identity() | files.identity(split, data_dir=data_dir)
+
     def place(self, split: str, *, data_dir: str | None) -> str:
         """Returns which copy a split is read from: a file and its rows, or TFDS."""
         files = self._files(data_dir)

@@ -44,12 +44,21 @@ class RecordSet(NamedTuple):
     Attributes:
       records: The raw records.
       uids: Their identities, from `record_uid`.
+      rows: Where each stood among the rows of the split, from one: the number
+        that messages name as "record N".
       counts: What became of every row.
     """
 
     records: tuple[Record, ...]
     uids: tuple[int, ...]
+    rows: tuple[int, ...]
     counts: ReadCounts
+
+
+class _Good(NamedTuple):
+    row: int
+    uid: int
+    record: Record
 
 
 def sampling_order(uids: Sequence[int], *, seed: int) -> list[int]:
@@ -91,13 +100,13 @@ def read_records(
         raise ValueError(
             f"task {task.name}: limit must be positive, got {limit}; use None for all records."
         )
-    good: list[tuple[int, Record]] = []
+    good: list[_Good] = []
     bad: list[BadRecord] = []
     num_left_out = 0
     for number, row in enumerate(_rows(task, split, data_dir), start=1):
         checked = _checked_uid(task, number, row)
         if isinstance(checked, int):
-            good.append((checked, cast(Record, row)))
+            good.append(_Good(number, checked, cast(Record, row)))
         elif checked is None:
             num_left_out += 1
         else:
@@ -109,19 +118,18 @@ def read_records(
         left_out_by_rule=num_left_out,
         bad=len(bad),
         over_limit=len(good) - len(kept),
-        duplicates=len(good) - len({uid for uid, _ in good}),
+        duplicates=len(good) - len({entry.uid for entry in good}),
         bad_examples=tuple(f"{place}: {reason}" for place, reason in bad[:NUM_BAD_EXAMPLES]),
     )
     _check_counts(task, split, counts, bad_record_limit, place_of(task, split, data_dir))
-    return RecordSet(tuple(record for _, record in kept), tuple(uid for uid, _ in kept), counts)
+    rows, uids, records = zip(*kept, strict=True)
+    return RecordSet(records, uids, rows, counts)
 
 
-def _chosen(
-    good: list[tuple[int, Record]], limit: int | None, seed: int
-) -> list[tuple[int, Record]]:
+def _chosen(good: list[_Good], limit: int | None, seed: int) -> list[_Good]:
     if limit is None or len(good) <= limit:
         return good
-    order = sampling_order([uid for uid, _ in good], seed=seed)
+    order = sampling_order([entry.uid for entry in good], seed=seed)
     return [good[i] for i in sorted(order[:limit])]
 
 

@@ -39,7 +39,7 @@ class Rendered(NamedTuple):
 
 def record_uid(record: Record) -> int:
     """Returns a 64-bit identity of a record: the hash of its canonical JSON."""
-    return stable_hash(json.dumps(record, sort_keys=True, ensure_ascii=False, default=_plain))
+    return stable_hash(_CANONICAL.encode(record))
 
 
 def _plain(value: Any) -> Any:
@@ -48,6 +48,9 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()
     raise TypeError(f"a record must hold plain values, got {type(value).__name__}; convert it.")
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, default=_plain)
 
 
 def template_index(task: Task, uid: int, *, seed: int, pass_index: int = 0) -> int:

@@ -85,13 +85,17 @@ class LabelledJsonl(Jsonl):
     labels: str = "-labels.lst"
     field: str = "label"
 
-    def _rows(self, path: str) -> Iterator[Row]:
+    def _needed(self, path: str) -> tuple[str, ...]:
         beside = path.removesuffix(".jsonl") + self.labels
         if not os.path.isfile(beside):
             raise UnavailableError(
                 f"a source's labels must lie beside it, got no {beside}; "
                 f"get them from {self.public}."
             )
+        return path, beside
+
+    def _rows(self, path: str) -> Iterator[Row]:
+        _, beside = self._needed(path)
         for row, label in itertools.zip_longest(super()._rows(path), self._texts(beside)):
             if row is None or label is None:
                 raise ValueError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -79,12 +80,47 @@ class Tfds:
           UnavailableError: The package is missing, or the data is not prepared.
           ValueError: TFDS has no such data, or other fields or labels.
         """
+        self._check_split(split)
+        return self._converted(split, self._load(self.tfds_splits[split]))
+
+    def identity(self, split: str, *, data_dir: str | None = None) -> dict[str, str]:
+        """Returns what a split's rows follow from: the prepared dataset, the schema.
+
+        Args:
+          split: One of `splits()`.
+          data_dir: Not read: TFDS has its own directory.
+
+        Raises:
+          UnavailableError: The package is missing, or the data is not prepared.
+          ValueError: TFDS has no such data, or other fields or labels.
+        """
+        self._check_split(split)
+        rows = self.tfds_splits[split]
+        builder = self._prepared(self._import())
+        try:
+            info = builder.info.splits[parse_file(rows)[0]]
+        except (KeyError, ValueError) as error:
+            raise self._no_rows(rows, error) from None
+        return self.schema_identity() | {
+            "format": "TFDS",
+            "name": self.name,
+            "version": str(builder.version),
+            "rows": rows,
+            "num_examples": str(int(info.num_examples)),
+            "num_bytes": str(int(info.num_bytes)),
+        }
+
+    def schema_identity(self) -> dict[str, str]:
+        """Returns a hash of the fields, their types and their classes, in order."""
+        digest = hashlib.blake2b(repr(self.features).encode(), digest_size=16)
+        return {"features": f"blake2b {digest.hexdigest()}"}
+
+    def _check_split(self, split: str) -> None:
         if split not in self.tfds_splits:
             raise ValueError(
                 f"TFDS {self.name}: split must be one of {', '.join(self.splits())}, "
                 f"got {split!r}; {nearest(split, self.splits())}"
             )
-        return self._converted(split, self._load(self.tfds_splits[split]))
 
     def remedy(self) -> str:
         """Returns what to do where the data is not prepared, and its size."""
@@ -103,6 +139,21 @@ class Tfds:
 
     def _load(self, rows: str) -> Iterator[Any]:
         tfds = self._import()
+        builder = self._prepared(tfds)
+        try:
+            dataset = builder.as_dataset(split=rows, shuffle_files=False)
+        except (ValueError, AssertionError, OSError) as error:
+            raise self._no_rows(rows, error) from None
+        return iter(tfds.as_numpy(dataset))
+
+    def _no_rows(self, rows: str, error: Exception) -> ValueError:
+        return ValueError(
+            f"TFDS {self.name} must have the rows {rows}, got {_first_line(error)}; "
+            "check the split, or prepare the dataset again."
+        )
+
+    def _prepared(self, tfds: Any) -> Any:
+        """Returns the builder; its fields are the task's and its data is there."""
         try:
             builder = tfds.builder(self.name)
         except (ValueError, AssertionError, OSError) as error:
@@ -121,14 +172,7 @@ class Tfds:
                 f"TFDS {self.name} must be prepared, got nothing at {builder.data_path}; "
                 f"{self.remedy()}."
             )
-        try:
-            dataset = builder.as_dataset(split=rows, shuffle_files=False)
-        except (ValueError, AssertionError, OSError) as error:
-            raise ValueError(
-                f"TFDS {self.name} must have the rows {rows}, got {_first_line(error)}; "
-                "check the split, or prepare the dataset again."
-            ) from None
-        return iter(tfds.as_numpy(dataset))
+        return builder
 
     def _import(self) -> Any:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
+import itertools
 import json
 import os
 import pathlib
@@ -47,6 +48,10 @@ class Tokenizer(Protocol):
 
     def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Returns int32 ids of each text, without any end marker."""
+        ...
+
+    def encode_flat(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the same ids end to end, int32, and the length of each text, int64."""
         ...
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -149,6 +154,12 @@ class ByteTokenizer:
             for text in texts
         ]
 
+    def encode_flat(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        encoded = [text.encode("utf-8") for text in texts]
+        lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
+        values = np.frombuffer(b"".join(encoded), np.uint8).astype(np.int32) + _NUM_SPECIAL
+        return values, lengths
+
     def decode(self, ids: Sequence[int]) -> str:
         values = (int(i) - _NUM_SPECIAL for i in ids)
         return bytes(v for v in values if 0 <= v < _NUM_BYTES).decode("utf-8", "replace")
@@ -191,7 +202,17 @@ class SentencePieceTokenizer:
         return f"sentencepiece-{hashlib.sha256(self._model).hexdigest()[:16]}-{self.num_sentinels}"
 
     def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
-        return [np.asarray(ids, np.int32) for ids in self._processor.EncodeAsIds(list(texts))]
+        return [np.asarray(ids, np.int32) for ids in self._encode(texts)]
+
+    def encode_flat(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        encoded = self._encode(texts)
+        lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
+        every = itertools.chain.from_iterable(encoded)
+        return np.fromiter(every, np.int32, int(lengths.sum())), lengths
+
+    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
+        # One thread: making Python lists takes most of the time, so processes scale.
+        return self._processor.Encode(list(texts), out_type=int, num_threads=1)
 
     def decode(self, ids: Sequence[int]) -> str:
         known = [int(i) for i in ids if self.eos_id != i != PAD_ID and 0 <= i < self.num_pieces]

@@ -70,6 +70,18 @@ class Log(Protocol):
     def write(self, step: int, metrics: Mapping[str, float]) -> None: ...
 
 
+class DataLog(Protocol):
+    """Tells of the data seen until a position, which `Batches.get_state` gave."""
+
+    def metrics(self, position: Mapping[str, Any]) -> Mapping[str, float]:
+        """Returns what the log shows of it."""
+        ...
+
+    def at_checkpoint(self, step: int, position: Mapping[str, Any]) -> None:
+        """Keeps the account that goes with a checkpoint."""
+        ...
+
+
 OnEval = Callable[[int, TrainState], None]
 """(step, state), called between steps; what it does is the caller's."""
 
@@ -86,6 +98,7 @@ def train(
     log: Log,
     learning_rate: Callable[[int], Any],
     on_eval: OnEval | None = None,
+    data_log: DataLog | None = None,
 ) -> TrainState:
     """Trains from the state's step to the last, and returns the last state.
 
@@ -104,6 +117,7 @@ def train(
       log: Where metrics go.
       learning_rate: The schedule, for the log.
       on_eval: Called every `eval_period` steps, but not at the first or last.
+      data_log: Told of the data's position.
     """
     meter = _Meter(log, learning_rate)
     start = int(state.step)
@@ -113,9 +127,12 @@ def train(
         meter.add(step, metrics)
         is_last = step == config.steps
         if step % config.log_period == 0 or is_last:
-            meter.flush()
+            meter.flush(data_log.metrics(batches.get_state()) if data_log else {})
         if step % config.checkpoint_period == 0 or is_last:
-            checkpoints.save(step, state, batches.get_state())
+            position = batches.get_state()
+            checkpoints.save(step, state, position)
+            if data_log:
+                data_log.at_checkpoint(step, position)
         if on_eval and config.eval_period and step % config.eval_period == 0 and not is_last:
             meter.pause()
             on_eval(step, state)
@@ -143,8 +160,8 @@ class _Meter:
     def resume(self) -> None:
         self._since = time.monotonic()
 
-    def flush(self) -> None:
-        """Writes the means of the steps since the last line."""
+    def flush(self, data: Mapping[str, float] | None = None) -> None:
+        """Writes the means of the steps since the last line, and what is told of the data."""
         if not self._pending:
             return
         steps = len(self._pending)
@@ -156,7 +173,7 @@ class _Meter:
         values["train/learning_rate"] = float(self._learning_rate(last - 1))
         values["train/tokens_per_second"] = tokens / seconds
         values["train/steps_per_second"] = steps / seconds
-        self._log.write(last, values)
+        self._log.write(last, {**values, **(data or {})})
         self._pending.clear()
         self._since = time.monotonic()
 

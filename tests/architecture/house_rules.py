@@ -16,9 +16,9 @@ ROOT = pathlib.Path(__file__).parents[2]
 LAYERS: tuple[dict[str, str], ...] = (
     {"flanjax": "base"},
     {
-        "flanjax": "losses parallel distributed",
+        "flanjax": "losses parallel distributed html_page",
         "flanjax.data": "task schema render fewshot mixing tokenize batch chat formats catalogue "
-        "objective holdout ablation",
+        "objective holdout ablation permutation bin_packing",
         "flanjax.models": "api kernels layers attention block",
         "flanjax.train": "log",
         "flanjax.evaluation": "score text_metrics answer_metrics class_metrics metrics results "
@@ -27,10 +27,11 @@ LAYERS: tuple[dict[str, str], ...] = (
     {
         "flanjax": "peft interop quality",
         "flanjax.data": "local_files sources tfds_source published wordings plan pack cache "
-        "pipeline records check sizes document",
+        "pipeline records check sizes document source_identity staging arena shard cache_key "
+        "tokenized build account gather peek advise advise_text advise_plot advise_page row_index",
         "flanjax.models": "t5 decoder decode families",
         "flanjax.train": "optim state",
-        "flanjax.evaluation": "report page page_style plot queries",
+        "flanjax.evaluation": "report page plot queries",
     },
     {
         "flanjax": "rl synthesis tasks",
@@ -38,7 +39,8 @@ LAYERS: tuple[dict[str, str], ...] = (
         "flanjax.evaluation": "predict cluster",
     },
     {
-        "flanjax": "experiment certificate model_dir parts run run_data",
+        "flanjax": "experiment certificate model_dir parts run run_data train_data data_progress "
+        "token_cache cached_data length_sample",
         "flanjax.data": "seqio_bridge",
     },
     {"flanjax": "gin_values gin_statements gin_bridge"},
@@ -67,7 +69,7 @@ THIRD_PARTIES = {
     "grain": "flanjax.data.pipeline",
     "sentencepiece": "flanjax.data.tokenize",
     "msgpack": "flanjax.interop.t5x_format",
-    "tensorstore": "flanjax.interop.t5x_format",
+    "tensorstore": "flanjax.interop.t5x_format flanjax.data.staging",
     "pyarrow": "flanjax.data.sources",
     "tensorboardX": "flanjax.train.log",
     "rouge_score": "flanjax.evaluation.text_metrics",
@@ -75,7 +77,8 @@ THIRD_PARTIES = {
     "rapidfuzz": "flanjax.evaluation.text_metrics flanjax.data.wordings",
     "sklearn": "flanjax.evaluation.class_metrics",
     "scipy": "flanjax.evaluation.class_metrics",
-    "rich": "flanjax.cli flanjax.train.log flanjax.evaluation.report flanjax.run flanjax.run_data",
+    "rich": "flanjax.cli flanjax.train.log flanjax.evaluation.report flanjax.run flanjax.train_data "
+    "flanjax.data_progress",
     "click": "flanjax.cli",
 }
 """Third party -> the modules and packages that may import it; no other may be imported."""

@@ -140,7 +140,8 @@ def test_missing_file_is_named_with_where_to_get_it(shop):
 
 
 def test_bad_line_below_the_bound_is_counted_and_the_run_goes_on(trained):
-    account = json.loads((trained.model_dir / "data_report.json").read_text("utf-8"))["headlines"]
+    report = json.loads((trained.model_dir / "data_report.json").read_text("utf-8"))
+    account = report["tasks"]["headlines"]
     assert (account["read"], account["kept"], account["bad"]) == (50, 49, 1)
     (example,) = account["bad_examples"]
     assert f"{trained.data / TRAIN_FILE}:7: a line must be JSON" in example

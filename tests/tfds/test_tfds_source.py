@@ -14,6 +14,7 @@ import tensorflow_datasets as tfds
 from flanjax.data.records import read_records
 from flanjax.data.render import RecordError, checked_fields
 from flanjax.data.schema import Labels
+from flanjax.data.source_identity import source_identity
 from flanjax.data.task import BadRecord, UnavailableError
 from flanjax.data.tfds_source import Tfds, _plain
 from flanjax.tasks.flan2021 import CATALOGUE
@@ -119,6 +120,32 @@ def test_a_dataset_that_is_not_prepared_says_what_to_run_and_how_large_it_is() -
     by_hand = source(manual="get it from its authors and put it there")
     with pytest.raises(UnavailableError, match="authors and put it there, then run `tfds build"):
         by_hand.records("train")
+
+
+@pytest.mark.usefixtures("prepared")
+def test_the_identity_is_the_prepared_datasets_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def with_train(num_examples: int) -> dict[str, str]:
+        info = tfds.core.SplitInfo(name="train", shard_lengths=[num_examples], num_bytes=120)
+        splits = tfds.core.SplitDict([info])
+        monkeypatch.setattr(tfds.core.DatasetInfo, "splits", splits)
+        return source().identity("train")
+
+    found = with_train(6)
+    assert {name: text for name, text in found.items() if name != "features"} == {
+        "format": "TFDS",
+        "name": "glue/sst2:2.0.0",
+        "version": "2.0.0",
+        "rows": "train[:3]",
+        "num_examples": "6",
+        "num_bytes": "120",
+    }
+    assert with_train(7) != found
+    with pytest.raises(ValueError, match="must have the rows validation, got"):
+        source(split="validation").identity("train")
+
+
+def test_a_dataset_that_is_not_prepared_has_no_identity() -> None:
+    assert source_identity(source(), "train", data_dir=None) is None
 
 
 @pytest.mark.usefixtures("prepared")

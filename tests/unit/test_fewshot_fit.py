@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from flanjax.data.cache import tokenize_task
 from flanjax.data.fewshot import render_fitted
 from flanjax.data.objective import ObjectiveConfig
 from flanjax.data.records import read_records
 from flanjax.data.render import render
 from flanjax.data.tokenize import ByteTokenizer
+from flanjax.data.tokenized import TokenSettings, batch_of, tokenize_batch
 from flanjax.evaluation.queries import draw_sample, make_queries
 from flanjax.tasks.mini.sentiment.reviews import TASK
 
@@ -36,26 +36,20 @@ def test_a_query_that_does_not_fit_alone_is_kept_whole_for_the_cut_to_count() ->
 
 
 def test_training_counts_the_exemplars_it_left_out_and_cuts_nothing() -> None:
-    def store(room: int):
-        return tokenize_task(
-            TASK,
-            READ.records,
-            READ.uids,
-            ByteTokenizer(),
-            ObjectiveConfig(),
-            max_lengths=(room, 64),
-            passes=1,
-            seed=0,
-            num_shots=2,
+    def part(room: int):
+        settings = TokenSettings(
+            ByteTokenizer(), ObjectiveConfig(), max_inputs=room, max_targets=64, num_shots=2
         )
+        batch = batch_of(TASK, READ.records, READ.uids, READ.rows, slice(None), settings)
+        return tokenize_batch(TASK, batch, settings, pass_index=0)
 
-    roomy = store(100_000)
-    assert (roomy.num_shots_dropped, roomy.num_truncated) == (0, 0)
-    longest = int(roomy.lengths()[:, 0].max())
-    tight = store(longest - 1)
-    assert tight.num_shots_dropped >= 1
-    assert tight.num_truncated == 0
-    assert int(tight.lengths()[:, 0].max()) < longest
+    roomy = part(100_000)
+    assert roomy.counts == {}
+    longest = int(roomy.examples["inputs"].max())
+    tight = part(longest - 1)
+    assert tight.counts["shots_dropped"] >= 1
+    assert set(tight.counts) == {"shots_dropped"}
+    assert int(tight.examples["inputs"].max()) < longest
 
 
 def test_evaluation_counts_them_too() -> None:

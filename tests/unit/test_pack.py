@@ -56,7 +56,7 @@ def test_the_stop_token_is_trained_exactly_once_per_example():
 
 
 def test_costs_are_what_rows_use():
-    lengths = np.array([[2, 2], [1, 3]])
+    lengths = np.array([[3, 2], [2, 3]])  # the prompts' ends included
     assert Layout(7, 6, EOS).costs(lengths).tolist() == [[3, 2], [2, 3]]
     assert Layout(None, 8, EOS).costs(lengths).tolist() == [[4], [4]]
 

@@ -1,42 +1,37 @@
-"""Batches from the plan: seekable, and the same for any number of hosts."""
+"""Batches from the plan: seekable, counted, and the same for any number of hosts."""
+
+import itertools
+from collections import Counter
 
 import jax
 import numpy as np
 import pytest
 
-from flanjax.data.cache import TokenStore, flat
+from flanjax.data.account import Account
+from flanjax.data.cache import Tokens
 from flanjax.data.pack import Layout
 from flanjax.data.pipeline import PackedBatches, prefetched
-from flanjax.data.plan import Plan
+from flanjax.data.plan import Position
+from tests.unit.token_stores import EOS, make_plan, make_store, random_pairs
 
-LAYOUT = Layout(24, 12, 1)
-
-
-def make_store(name, num_records, seed):
-    rng = np.random.default_rng(seed)
-    inputs = [rng.integers(3, 99, rng.integers(1, 12)) for _ in range(num_records)]
-    targets = [np.append(rng.integers(3, 99, rng.integers(1, 6)), 1) for _ in range(num_records)]
-    return TokenStore(name, *flat(inputs), *flat(targets), num_records, 0, 0, False, False)
+LAYOUTS = {"encoder-decoder": Layout(24, 12, EOS), "causal": Layout(None, 30, EOS)}
+STORES = [make_store("a", random_pairs(40, seed=0)), make_store("b", random_pairs(70, seed=1))]
 
 
-STORES = [make_store("a", 40, 0), make_store("b", 70, 1)]
-
-
-def make_batches(**hosts):
-    plan = Plan(
-        seed=3,
-        names=["a", "b"],
-        shares={"a": 0.5, "b": 0.5},
-        num_records=[40, 70],
-        costs=[LAYOUT.costs(store.lengths()) for store in STORES],
-        capacities=LAYOUT.capacities,
-        window=100,
+def make_batches(layout=LAYOUTS["encoder-decoder"], *, batch_size=8, seed=3, **hosts):
+    plan = make_plan(STORES, layout, seed=seed)
+    plan_id = f"plan of seed {seed}"
+    return PackedBatches(
+        plan, Tokens(STORES), layout, batch_size=batch_size, plan_id=plan_id, **hosts
     )
-    return PackedBatches(plan, STORES, LAYOUT, batch_size=8, **hosts)
 
 
 def take(iterator, count):
     return [next(iterator) for _ in range(count)]
+
+
+def joined(parts):
+    return jax.tree.map(lambda *x: np.concatenate(x), *parts)
 
 
 def assert_same(left, right):
@@ -44,12 +39,25 @@ def assert_same(left, right):
         np.testing.assert_array_equal(a, b)
 
 
-def test_hosts_together_read_the_global_batches():
-    whole = take(iter(make_batches()), 6)
-    parts = [take(iter(make_batches(host=h, num_hosts=4)), 6) for h in range(4)]
+@pytest.mark.parametrize("num_hosts", [2, 4, 8])
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_hosts_together_read_the_global_batches(layout, num_hosts):
+    whole = take(iter(make_batches(layout)), 6)
+    parts = [
+        take(iter(make_batches(layout, host=h, num_hosts=num_hosts)), 6) for h in range(num_hosts)
+    ]
     for step, batch in enumerate(whole):
-        joined = jax.tree.map(lambda *x: np.concatenate(x), *[part[step] for part in parts])
-        assert_same(batch, joined)
+        assert_same(batch, joined([part[step] for part in parts]))
+
+
+def test_batches_follow_the_rows_of_the_plan():
+    data = make_batches()
+    batches = joined(take(iter(data), 12))
+    walked = itertools.islice(data.plan.walk(Position()), 96)
+    for number, (row, _) in enumerate(walked):
+        expected = [data.tokens.example(task, example).inputs.tolist() for task, example in row]
+        found = batches.encoder.tokens[number][batches.encoder.segments[number] > 0]
+        assert found.tolist() == list(itertools.chain(*expected))
 
 
 def test_seeking_goes_on_where_the_state_was_taken():
@@ -59,7 +67,9 @@ def test_seeking_goes_on_where_the_state_was_taken():
     rest = take(reader, 5)
     again = prefetched(make_batches())
     again.set_state(state)
-    assert_same(rest, take(again, 5))
+    for left, right in zip(rest, take(again, 5), strict=True):
+        assert_same(left, right)
+    assert again.get_state() == reader.get_state()
 
 
 def test_a_resumed_run_may_change_its_number_of_hosts():
@@ -72,7 +82,56 @@ def test_a_resumed_run_may_change_its_number_of_hosts():
         reader = iter(make_batches(host=host, num_hosts=2))
         reader.set_state(state)
         halves.append(next(reader))
-    assert_same(expected, jax.tree.map(lambda *x: np.concatenate(x), *halves))
+    assert_same(expected, joined(halves))
+    assert reader.get_state() == one.get_state()
+
+
+def test_a_resumed_run_may_cut_the_same_rows_into_other_batches():
+    small, large = iter(make_batches()), iter(make_batches(batch_size=24))
+    take(small, 3)
+    large.set_state(small.get_state())
+    assert_same(joined(take(small, 3)), next(large))
+
+
+def test_a_state_of_another_plan_is_refused():
+    state = iter(make_batches(seed=4)).get_state()
+    with pytest.raises(ValueError, match="must be of plan plan of seed 3, got one of plan of seed"):
+        iter(make_batches()).set_state(state)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_the_account_is_what_the_batches_hold(layout):
+    data = make_batches(layout)
+    reader = iter(data)
+    batches = joined(take(reader, 12))
+    account = Account.from_json(reader.get_state()["account"])
+    rows = [row for row, _ in itertools.islice(data.plan.walk(Position()), 96)]
+    drawn = Counter(task for row in rows for task, _ in row)
+    lengths = np.zeros((2, 2), int)
+    for task, example in itertools.chain(*rows):
+        lengths[task] += STORES[task].lengths(np.array([example]))[0]
+    assert account.rows == 96
+    assert account.tasks[:, 0].tolist() == [drawn[0], drawn[1]]
+    assert account.tasks[:, 1:3].tolist() == lengths.tolist()
+    filled = int((batches.segments > 0).sum())
+    if batches.encoder is not None:
+        filled += int((batches.encoder.segments > 0).sum())
+    assert account.tokens == filled
+    seen = account.seen(data.plan)
+    assert seen["a"]["share"] == drawn[0] / (drawn[0] + drawn[1])
+    assert seen["a"]["passes"] == drawn[0] / 40
+    assert account.fill(layout.capacities) == filled / (96 * sum(layout.capacities))
+
+
+def test_the_account_counts_what_was_cut():
+    plan_stores = [make_store("a", random_pairs(40, seed=0))]
+    plan_stores[0].shards[0].examples["flags"][:10] = 1
+    plan_stores[0].shards[0].examples["flags"][5:15] |= 2
+    layout = LAYOUTS["causal"]
+    tokens = Tokens(plan_stores)
+    rows = make_plan(plan_stores, layout, window=40).rows(0)  # one whole pass
+    account = Account.empty(1).plus(tokens.place(rows), 0, len(rows), is_causal=True)
+    assert account.tasks[0, [0, 3, 4]].tolist() == [40, 10, 10]
 
 
 def test_hosts_must_divide_the_batch():

@@ -78,6 +78,7 @@ def test_every_row_is_counted_once_and_good_ones_keep_their_order() -> None:
     read = read_records(make_task(rows), "train", bad_record_limit=0.5)
     assert read.records == (row("a"), row("a"), row("e", 0))
     assert read.uids == tuple(record_uid(record) for record in read.records)
+    assert read.rows == (1, 5, 8)
     assert read.counts._replace(bad_examples=()) == (8, 3, 1, 4, 0, 1, ())
     assert read.counts.bad_examples[0] == "f:2: not JSON."
     assert [example.partition(":")[0] for example in read.counts.bad_examples[1:]] == [
@@ -151,6 +152,7 @@ def test_a_limit_takes_a_stable_sample_and_not_the_head() -> None:
     places = [int(record["text"]) for record in read.records]
     assert read.counts[:6] == (1000, 100, 0, 0, 900, 0)
     assert places == sorted(places)
+    assert [row - 1 for row in read.rows] == places
     assert 400 < sum(places) / 100 < 600  # the mean of a uniform sample is 500 +- 27
     assert read_records(make_task(rows), "train", limit=100) == read
     other = read_records(make_task(rows), "train", limit=100, seed=1)

@@ -1,0 +1,251 @@
+"""Records to tokenized examples: a pure function of some records of a pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple, TypeAlias, get_args
+
+import numpy as np
+
+from flanjax.data.fewshot import choose_shots, render_fitted
+from flanjax.data.objective import ObjectiveConfig, make_example
+from flanjax.data.render import template_index
+from flanjax.data.shard import EXAMPLE, INPUTS_CUT, TARGETS_CUT, Part, token_dtype
+from flanjax.data.task import Record, Task
+from flanjax.data.tokenize import Tokenizer
+
+OverLong: TypeAlias = Literal["truncate_right", "truncate_left", "drop", "error"]
+"""What becomes of an example that is longer than its row."""
+
+OVER_LONG: tuple[OverLong, ...] = get_args(OverLong)
+EMPTY_TARGET = "empty_target"
+INPUTS_DROPPED, TARGETS_DROPPED = "inputs_too_long", "targets_too_long"
+INPUTS_TRUNCATED, TARGETS_TRUNCATED = "inputs_truncated", "targets_truncated"
+SHOTS_DROPPED = "shots_dropped"
+DROPPED = (
+    "empty_target",
+    "inputs_too_long",
+    "targets_too_long",
+)
+SHOTS_DROPPED, INPUTS_TRUNCATED, TARGETS_TRUNCATED = (
+    "shots_dropped", "inputs_truncated", "targets_truncated",
+)  # fmt: skip
+DROPPED = (EMPTY_TARGET, INPUTS_DROPPED, TARGETS_DROPPED)
+"""Reasons for which an example is not trained on."""
+
+
+class TokenSettings(NamedTuple):
+    """What a run asks of every example it trains on.
+
+    Attributes:
+      tokenizer: Text to ids.
+      objective: What an example asks to predict.
+      max_inputs: Most tokens of a prompt, its end id included.
+      max_targets: Most tokens of a target, its end id included.
+      over_long: What becomes of an example that exceeds either.
+      seed: Draws templates, exemplars and spans.
+      num_shots: Exemplars in each prompt.
+    """
+
+    tokenizer: Tokenizer
+    objective: ObjectiveConfig
+    max_inputs: int
+    max_targets: int
+    over_long: OverLong = "truncate_right"
+    seed: int = 0
+    num_shots: int = 0
+
+
+class Ragged(NamedTuple):
+    """Sequences end to end.
+
+    Attributes:
+      values: int32, all of them.
+      lengths: int64 [n].
+    """
+
+    values: np.ndarray
+    lengths: np.ndarray
+
+    @property
+    def starts(self) -> np.ndarray:
+        """Where each sequence starts, int64 [n]."""
+        return np.cumsum(self.lengths) - self.lengths
+
+
+class Batch(NamedTuple):
+    """Records of one task to be tokenized together.
+
+    Attributes:
+      records: Records that the task keeps.
+      uids: Their identities.
+      rows: Their rows in the source's split, from 1.
+      shots: Exemplars of each; empty for zero-shot.
+    """
+
+    records: Sequence[Record]
+    uids: Sequence[int]
+    rows: Sequence[int]
+    shots: Sequence[tuple[Record, ...]] = ()
+
+
+def batch_of(
+    task: Task,
+    records: Sequence[Record],
+    uids: Sequence[int],
+    rows: Sequence[int],
+    chosen: slice,
+    settings: TokenSettings,
+) -> Batch:
+    """Returns some of a task's records, with exemplars drawn from all of them."""
+    shots = [
+        choose_shots(task, record, records, num_shots=settings.num_shots, seed=settings.seed)
+        for record in (records[chosen] if settings.num_shots else ())
+    ]
+    return Batch(records[chosen], uids[chosen], rows[chosen], shots)
+
+
+def tokenize_batch(task: Task, batch: Batch, settings: TokenSettings, *, pass_index: int) -> Part:
+    """Renders and tokenizes records, each in its wording of one pass.
+
+    A prompt and a target each get an end id. What is too long is cut, dropped
+    or an error, as the settings say: "truncate_right" keeps the beginning and
+    "truncate_left" the end, and the end id stays last. Before a prompt is cut,
+    its exemplars are left out one by one until it fits.
+
+    Args:
+      task: The task.
+      batch: Its records.
+      settings: Lengths, tokenizer and what else the run asks.
+      pass_index: How often the records were seen before.
+
+    Raises:
+      ValueError: An example is too long, and that is to be an error.
+    """
+    texts, templates, num_shots_dropped = _rendered(task, batch, settings, pass_index)
+    inputs, targets = _encoded(texts, batch.uids, settings, pass_index)
+    limits = (settings.max_inputs - 1, settings.max_targets - 1)
+    is_long = (inputs.lengths > limits[0], targets.lengths > limits[1])
+    if settings.over_long == "error":
+        _check_lengths(task, batch, inputs, targets, settings)
+    is_empty = targets.lengths == 0
+    reasons = {EMPTY_TARGET: is_empty}
+    kept = ~is_empty
+    if settings.over_long == "drop":
+        reasons[INPUTS_DROPPED] = kept & is_long[0]
+        reasons[TARGETS_DROPPED] = kept & ~is_long[0] & is_long[1]
+        kept &= ~(is_long[0] | is_long[1])
+    reasons[INPUTS_TRUNCATED] = kept & is_long[0]
+    reasons[TARGETS_TRUNCATED] = kept & is_long[1]
+    counts = {reason: int(hit.sum()) for reason, hit in reasons.items() if hit.any()}
+    if num_shots_dropped:
+        counts[SHOTS_DROPPED] = num_shots_dropped
+    sides = [
+        _ended(side, kept, limit, settings)
+        for side, limit in zip((inputs, targets), limits, strict=True)
+    ]
+    index = np.zeros(int(kept.sum()), EXAMPLE)
+    index["inputs"], index["targets"] = sides[0].lengths, sides[1].lengths
+    index["start"] = np.cumsum(sides[0].lengths + sides[1].lengths) - index["inputs"]
+    index["start"] -= index["targets"]
+    index["row"] = np.asarray(batch.rows, np.int64)[kept]
+    index["template"] = np.asarray(templates, np.int64)[kept]
+    index["flags"] = (INPUTS_CUT * is_long[0] + TARGETS_CUT * is_long[1])[kept]
+    tokens = _alternating(*sides).astype(token_dtype(settings.tokenizer.vocab_size))
+    return Part(tokens, index, counts)
+
+
+def _rendered(
+    task: Task, batch: Batch, settings: TokenSettings, pass_index: int
+) -> tuple[list[tuple[str, str]], list[int], int]:
+    """Returns (prompt, target) of each record, its template, and exemplars left out."""
+    fits = _fits(settings)
+    texts, templates, num_dropped = [], [], 0
+    shots = batch.shots or [()] * len(batch.records)
+    for record, uid, exemplars in zip(batch.records, batch.uids, shots, strict=True):
+        template = template_index(task, uid, seed=settings.seed, pass_index=pass_index)
+        fitted = render_fitted(task, record, template=template, shots=exemplars, fits=fits)
+        assert fitted is not None, f"task {task.name}: records must be those the task keeps"
+        num_dropped += fitted.num_dropped
+        texts.append((fitted.example.inputs, fitted.example.targets))
+        templates.append(template)
+    return texts, templates, num_dropped
+
+
+def _fits(settings: TokenSettings) -> Callable[[str], bool]:
+    def fits(prompt: str) -> bool:
+        ids = settings.tokenizer.encode_batch([prompt])[0]
+        return int(ids.size) < settings.max_inputs
+
+    return fits
+
+
+def _encoded(
+    texts: Sequence[tuple[str, str]],
+    uids: Sequence[int],
+    settings: TokenSettings,
+    pass_index: int,
+) -> tuple[Ragged, Ragged]:
+    """Returns the ids of prompts and targets, as the objective wants them, unended."""
+    prompts, answers = zip(*texts, strict=True) if texts else ((), ())
+    tokenizer = settings.tokenizer
+    inputs = Ragged(*tokenizer.encode_flat(prompts))
+    targets = Ragged(*tokenizer.encode_flat(answers))
+    if settings.objective.name != "span_corruption":
+        return inputs, targets
+    pairs = zip(_split(inputs), _split(targets), uids, strict=True)
+    made = [
+        make_example(settings.objective, tokenizer, prompt, answer, uid=uid + pass_index)
+        for prompt, answer, uid in pairs
+    ]
+    return _ragged([e.inputs for e in made]), _ragged([e.targets[:-1] for e in made])
+
+
+def _split(ragged: Ragged) -> list[np.ndarray]:
+    return np.split(ragged.values, np.cumsum(ragged.lengths)[:-1])
+
+
+def _ragged(arrays: Sequence[np.ndarray]) -> Ragged:
+    lengths = np.fromiter((array.size for array in arrays), np.int64, len(arrays))
+    return Ragged(np.concatenate([np.zeros(0, np.int32), *arrays]), lengths)
+
+
+def _check_lengths(
+    task: Task, batch: Batch, inputs: Ragged, targets: Ragged, settings: TokenSettings
+) -> None:
+    sides = (
+        ("inputs", inputs.lengths, settings.max_inputs),
+        ("targets", targets.lengths, settings.max_targets),
+    )
+    for name, lengths, limit in sides:
+        for at in np.flatnonzero(lengths >= limit)[:1]:
+            raise ValueError(
+                f"task {task.name}, source row {batch.rows[at]}: {name} and their end must fit "
+                f"{limit} tokens, got {lengths[at] + 1}; raise TASK_FEATURE_LENGTHS, or set "
+                "DataConfig.over_long to 'truncate_right', 'truncate_left' or 'drop'."
+            )
+
+
+def _ended(side: Ragged, kept: np.ndarray, limit: int, settings: TokenSettings) -> Ragged:
+    """Returns the kept sequences, cut to `limit`, each with its end id."""
+    lengths = np.minimum(side.lengths[kept], limit)
+    starts = side.starts[kept]
+    if settings.over_long == "truncate_left":
+        starts = starts + side.lengths[kept] - lengths
+    values = np.full(int(lengths.sum()) + len(lengths), settings.tokenizer.eos_id, np.int32)
+    ends = np.cumsum(lengths + 1)
+    is_inner = np.ones(len(values), bool)
+    is_inner[ends - 1] = False
+    offsets = starts - (np.cumsum(lengths) - lengths)
+    values[is_inner] = side.values[np.arange(int(lengths.sum())) + np.repeat(offsets, lengths)]
+    return Ragged(values, lengths + 1)
+
+
+def _alternating(inputs: Ragged, targets: Ragged) -> np.ndarray:
+    """Returns prompt, target, prompt, target, ... end to end."""
+    lengths = np.stack([inputs.lengths, targets.lengths], axis=1).reshape(-1)
+    is_input = np.repeat(np.tile([True, False], len(inputs.lengths)), lengths)
+    values = np.empty(len(is_input), np.int32)
+    values[is_input] = inputs.values
+    values[~is_input] = targets.values
+    return values

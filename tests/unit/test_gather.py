@@ -1,0 +1,72 @@
+"""Gathered rows are the rows that are laid out one example at a time."""
+
+import jax
+import numpy as np
+import pytest
+
+from flanjax.data import gather as gathering
+from flanjax.data.cache import Tokens
+from flanjax.data.gather import gather
+from flanjax.data.pack import Layout, pack
+from tests.unit.token_stores import EOS, make_plan, make_store, random_pairs
+
+LAYOUTS = {
+    "encoder-decoder": Layout(24, 12, EOS),
+    "another start id": Layout(24, 12, EOS, start_id=7),
+    "causal": Layout(None, 30, EOS),
+    "causal_lm": Layout(None, 30, EOS, loss_on_inputs=True),
+    "prefix_lm": Layout(None, 30, EOS, prefix=True),
+}
+STORES = [
+    make_store("a", random_pairs(40, seed=0), random_pairs(33, seed=1)),
+    make_store("b", random_pairs(70, seed=2)),
+]
+
+
+def plainly(rows, start, stop, tokens, layout):
+    """Returns rows laid out by `pack`, which is tested by hand."""
+    made = []
+    for number in range(start, stop):
+        examples = [tokens.example(task, example) for task, example in rows.row(number)]
+        flags = {"loss_on_inputs": layout.loss_on_inputs, "prefix": layout.prefix}
+        made.append([e._replace(inputs=e.inputs[:-1], **flags) for e in examples])
+    return pack(made, layout)
+
+
+def assert_same(left, right):
+    for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize("block", [1, 100, 1 << 17])
+def test_gathered_rows_are_the_plain_ones(layout, block, monkeypatch):
+    monkeypatch.setattr(gathering, "_BLOCK", block)
+    tokens = Tokens(STORES)
+    rows = make_plan(STORES, layout).rows(1)
+    placed = tokens.place(rows)
+    for start, stop in ((0, len(rows)), (3, 4), (2, 9)):
+        found = gather(placed, start, stop, layout, tokens.arena)
+        assert_same(found, plainly(rows, start, stop, tokens, layout))
+
+
+@pytest.mark.parametrize("family", ["encoder-decoder", "causal"])
+def test_rows_without_padding_are_the_plain_ones(family):
+    layout = LAYOUTS[family]
+    pairs = [([3] * 10, [4] * 4)] * 8  # 11 + 5 tokens: 15 slots of a causal row
+    stores = [make_store("full", pairs)]
+    layout = layout._replace(input_length=22, target_length=10) if family != "causal" else layout
+    tokens = Tokens(stores)
+    rows = make_plan(stores, layout, window=8).rows(0)
+    found = gather(tokens.place(rows), 0, len(rows), layout, tokens.arena)
+    assert (found.segments > 0).all()
+    assert_same(found, plainly(rows, 0, len(rows), tokens, layout))
+
+
+def test_a_row_too_long_is_refused():
+    stores = [make_store("a", [([3] * 9, [4])])]
+    tokens = Tokens(stores)
+    placed = tokens.place(make_plan(stores, Layout(None, 30, EOS), window=1).rows(0))
+    with pytest.raises(ValueError, match="a packed row must fit 10 tokens, got 11"):
+        gather(placed, 0, 1, Layout(None, 10, EOS), tokens.arena)

@@ -1,0 +1,162 @@
+"""Records to tokens: ends, cuts, drops, and what is counted of them."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from flanjax.data.objective import ObjectiveConfig
+from flanjax.data.render import record_uid
+from flanjax.data.shard import INPUTS_CUT, TARGETS_CUT
+from flanjax.data.sources import Jsonl
+from flanjax.data.task import Task, Template
+from flanjax.data.tokenize import ByteTokenizer
+from flanjax.data.tokenized import Batch, TokenSettings, batch_of, tokenize_batch
+
+EOS = ByteTokenizer().eos_id
+TASK = Task(
+    name="words",
+    version=1,
+    source=Jsonl(files={"train": "words.jsonl"}, public="https://example.org/words"),
+    to_fields=lambda record: {"text": record["text"], "answer": record["answer"]},
+    fields=("text", "answer"),
+    templates=(Template("{text}"), Template("{text}?")),
+    mode="generate",
+    metrics=("rouge",),
+    license="CC0",
+    citation="by hand",
+)
+SETTINGS = TokenSettings(ByteTokenizer(), ObjectiveConfig(), max_inputs=6, max_targets=4)
+
+
+def tokenize(*pairs, settings=SETTINGS, task=TASK, pass_index=0):
+    records = [{"text": text, "answer": answer} for text, answer in pairs]
+    uids = [record_uid(record) for record in records]
+    rows = [10 + number for number in range(len(records))]
+    batch = batch_of(task, records, uids, rows, slice(None), settings)
+    return tokenize_batch(task, batch, settings, pass_index=pass_index)
+
+
+def sides(part):
+    """Returns (prompt, target) of each example as text, $ for the end id."""
+
+    def text(ids):
+        return "".join("$" if i == EOS else chr(i - 3) for i in ids.tolist())
+
+    found = []
+    for start, inputs, targets, *_ in part.examples.tolist():
+        middle = start + inputs
+        tokens = part.tokens
+        found.append((text(tokens[start:middle]), text(tokens[middle : middle + targets])))
+    return found
+
+
+def one_wording(task=TASK):
+    return dataclasses.replace(task, templates=task.templates[:1])
+
+
+def test_prompt_and_target_each_end():
+    part = tokenize(("abc", "x"), ("de", "yz"), task=one_wording())
+    assert sides(part) == [("abc$", "x$"), ("de$", "yz$")]
+    assert part.examples["row"].tolist() == [10, 11]
+    assert part.examples["flags"].tolist() == [0, 0]
+    assert part.counts == {}
+
+
+def test_what_fits_exactly_is_not_cut():
+    part = tokenize(("abcde", "xyz"), task=one_wording())
+    assert sides(part) == [("abcde$", "xyz$")]
+    assert part.counts == {}
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [("truncate_right", ("abcde$", "wxy$")), ("truncate_left", ("bcdef$", "xyz$"))],
+)
+def test_what_is_too_long_is_cut_on_the_stated_side_and_counted(policy, expected):
+    settings = SETTINGS._replace(over_long=policy)
+    part = tokenize(("abcdef", "wxyz"), ("a", "wxyz"), settings=settings, task=one_wording())
+    assert sides(part)[0] == expected
+    assert part.examples["flags"].tolist() == [INPUTS_CUT | TARGETS_CUT, TARGETS_CUT]
+    assert part.counts == {"inputs_truncated": 1, "targets_truncated": 2}
+
+
+def test_what_is_too_long_is_dropped_and_counted_once():
+    settings = SETTINGS._replace(over_long="drop")
+    part = tokenize(
+        ("abcdef", "wxyz"), ("a", "wxyz"), ("a", "x"), settings=settings, task=one_wording()
+    )
+    assert sides(part) == [("a$", "x$")]
+    assert part.examples["row"].tolist() == [12]
+    assert part.counts == {"inputs_too_long": 1, "targets_too_long": 1}
+
+
+def test_what_is_too_long_is_an_error_that_names_the_row():
+    settings = SETTINGS._replace(over_long="error")
+    expected = (
+        "task words, source row 11: targets and their end must fit 4 tokens, got 5; raise "
+        "TASK_FEATURE_LENGTHS, or set DataConfig.over_long"
+    )
+    with pytest.raises(ValueError, match=expected):
+        tokenize(("a", "x"), ("a", "wxyz"), settings=settings, task=one_wording())
+
+
+class Deaf(ByteTokenizer):
+    """Hears no q: a text of nothing else has no tokens."""
+
+    def encode_flat(self, texts):
+        return super().encode_flat([text.replace("q", "") for text in texts])
+
+
+def test_a_target_without_tokens_is_dropped_and_counted():
+    settings = SETTINGS._replace(tokenizer=Deaf())
+    part = tokenize(("a", "q"), ("b", "x"), settings=settings, task=one_wording())
+    assert sides(part) == [("b$", "x$")]
+    assert part.counts == {"empty_target": 1}
+
+
+def test_each_pass_words_a_record_in_its_next_template():
+    first, second = (tokenize(("ab", "x"), pass_index=number) for number in range(2))
+    templates = [part.examples["template"].tolist()[0] for part in (first, second)]
+    assert sorted(templates) == [0, 1]
+    prompts = {0: "ab$", 1: "ab?$"}
+    assert [sides(first)[0][0], sides(second)[0][0]] == [prompts[t] for t in templates]
+
+
+def test_a_record_is_tokenized_the_same_in_any_company():
+    alone = tokenize(("abc", "x"))
+    among = tokenize(("zz", "y"), ("abc", "x"))
+    assert sides(among)[1] == sides(alone)[0]
+
+
+def test_span_corruption_masks_the_same_spans_again():
+    settings = SETTINGS._replace(
+        objective=ObjectiveConfig(name="span_corruption"), max_inputs=99, max_targets=99
+    )
+    text = ("the quick brown fox jumps", "over the dog")
+    part, again = (tokenize(text, settings=settings, task=one_wording()) for _ in range(2))
+    assert part.tokens.tolist() == again.tokens.tolist()
+    sentinel = settings.tokenizer.sentinel(0)
+    assert (part.tokens == sentinel).sum() == 2  # in the prompt and in the target
+    assert part.examples["targets"][0] > 2
+
+
+def test_no_records_are_no_tokens():
+    part = tokenize_batch(TASK, Batch([], [], []), SETTINGS, pass_index=0)
+    assert (part.tokens.size, len(part.examples)) == (0, 0)
+
+
+@pytest.mark.parametrize("name", ["bytes", "pieces"])
+def test_flat_encoding_is_the_encoding_of_each_text(name, test_data):
+    tokenizer = ByteTokenizer()
+    if name == "pieces":
+        from flanjax.data.tokenize import TokenizerConfig, make_tokenizer
+
+        model = test_data / "reference/t5_vocab/sentencepiece.model"
+        tokenizer = make_tokenizer(TokenizerConfig(kind="sentencepiece", path=str(model)))
+    texts = ["one two", "", "é 漢字 three\nfour", "x" * 50]
+    values, lengths = tokenizer.encode_flat(texts)
+    each = tokenizer.encode_batch(texts)
+    assert lengths.tolist() == [ids.size for ids in each]
+    assert values.tolist() == np.concatenate(each).tolist()
+    assert tokenizer.encode_flat([])[0].size == 0

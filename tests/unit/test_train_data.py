@@ -1,0 +1,175 @@
+"""What a run trains on: cached once, as many passes as it draws, or refused by name."""
+
+import dataclasses
+import json
+import shutil
+
+import pytest
+
+from flanjax.data import staging
+from flanjax.data.account import Account
+from flanjax.data.cache import CacheConfig
+from flanjax.data.catalogue import Mixture
+from flanjax.data.tokenize import ByteTokenizer
+from flanjax.experiment import DataConfig, Experiment, from_plain, to_plain
+from flanjax.models.decoder import DecoderConfig
+from flanjax.models.t5 import T5Config
+from flanjax.tasks.mini import CATALOGUE
+from flanjax.train.loop import TrainConfig
+from flanjax.train_data import check_resumable, prepare_train_data
+
+T5 = T5Config(
+    vocab_size=384, d_model=8, d_ff=8, num_heads=1, d_head=8,
+    num_encoder_layers=1, num_decoder_layers=1,
+)  # fmt: skip
+DECODER = DecoderConfig(
+    vocab_size=384, d_model=8, d_ff=8, num_heads=1, num_kv_heads=1, d_head=8, num_layers=1
+)
+MIXTURE = Mixture("people", CATALOGUE.cluster("struct_to_text").tasks, max_examples=50)
+
+
+def experiment(folder, *, model=T5, steps=4, cache=None, **data):
+    lengths = {"inputs": 160, "targets": 96}
+    data = DataConfig(**{"task_feature_lengths": lengths, "max_examples": 50, **data})
+    return Experiment(
+        model_dir=str(folder),
+        model=model,
+        data=data,
+        cache=cache or CacheConfig(),
+        train=TrainConfig(steps=steps, batch_size=8),
+    )
+
+
+def prepare(made, mixture=MIXTURE, **arguments):
+    return prepare_train_data(made, mixture, ByteTokenizer(), **arguments)
+
+
+def test_only_as_many_passes_are_prepared_as_the_run_draws(tmp_path):
+    few = prepare(experiment(tmp_path, steps=4))
+    # The first window holds 1,024 draws, 512 of each task: more than ten wordings of 50.
+    assert [task.pass_sizes for task in few.plan.tasks] == [(50,) * 10] * 2
+    whole = Mixture("people", MIXTURE.members)
+    data = prepare(experiment(tmp_path, steps=4, max_examples=30_000), whole)
+    assert [task.pass_sizes for task in data.plan.tasks] == [(2000,)] * 2
+    longer = prepare(experiment(tmp_path, steps=500, max_examples=30_000), whole)
+    rows = len(data.plan.rows(0))
+    assert rows < 500 * 8 < 2 * rows
+    assert [task.pass_sizes for task in longer.plan.tasks] == [(2000, 2000)] * 2
+
+
+def test_later_passes_are_added_without_touching_the_first(tmp_path, monkeypatch):
+    from flanjax.data import build
+
+    one = prepare(experiment(tmp_path, passes=1))
+    made = []
+    plain = build._make_part
+    monkeypatch.setattr(build, "_make_part", lambda w: (made.append(w.pass_index), plain(w)))
+    two = prepare(experiment(tmp_path, passes=2))
+    assert set(made) == {1}
+    for name, row in two.prepared.items():
+        assert row["fingerprints"][:1] == one.prepared[name]["fingerprints"]
+
+
+def test_causal_rows_have_room_for_the_sum_of_both_lengths(tmp_path):
+    data = prepare(experiment(tmp_path, model=DECODER))
+    assert data.layout.capacities == (256,)
+    assert data.plan.rows(0).offsets[-1] > 0
+
+
+def test_a_cache_that_may_not_be_added_to_names_what_it_holds_instead(tmp_path):
+    cache = CacheConfig(cache_dir=str(tmp_path / "cache"))
+    prepare(experiment(tmp_path, cache=cache))
+    fixed = dataclasses.replace(cache, build_missing=False)
+    prepare(experiment(tmp_path, cache=fixed))
+    other = experiment(tmp_path, cache=fixed, over_long="drop")
+    expected = (
+        r"must hold task mini_objects as the run wants it, got one that differs in over_long: "
+        r"'truncate_right' -> 'drop'; build it with `flanjax cache`"
+    )
+    with pytest.raises(ValueError, match=expected):
+        prepare(other)
+    empty = experiment(
+        tmp_path, cache=CacheConfig(cache_dir=str(tmp_path / "none"), build_missing=False)
+    )
+    with pytest.raises(ValueError, match="got nothing of it"):
+        prepare(empty)
+
+
+def test_a_remote_cache_is_copied_and_gives_the_same_rows(tmp_path):
+    local = CacheConfig(cache_dir=str(tmp_path / "cache"))
+    before = prepare(experiment(tmp_path, cache=local))
+    url = "memory://shared/cache/"
+    store = staging.open_store(url)
+    for path in (tmp_path / "cache").rglob("*"):
+        if path.is_file():
+            store.write(path.relative_to(tmp_path / "cache").as_posix(), path.read_bytes()).result()
+    remote = CacheConfig(cache_dir=url, local_dir=str(tmp_path / "copies"), build_missing=False)
+    after = prepare(experiment(tmp_path, cache=remote))
+    assert after.fingerprint() == before.fingerprint()
+    passes = sum(row["passes"] for row in after.prepared.values())
+    assert (after.staged.num_files, after.staged.num_reads) == (2 * passes, 2 * passes)
+    again = prepare(experiment(tmp_path, cache=remote))
+    assert again.staged.num_files == 0
+    shutil.rmtree(tmp_path / "copies")
+
+
+def test_weights_of_a_stage_are_checked(tmp_path):
+    for stages, expected in (
+        ({0: {"mini_people": -1.0}}, "the weight of mini_people must be 0 or more, got -1.0"),
+        ({0: {"mini_people": 0.0}}, "weights must sum to more than 0"),
+        ({0: {"mini_peopel": 1.0}}, "weights must name its tasks, got 'mini_peopel'; did you"),
+        ({5: {"mini_people": 1.0}}, "stages must start at draw 0"),
+    ):
+        with pytest.raises(ValueError, match=expected):
+            prepare(experiment(tmp_path, stages=stages))
+
+
+def test_stages_survive_being_written_as_json(tmp_path):
+    made = experiment(tmp_path, stages={0: {"mini_people": 1.0}, 70: {"mini_objects": 1.0}})
+    assert from_plain(json.loads(json.dumps(to_plain(made)))) == made
+
+
+def test_an_example_left_out_of_every_pass_is_told_in_the_report(tmp_path):
+    lengths = {"inputs": 70, "targets": 96}
+    data = prepare(experiment(tmp_path, over_long="drop", task_feature_lengths=lengths, passes=1))
+    row = data.prepared["mini_people"]
+    assert row["dropped"] == row["reasons"]["inputs_too_long"] > 0
+    assert row["examples"] == 50 - row["dropped"]
+
+
+@pytest.fixture
+def left(tmp_path):
+    """What a run has left: its data, and its report after some rows."""
+    data = prepare(experiment(tmp_path, passes=1))
+    account = Account.empty(2).plus(data.tokens.place(data.plan.rows(0)), 0, 9, is_causal=False)
+    return data, json.loads(json.dumps(data.report(3, account)))
+
+
+def test_a_run_goes_on_with_the_data_it_began_with(tmp_path, left):
+    data, report = left
+    check_resumable(tmp_path / "data_report.json", report, data)
+    more = prepare(experiment(tmp_path, passes=3, steps=200))
+    check_resumable(tmp_path / "data_report.json", report, more)
+
+
+def test_other_tokens_are_refused_by_name(tmp_path, left):
+    data, report = left
+    report["tasks"]["mini_people"]["fingerprints"] = ["0badf00d"]
+    expected = "task mini_people must give the tokens that the run began with, got .* for 0badf00d"
+    with pytest.raises(ValueError, match=expected):
+        check_resumable(tmp_path / "data_report.json", report, data)
+
+
+def test_another_order_is_refused_by_what_differs(tmp_path, left):
+    data, report = left
+    report["plan"]["window"] = 17
+    with pytest.raises(ValueError, match=r"another plan \(window: 17 -> 1024\)"):
+        check_resumable(tmp_path / "data_report.json", report, data)
+
+
+def test_passes_cannot_be_added_once_all_were_drawn(tmp_path, left):
+    _, report = left
+    report["tasks"]["mini_people"]["seen"]["examples"] = 51
+    more = prepare(experiment(tmp_path, passes=3, steps=200))
+    with pytest.raises(ValueError, match="task mini_people must go on with its 1 passes"):
+        check_resumable(tmp_path / "data_report.json", report, more)
