@@ -39,6 +39,9 @@ class LossConfig:
 class TokenSums(NamedTuple):
     """Sums over tokens, each times the token's weight.
 
+    All fields have one shape: [] for a set of tokens, [N] where each of N
+    tokens is a set of its own.
+
     Attributes:
       loss: Cross-entropy with label smoothing, plus z-loss; nats.
       cross_entropy: -log p(target) alone; nats.
@@ -57,7 +60,14 @@ class TokenSums(NamedTuple):
 def token_sums(
     logits_NV: jax.Array, targets_N: jax.Array, weights_N: jax.Array, config: LossConfig
 ) -> TokenSums:
-    """Returns the weighted sums of a set of tokens.
+    """Returns the weighted sums of a set of tokens, as `token_values` has each."""
+    return jax.tree.map(jnp.sum, token_values(logits_NV, targets_N, weights_N, config))
+
+
+def token_values(
+    logits_NV: jax.Array, targets_N: jax.Array, weights_N: jax.Array, config: LossConfig
+) -> TokenSums:
+    """Returns what each token adds to the sums, float32 [N] in every field.
 
     With smoothing e the target distribution is (1 - e) on the target plus
     e / V everywhere, and the loss its cross-entropy (Szegedy et al. 2016,
@@ -75,12 +85,40 @@ def token_sums(
     z_loss_N = config.z_loss * jnp.square(log_z_N)
     correct_N = jnp.argmax(logits_NV, axis=-1) == targets_N
     return TokenSums(
-        loss=jnp.sum((loss_N + z_loss_N) * weights_N),
-        cross_entropy=jnp.sum(cross_entropy_N * weights_N),
-        z_loss=jnp.sum(z_loss_N * weights_N),
-        correct=jnp.sum(correct_N * weights_N),
-        weight=jnp.sum(weights_N),
+        loss=(loss_N + z_loss_N) * weights_N,
+        cross_entropy=cross_entropy_N * weights_N,
+        z_loss=z_loss_N * weights_N,
+        correct=correct_N * weights_N,
+        weight=weights_N,
     )
+
+
+def example_sums(
+    losses_BT: jax.Array, weights_BT: jax.Array, segments_BT: jax.Array, *, num_segments: int
+) -> tuple[jax.Array, jax.Array]:
+    """Returns the loss sum and the weight of each packed example.
+
+    Both are [B, num_segments]: column n holds segment n + 1 of its row, and
+    zero where the row has no such segment. Padding (segment 0) is in no
+    column, and neither is a segment beyond num_segments.
+
+    Args:
+      losses_BT: Each token's loss, already times its weight.
+      weights_BT: Each token's weight.
+      segments_BT: int32, 0 for padding.
+      num_segments: Columns; the most examples that a row may hold.
+
+    Example:
+      losses 1 2 4 8 0, weights 1 1 1 2 0, segments 1 1 2 2 0, 3 segments
+        losses  3 12 0
+        weights 2  3 0
+    """
+
+    def row_sums(values_T: jax.Array, segments_T: jax.Array) -> jax.Array:
+        return jax.ops.segment_sum(values_T, segments_T, num_segments + 1)[1:]
+
+    sums = jax.vmap(row_sums)
+    return sums(losses_BT, segments_BT), sums(weights_BT, segments_BT)
 
 
 def target_logps(logits_NTV: jax.Array, targets_NT: jax.Array) -> jax.Array:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from flanjax.base import Key, Mean, Params
 from flanjax.data.batch import SeqBatch
-from flanjax.losses.tokens import LossConfig, TokenSums, token_sums
+from flanjax.losses.tokens import LossConfig, TokenSums, example_sums, token_values
 from flanjax.models.api import Model
 
 
@@ -42,7 +42,8 @@ def token_loss(model: Model, config: LossConfig) -> LossFn:
     ) -> tuple[jax.Array, LossAux]:
         del frozen
         hidden_BTD = model.hidden(params, batch, key=key)
-        sums = _chunked_sums(model, params, hidden_BTD, batch, config)
+        values = _token_values(model, params, hidden_BTD, batch, config)
+        sums = jax.tree.map(jnp.sum, values)
         real = jnp.sum(batch.segments > 0)
         slots: float = batch.segments.size
         if batch.encoder is not None:
@@ -60,19 +61,40 @@ def token_loss(model: Model, config: LossConfig) -> LossFn:
     return loss_fn
 
 
-def _chunked_sums(
+def example_losses(
+    model: Model, config: LossConfig, params: Params, batch: SeqBatch, *, num_segments: int
+) -> tuple[jax.Array, jax.Array]:
+    """Returns the loss sum and the weight of each example, [B, num_segments].
+
+    Column n holds segment n + 1 of its row. Over all columns both add up to
+    what `token_loss` returns without dropout, as long as no row holds more
+    examples than there are columns.
+
+    Args:
+      model: The model; dropout is off.
+      config: How a token is scored.
+      params: The model's parameters.
+      batch: Packed rows.
+      num_segments: Columns; the most examples that a row may hold.
+    """
+    values = _token_values(model, params, model.hidden(params, batch), batch, config)
+    losses_BT = values.loss.reshape(batch.targets.shape)
+    return example_sums(losses_BT, batch.weights, batch.segments, num_segments=num_segments)
+
+
+def _token_values(
     model: Model, params: Params, hidden_BTD: jax.Array, batch: SeqBatch, config: LossConfig
 ) -> TokenSums:
-    """Sums over tokens; with a chunk, no more than [chunk, V] logits exist."""
+    """Values of the B * T tokens; with a chunk, no more than [chunk, V] logits exist."""
     hidden_ND = hidden_BTD.reshape(-1, hidden_BTD.shape[-1])
     targets_N, weights_N = batch.targets.reshape(-1), batch.weights.reshape(-1)
 
-    def sums(hidden: jax.Array, targets: jax.Array, weights: jax.Array) -> TokenSums:
-        return token_sums(model.unembed(params, hidden), targets, weights, config)
+    def values(hidden: jax.Array, targets: jax.Array, weights: jax.Array) -> TokenSums:
+        return token_values(model.unembed(params, hidden), targets, weights, config)
 
     num_tokens = hidden_ND.shape[0]
     if not config.chunk or config.chunk >= num_tokens:
-        return sums(hidden_ND, targets_N, weights_N)
+        return values(hidden_ND, targets_N, weights_N)
     padding = -num_tokens % config.chunk
     chunks = tuple(
         jnp.pad(array, [(0, padding)] + [(0, 0)] * (array.ndim - 1)).reshape(
@@ -80,8 +102,5 @@ def _chunked_sums(
         )
         for array in (hidden_ND, targets_N, weights_N)
     )
-
-    def add(total: TokenSums, chunk: Any) -> tuple[TokenSums, None]:
-        return jax.tree.map(jnp.add, total, jax.checkpoint(sums)(*chunk)), None
-
-    return jax.lax.scan(add, TokenSums(*[jnp.float32(0)] * 5), chunks)[0]
+    chunked: TokenSums = jax.lax.map(lambda chunk: jax.checkpoint(values)(*chunk), chunks)
+    return jax.tree.map(lambda array: array.reshape(-1)[:num_tokens], chunked)

@@ -64,27 +64,6 @@ def test_gradients_are_divided_once_over_uneven_microbatches(microbatches):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_packed_rows_give_the_loss_and_gradients_of_separate_rows(family):
-    config, layout = FAMILIES[family]
-    model = families.make_model(config)
-    params = jax.jit(model.init)(jax.random.key(0))
-    loss_fn = token_loss(model, LossConfig(z_loss=1e-3))
-    made = examples(6)
-
-    def gradient(rows):
-        batch = pack(rows, layout)
-        value = jax.value_and_grad(lambda p: loss_fn(p, None, batch, None), has_aux=True)
-        return jax.jit(value)(params)
-
-    (packed_sum, packed_aux), packed = gradient(packed_rows(made, 3))
-    (plain_sum, plain_aux), plain = gradient(packed_rows(made, 1))
-    assert float(packed_aux.weight) == float(plain_aux.weight)
-    assert float(packed_sum) == pytest.approx(float(plain_sum), rel=1e-5)
-    for a, b in zip(jax.tree.leaves(packed), jax.tree.leaves(plain), strict=True):
-        np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5)
-
-
-@pytest.mark.parametrize("family", FAMILIES)
 def test_chunked_logits_give_the_same_loss_and_gradients(family):
     config, layout = FAMILIES[family]
     model = families.make_model(config)

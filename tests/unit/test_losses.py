@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flanjax.losses.tokens import LossConfig, target_logps, token_sums
+from flanjax.losses.tokens import LossConfig, example_sums, target_logps, token_sums, token_values
 
 LOGITS = jnp.log(jnp.array([[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]]))
 TARGETS = jnp.array([0, 2])
@@ -43,6 +43,36 @@ def test_tokens_without_weight_have_no_gradient():
     )
     assert np.abs(grad[0]).max() > 0.1
     assert np.abs(grad[1]).max() == 0.0
+
+
+def test_token_values_are_weighted_and_one_a_token():
+    values = token_values(LOGITS + 2.0, TARGETS, WEIGHTS, LossConfig(z_loss=0.01))
+    np.testing.assert_allclose(values.cross_entropy, [math.log(2), 2 * math.log(10)], rtol=1e-5)
+    np.testing.assert_allclose(values.z_loss, [0.04, 0.08], rtol=1e-5)
+    np.testing.assert_allclose(values.loss, values.cross_entropy + values.z_loss, rtol=1e-6)
+    np.testing.assert_array_equal(values.correct, [1.0, 0.0])
+    np.testing.assert_array_equal(values.weight, [1.0, 2.0])
+
+
+def test_example_sums_add_up_each_segment_of_each_row():
+    losses = jnp.array([[1.0, 2.0, 4.0, 8.0, 16.0], [1.0, 1.0, 3.0, 0.0, 0.0]])
+    weights = jnp.array([[1.0, 0.0, 1.0, 2.0, 5.0], [1.0, 0.5, 1.0, 0.0, 0.0]])
+    segments = jnp.array([[1, 1, 2, 2, 0], [1, 2, 3, 0, 0]])
+    read = jax.jit(example_sums, static_argnames="num_segments")
+    loss_BN, weight_BN = read(losses, weights, segments, num_segments=3)
+    np.testing.assert_array_equal(loss_BN, [[3.0, 12.0, 0.0], [1.0, 1.0, 3.0]])
+    np.testing.assert_array_equal(weight_BN, [[1.0, 3.0, 0.0], [1.0, 0.5, 1.0]])
+    narrow_BN, _ = read(losses, weights, segments, num_segments=2)
+    np.testing.assert_array_equal(narrow_BN, [[3.0, 12.0], [1.0, 1.0]])
+
+
+def test_the_gradient_of_an_example_sum_is_one_at_its_tokens():
+    segments = jnp.array([[1, 1, 2, 2, 0]])
+
+    def second(losses):
+        return example_sums(losses, jnp.ones((1, 5)), segments, num_segments=3)[0][0, 1]
+
+    np.testing.assert_array_equal(jax.grad(second)(jnp.ones((1, 5))), [[0, 0, 1, 1, 0]])
 
 
 def test_target_logps():
