@@ -129,23 +129,46 @@ def _stage(
     manifests: dict[pathlib.Path, bytes] = {}
     sizes: dict[str, int] = {}
     for want in wants:
-        folder = cache.entry_folder(root, want.key)
+        found = _remote_entry(url, root, want)
+        if found is None:
+            continue
+        folder, entry = found
         for number in range(experiment.data.passes):
-            name = cache.shard_name(number)
-            path = folder / f"{name}.json"
-            content = staging.fetch(url, path.relative_to(root).as_posix())
+            path = folder / f"{cache.shard_name(number)}.json"
+            content = staging.fetch(url, _name(root, path))
             if content is None:
                 break
             manifests[path] = content
             for suffix, size in shard.file_sizes(shard.parsed_json(path, content)).items():
-                sizes[(folder / f"{name}.{suffix}").relative_to(root).as_posix()] = size
-        path = folder / cache.ENTRY
-        if (content := staging.fetch(url, path.relative_to(root).as_posix())) is not None:
-            manifests[path] = content
+                sizes[_name(root, path.with_suffix(f".{suffix}"))] = size
+        manifests[folder / cache.ENTRY] = entry
     counts = staging.stage(url, list(sizes), root, sizes=sizes)
     for path, content in manifests.items():
         shard.write_bytes(path, content)
     return counts
+
+
+def _name(root: pathlib.Path, path: pathlib.Path) -> str:
+    return path.relative_to(root).as_posix()
+
+
+def _remote_entry(url: str, root: pathlib.Path, want: Wanted) -> tuple[pathlib.Path, bytes] | None:
+    """Returns the local folder and the entry of a task's tokens, None where there are none.
+
+    Where the source is not on this machine, an entry that agrees in all else
+    is taken.
+    """
+    path = cache.entry_folder(root, want.key) / cache.ENTRY
+    content = staging.fetch(url, _name(root, path))
+    if content is not None or want.key[cache_key.SOURCE] is not None:
+        return None if content is None else (path.parent, content)
+    for name in staging.listing(url, f"{want.task.name}/"):
+        path = root / name
+        if path.name != cache.ENTRY or (content := staging.fetch(url, name)) is None:
+            continue
+        if cache.agrees(shard.parsed_json(path, content)["key"], want.key):
+            return path.parent, content
+    return None
 
 
 def check_may_build(experiment: Experiment, root: pathlib.Path, wanted: Sequence[Wanted]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 import click
@@ -22,3 +25,27 @@ class Interrupted(Failure):
     """Ends the command as a shell expects after Ctrl-C, with status 130."""
 
     exit_code = 130
+
+
+@contextlib.contextmanager
+def interrupts_kept() -> Iterator[Callable[[], None]]:
+    """Yields a function that raises KeyboardInterrupt if Ctrl-C was pressed before.
+
+    JAX has the garbage collector call it, and what Ctrl-C raises in that call
+    is lost. Long work calls the function now and then.
+    """
+    pressed: list[int] = []
+
+    def on_signal(number: int, _: object) -> None:
+        pressed.append(number)
+        raise KeyboardInterrupt
+
+    def check() -> None:
+        if pressed:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, on_signal)
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, before)

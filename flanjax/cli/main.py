@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from flanjax.cli.cache import cache
+from flanjax.cli.data import data
 from flanjax.cli.evaluate import evaluate
 from flanjax.cli.failure import Failure, Interrupted
 from flanjax.cli.generate import generate
@@ -94,7 +96,9 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     "flanjax tasks list                      what there is to train on",
     "flanjax tasks show TASK                 what a model reads and writes",
     "flanjax mixture show NAME               what a run would draw, and how often",
+    "flanjax cache --gin_file=runs/x.gin     tokenize what the run reads",
     "flanjax train --gin_file=runs/x.gin     train, then score",
+    "flanjax data peek --model_dir=DIR       what the model saw at a step",
     "flanjax generate --checkpoint=DIR       ask the trained model",
 )
 def main(traceback: bool) -> None:
@@ -105,7 +109,7 @@ def main(traceback: bool) -> None:
     """
 
 
-for _verb in (train, evaluate, generate, tasks, mixture, tokenizer):
+for _verb in (train, evaluate, generate, tasks, mixture, tokenizer, cache, data):
     main.add_command(_verb)
 
 if __name__ == "__main__":

@@ -196,10 +196,14 @@ def find_entry(root: pathlib.Path, key: Mapping[str, Any]) -> pathlib.Path | Non
     if key[cache_key.SOURCE] is not None:
         return None
     for other in sorted((root / key["task"]).glob(f"*/{ENTRY}")):
-        found = shard.read_json(other)["key"]
-        if {**found, cache_key.SOURCE: None} == {**key, cache_key.SOURCE: None}:
+        if agrees(shard.read_json(other)["key"], key):
             return other.parent
     return None
+
+
+def agrees(old: Mapping[str, Any], key: Mapping[str, Any]) -> bool:
+    """Returns whether two keys are of the same tokens, the source aside."""
+    return {**old, cache_key.SOURCE: None} == {**key, cache_key.SOURCE: None}
 
 
 def open_passes(folder: pathlib.Path, passes: Iterable[int]) -> tuple[Shard, ...]:
@@ -231,7 +235,7 @@ def read_entry(folder: pathlib.Path) -> dict[str, Any]:
 
 
 def mismatch(root: pathlib.Path, key: Mapping[str, Any]) -> str | None:
-    """Returns in what the nearest entry of the same task differs, None if there is none."""
+    """Returns in what the task's nearest entry differs, None if there is none."""
     nearest: list[str] | None = None
     for file in sorted((root / key["task"]).glob(f"*/{ENTRY}")):
         old = shard.read_json(file)["key"]

@@ -189,7 +189,7 @@ def _in_rows(flat: SeqBatch, num_rows: int) -> SeqBatch:
 def _repeated_halves(
     prompt: np.generic, target: np.generic, runs: _Runs, halves: np.ndarray
 ) -> np.ndarray:
-    """Returns one value for each prompt token, one for each target token, 0 for padding."""
+    """Returns a value for prompt tokens, one for target tokens, 0 for padding."""
     values = np.zeros((len(runs.sizes), 2), prompt.dtype)
     values[runs.is_example] = (prompt, target)
     return np.repeat(values.reshape(-1), halves)

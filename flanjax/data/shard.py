@@ -14,7 +14,7 @@ import os
 import pathlib
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -116,22 +116,10 @@ def whole_part(folder: pathlib.Path, name: str, dtype: np.dtype) -> Part:
 def write_shard(folder: pathlib.Path, name: str, parts: Iterable[Part], dtype: np.dtype) -> None:
     """Writes parts as one shard, each a block with a checksum of its own."""
     folder.mkdir(parents=True, exist_ok=True)
-    blocks: list[dict[str, int]] = []
-    counts: dict[str, int] = {}
-    num_tokens = 0
     asides = [_aside(folder / f"{name}.{suffix}") for suffix in ("tokens", "index")]
     try:
         with asides[0].open("wb") as tokens_file, asides[1].open("wb") as index_file:
-            for part in parts:
-                index = part.examples.copy()
-                index["start"] += num_tokens
-                data = (part.tokens.astype(dtype, copy=False).tobytes(), index.tobytes())
-                tokens_file.write(data[0])
-                index_file.write(data[1])
-                blocks.append(_block(index, part.tokens.size, data))
-                num_tokens += part.tokens.size
-                for reason, count in part.counts.items():
-                    counts[reason] = counts.get(reason, 0) + count
+            blocks, counts = _write_parts(parts, dtype, tokens_file, index_file)
         for aside, suffix in zip(asides, ("tokens", "index"), strict=True):
             os.replace(aside, folder / f"{name}.{suffix}")
     finally:
@@ -139,6 +127,26 @@ def write_shard(folder: pathlib.Path, name: str, parts: Iterable[Part], dtype: n
             aside.unlink(missing_ok=True)
     about = {"format": FORMAT, "dtype": dtype.str, "counts": counts, "blocks": blocks}
     write_json(folder / f"{name}.json", about)
+
+
+def _write_parts(
+    parts: Iterable[Part], dtype: np.dtype, tokens_file: IO[bytes], index_file: IO[bytes]
+) -> tuple[list[dict[str, int]], dict[str, int]]:
+    """Writes parts one after another; returns their blocks, and their counts summed."""
+    blocks: list[dict[str, int]] = []
+    counts: dict[str, int] = {}
+    num_tokens = 0
+    for part in parts:
+        index = part.examples.copy()
+        index["start"] += num_tokens
+        data = (part.tokens.astype(dtype, copy=False).tobytes(), index.tobytes())
+        tokens_file.write(data[0])
+        index_file.write(data[1])
+        blocks.append(_block(index, part.tokens.size, data))
+        num_tokens += part.tokens.size
+        for reason, count in part.counts.items():
+            counts[reason] = counts.get(reason, 0) + count
+    return blocks, counts
 
 
 def _block(index: np.ndarray, num_tokens: int, data: tuple[bytes, bytes]) -> dict[str, int]:

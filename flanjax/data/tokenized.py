@@ -22,14 +22,6 @@ EMPTY_TARGET = "empty_target"
 INPUTS_DROPPED, TARGETS_DROPPED = "inputs_too_long", "targets_too_long"
 INPUTS_TRUNCATED, TARGETS_TRUNCATED = "inputs_truncated", "targets_truncated"
 SHOTS_DROPPED = "shots_dropped"
-DROPPED = (
-    "empty_target",
-    "inputs_too_long",
-    "targets_too_long",
-)
-SHOTS_DROPPED, INPUTS_TRUNCATED, TARGETS_TRUNCATED = (
-    "shots_dropped", "inputs_truncated", "targets_truncated",
-)  # fmt: skip
 DROPPED = (EMPTY_TARGET, INPUTS_DROPPED, TARGETS_DROPPED)
 """Reasons for which an example is not trained on."""
 

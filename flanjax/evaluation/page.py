@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
+from flanjax import html_page
 from flanjax.evaluation.comparison import (
     Change,
     ClusterRow,
@@ -17,7 +18,6 @@ from flanjax.evaluation.comparison import (
     score_text,
     task_change,
 )
-from flanjax.evaluation.page_style import STYLE
 from flanjax.evaluation.plot import bar_plot
 from flanjax.evaluation.results import Certificate, ClusterReport, TaskReport
 
@@ -46,12 +46,7 @@ def render_page(
         f'<section><h2>How to read this</h2><ul class="soft">{_READING}</ul></section>',
         _facts(facts),
     ]
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)} \u00b7 flanjax report</title>\n<style>{STYLE}</style>\n</head>\n"
-        "<body>\n<main>\n" + "\n".join(filter(None, body)) + "\n</main>\n</body>\n</html>\n"
-    )
+    return html_page.document(title, "flanjax report", body)
 
 
 def _subtitle(rows: Sequence[ClusterRow], stages: Stages, facts: Mapping[str, str]) -> str:
@@ -176,12 +171,13 @@ def _templates(found: Mapping[str, TaskReport]) -> str:
         cells = [score_text(scores[stage].get(template.template)) for stage in found]
         rows.append(
             f'<tr><td class="number">{template.template}</td>'
-            f'<td class="wording">{escape(template.wording)}</td>{_number_cells(cells)}</tr>'
+            f'<td class="wording">{escape(template.wording)}</td>'
+            f"{html_page.number_cells(cells)}</tr>"
         )
     heads = '<th scope="col" class="number">#</th><th scope="col">wording</th>'
-    heads += "".join(f'<th scope="col" class="number">{escape(stage)}</th>' for stage in found)
-    return _folded(
-        f"{_plural(len(rows), 'template')}, one by one", _table(heads, rows, "Templates")
+    heads += html_page.number_heads(found)
+    return html_page.folded(
+        f"{_plural(len(rows), 'template')}, one by one", html_page.table(heads, rows, "Templates")
     )
 
 
@@ -206,7 +202,7 @@ def _examples(found: Mapping[str, TaskReport]) -> str:
             f"<pre>{_text(row['inputs'])}</pre><dl><dt>expected</dt>"
             f"<dd>{_text(expected)}</dd>{said}</dl>"
         )
-    return _folded(f"{_plural(len(blocks), 'example')} with answers", "".join(blocks))
+    return html_page.folded(f"{_plural(len(blocks), 'example')} with answers", "".join(blocks))
 
 
 def _text(text: str) -> str:
@@ -235,11 +231,11 @@ def _all_numbers(row: ClusterRow) -> str:
         ]
         rows.append(
             f'<tr><th scope="row">{escape(name)}</th><td>{escape(last.metric)}</td>'
-            f"{_number_cells(cells)}</tr>"
+            f"{html_page.number_cells(cells)}</tr>"
         )
     heads = '<th scope="col">task</th><th scope="col">metric</th>'
-    heads += "".join(f'<th scope="col" class="number">{escape(name)}</th>' for name in names)
-    return _table(heads, rows, f"All numbers of {row.cluster}")
+    heads += html_page.number_heads(names)
+    return html_page.table(heads, rows, f"All numbers of {row.cluster}")
 
 
 def _certificate(certificate: Certificate | None) -> str:
@@ -267,7 +263,11 @@ def _certificate(certificate: Certificate | None) -> str:
         f"<dt>ablation</dt><dd>{escape(certificate.ablation or 'none')}</dd>"
         f"<dt>trained on ({len(certificate.trained)})</dt>"
         f"<dd>{escape(', '.join(certificate.trained))}</dd></dl>"
-        + (_table(heads, dropped, "Tasks left out") if dropped else "<p>No task was left out.</p>")
+        + (
+            html_page.table(heads, dropped, "Tasks left out")
+            if dropped
+            else "<p>No task was left out.</p>"
+        )
         + "</div></section>"
     )
 
@@ -290,23 +290,8 @@ def _facts(facts: Mapping[str, str]) -> str:
         for name, value in facts.items()
     ]
     heads = '<th scope="col">fact</th><th scope="col">value</th>'
-    table = _table(heads, rows, "Facts of the run")
+    table = html_page.table(heads, rows, "Facts of the run")
     return f'<section><h2>The run</h2><div class="card">{table}</div></section>' if rows else ""
-
-
-def _table(heads: str, rows: Iterable[str], label: str) -> str:
-    return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}"><table>'
-        f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-    )
-
-
-def _number_cells(cells: Iterable[str]) -> str:
-    return "".join(f'<td class="number">{escape(cell)}</td>' for cell in cells)
-
-
-def _folded(summary: str, content: str) -> str:
-    return f"<details><summary>{escape(summary)}</summary>{content}</details>"
 
 
 def _plural(number: int, noun: str) -> str:

@@ -77,8 +77,8 @@ THIRD_PARTIES = {
     "rapidfuzz": "flanjax.evaluation.text_metrics flanjax.data.wordings",
     "sklearn": "flanjax.evaluation.class_metrics",
     "scipy": "flanjax.evaluation.class_metrics",
-    "rich": "flanjax.cli flanjax.train.log flanjax.evaluation.report flanjax.run flanjax.train_data "
-    "flanjax.data_progress",
+    "rich": "flanjax.cli flanjax.train.log flanjax.evaluation.report flanjax.run "
+    "flanjax.train_data flanjax.data_progress",
     "click": "flanjax.cli",
 }
 """Third party -> the modules and packages that may import it; no other may be imported."""

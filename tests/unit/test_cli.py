@@ -64,6 +64,9 @@ def gin_file(tmp_path) -> str:
 
 def test_the_verbs_are_these():
     assert sorted(map(" ".join, every_verb())) == [
+        "cache",
+        "data advise",
+        "data peek",
         "eval",
         "generate",
         "mixture certify",
@@ -143,6 +146,12 @@ def test_flags_may_stand_before_and_after_the_verb(typed, arranged):
         (["tasks", "show"], "Missing argument 'NAME'"),
         (["tasks", "show", "x", "--all", "--template=1"], "--all and --template must not stand"),
         (["tasks", "check", "--num=0"], "0 is not in the range"),
+        (["cache"], "No run described"),
+        (["cache", "--gin.A=1", "--workers=0"], "0 is not in the range"),
+        (["data", "peek", "--checkpoint=x"], "Missing option '--step'"),
+        (["data", "peek", "--step=1"], "No run named"),
+        (["data", "peek", "--step=1", "--rows=1", "--row=0"], "--rows and --row must not stand"),
+        (["data", "peek", "--step=1", "--checkpoint=x", "--gin.A=1"], "must not stand together"),
         (["eval"], "Nothing to score"),
         (["eval", "--checkpoint=x", "--gin.A=1"], "must stand with a --gin_file"),
         (["eval", "--checkpoint=x", "--split=train"], "'train' is not one of"),

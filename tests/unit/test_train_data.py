@@ -1,4 +1,4 @@
-"""What a run trains on: cached once, as many passes as it draws, or refused by name."""
+"""What a run trains on: cached once, as far as it draws, or refused by name."""
 
 import dataclasses
 import json
@@ -10,6 +10,8 @@ from flanjax.data import staging
 from flanjax.data.account import Account
 from flanjax.data.cache import CacheConfig
 from flanjax.data.catalogue import Mixture
+from flanjax.data.sources import Jsonl
+from flanjax.data.task import Task, Template
 from flanjax.data.tokenize import ByteTokenizer
 from flanjax.experiment import DataConfig, Experiment, from_plain, to_plain
 from flanjax.models.decoder import DecoderConfig
@@ -26,6 +28,18 @@ DECODER = DecoderConfig(
     vocab_size=384, d_model=8, d_ff=8, num_heads=1, num_kv_heads=1, d_head=8, num_layers=1
 )
 MIXTURE = Mixture("people", CATALOGUE.cluster("struct_to_text").tasks, max_examples=50)
+WORDS = Task(
+    name="words",
+    version=1,
+    source=Jsonl(files={"train": "words.jsonl"}, public="https://example.org/words"),
+    to_fields=lambda record: {"text": record["text"], "answer": record["answer"]},
+    fields=("text", "answer"),
+    templates=(Template("{text}"),),
+    mode="generate",
+    metrics=("rouge",),
+    license="CC0",
+    citation="by hand",
+)
 
 
 def experiment(folder, *, model=T5, steps=4, cache=None, **data):
@@ -111,6 +125,43 @@ def test_a_remote_cache_is_copied_and_gives_the_same_rows(tmp_path):
     again = prepare(experiment(tmp_path, cache=remote))
     assert again.staged.num_files == 0
     shutil.rmtree(tmp_path / "copies")
+
+
+def test_a_remote_cache_serves_where_the_source_is_not(tmp_path):
+    rows = tmp_path / "rows"
+    rows.mkdir()
+    lines = [json.dumps({"text": f"word {n}", "answer": "yes"}) + "\n" for n in range(30)]
+    (rows / "words.jsonl").write_text("".join(lines))
+    mixture = Mixture("words", (WORDS,))
+    local = CacheConfig(cache_dir=str(tmp_path / "cache"))
+    before = prepare(experiment(tmp_path, cache=local, data_dir=str(rows)), mixture)
+    url = "memory://words/cache/"
+    store = staging.open_store(url)
+    for path in (tmp_path / "cache").rglob("*.*"):
+        if path.is_file():
+            store.write(path.relative_to(tmp_path / "cache").as_posix(), path.read_bytes()).result()
+    remote = CacheConfig(cache_dir=url, local_dir=str(tmp_path / "copies"))
+    after = prepare(experiment(tmp_path, cache=remote), mixture)
+    assert after.fingerprint() == before.fingerprint()
+    with pytest.raises(
+        ValueError, match=r"task words: data_dir must be given to read words\.jsonl"
+    ):
+        prepare(experiment(tmp_path, cache=remote, over_long="drop"), mixture)
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut"])
+def test_a_damaged_cache_is_never_trained_on(tmp_path, damage):
+    made = experiment(tmp_path)
+    prepare(made)
+    (path,) = (tmp_path / "cache" / "mini_people").rglob("pass-00.tokens")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content if damage == "flipped" else content[:-1])
+    expected = r"mini_people/\w+/pass-00\.tokens must .* examples 0 to 49, source rows \d+ to \d+;"
+    with pytest.raises(ValueError, match=expected):
+        prepare(made)
+    shutil.rmtree(path.parent)
+    prepare(made)
 
 
 def test_weights_of_a_stage_are_checked(tmp_path):

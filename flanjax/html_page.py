@@ -1,4 +1,9 @@
-"""The look of the report page: one style sheet, light and dark."""
+"""What the pages that flanjax writes share: one look, light and dark, no request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
 
 STYLE = """
 :root {
@@ -96,3 +101,45 @@ li { margin: .2rem 0; max-width: 48rem; }
 }
 @media print { body { background: none; } .card { break-inside: avoid; } }
 """
+
+
+def document(title: str, kind: str, body: Iterable[str], *, style: str = "") -> str:
+    """Returns a whole page.
+
+    Args:
+      title: Its title, as text.
+      kind: What it is, "flanjax report".
+      body: Its parts as HTML; empty ones are left out.
+      style: Rules that this page alone needs.
+    """
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)} \u00b7 {escape(kind)}</title>\n<style>{STYLE}{style}</style>\n"
+        "</head>\n<body>\n<main>\n"
+        + "\n".join(filter(None, body))
+        + "\n</main>\n</body>\n</html>\n"
+    )
+
+
+def table(heads: str, rows: Iterable[str], label: str) -> str:
+    """Returns a table that scrolls by itself where it is too wide."""
+    return (
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}"><table>'
+        f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def number_heads(names: Iterable[str]) -> str:
+    """Returns the heads of columns of numbers."""
+    return "".join(f'<th scope="col" class="number">{escape(name)}</th>' for name in names)
+
+
+def number_cells(cells: Iterable[str]) -> str:
+    """Returns a row's cells of numbers."""
+    return "".join(f'<td class="number">{escape(cell)}</td>' for cell in cells)
+
+
+def folded(summary: str, content: str) -> str:
+    """Returns content that opens when its summary is chosen."""
+    return f"<details><summary>{escape(summary)}</summary>{content}</details>"
