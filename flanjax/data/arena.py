@@ -4,10 +4,10 @@ The files are mapped, not read: each one at its place in a range of addresses
 that the process has set aside. Memory holds what was touched lately.
 
 ```
- address   0        zeros   file 0            file 1       ...
-           |--page--|-------|=============|...|=====|......|
+ address   0           file 0            file 1       ...
+           |..zeros....|=============|...|=====|......|
 ```
-Address 0 and the page after it are zeros; padding is read there.
+The first NUM_ZEROS addresses hold zeros; padding is read there.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+NUM_ZEROS = 1 << 20
+"""Tokens before the first file, more than any row has; they take no memory until read."""
+
 _PAGE = mmap.PAGESIZE
 _FIXED = 0x10  # MAP_FIXED
 _NO_RESERVE = 0x4000  # MAP_NORESERVE
@@ -34,7 +37,7 @@ class Arena(NamedTuple):
     """Tokens of several files in one address space.
 
     Attributes:
-      tokens: uint16 or uint32, one dimension; `tokens[0]` is 0.
+      tokens: uint16 or uint32, one dimension; the first NUM_ZEROS are 0.
       starts: Where each file's first token lies.
       region: (address, bytes) of mapped memory; None where the arena is a copy.
     """
@@ -56,8 +59,8 @@ class Arena(NamedTuple):
 def joined(arrays: Sequence[np.ndarray], dtype: np.dtype) -> Arena:
     """Returns an arena that is a copy of arrays in memory: the plain way."""
     sizes = [array.size for array in arrays]
-    starts = itertools.accumulate(sizes[:-1], initial=1)
-    tokens = np.concatenate([np.zeros(1, dtype), *arrays]).astype(dtype)
+    starts = itertools.accumulate(sizes[:-1], initial=NUM_ZEROS)
+    tokens = np.concatenate([np.zeros(NUM_ZEROS, dtype), *arrays]).astype(dtype)
     return Arena(tokens, tuple(starts))
 
 
@@ -73,7 +76,7 @@ def mapped(paths: Sequence[pathlib.Path], dtype: np.dtype) -> Arena:
     """
     sizes = [path.stat().st_size for path in paths]
     spans = [-(-size // _PAGE) * _PAGE for size in sizes]
-    begins = list(itertools.accumulate(spans, initial=_PAGE))
+    begins = list(itertools.accumulate(spans, initial=NUM_ZEROS * dtype.itemsize))
     total = begins[-1]
     base = _map(None, total, mmap.PROT_READ, _NO_RESERVE | mmap.MAP_ANONYMOUS, -1)
     memory = (ctypes.c_ubyte * total).from_address(base)

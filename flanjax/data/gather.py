@@ -1,41 +1,156 @@
 """Rows of a plan to the arrays a model sees, with a few gathers for all of them.
 
-Every array is laid out in runs: the examples of a row one after another, then
-the padding of the row, then the next row. What is the same within a run is
-repeated; what is not, is read at an address. The plain way that gives the
-same arrays is `pack.pack`.
+A side of a window (its prompts, or its targets) is laid out once in runs: the
+examples of a row one after another, then the padding of the row, then the next
+row. A batch is then a piece of the runs: what is the same within a run is
+repeated, and tokens are read at addresses that count up from the run's own.
+The plain way that gives the same arrays is `pack.pack`.
+
+```
+ rows      a a a b b . | c c c c . .        sizes    3 2 1 4 2
+ segments  1 1 1 2 2 0   1 1 1 1 0 0        segments 1 2 0 1 0
+```
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from flanjax.data.arena import Arena
+from flanjax.data.arena import NUM_ZEROS, Arena
 from flanjax.data.batch import PAD_ID, EncoderInput, SeqBatch
 from flanjax.data.cache import Placed
 from flanjax.data.pack import Layout
 
 _BLOCK = 1 << 17
-"""Tokens laid out at a time, so that the steps between meet in the processor's cache."""
+"""Tokens gathered at a time: few enough for the processor's caches."""
 
 
-def gather(placed: Placed, start: int, stop: int, layout: Layout, arena: Arena) -> SeqBatch:
-    """Returns rows `start` to `stop` of a window.
+class Runs(NamedTuple):
+    """One side of a window's rows, flattened: examples and paddings in order.
 
-    Args:
-      placed: The window's rows and where their tokens lie.
-      start: The first row.
-      stop: The row after the last.
+    Attributes:
+      length: Tokens of a row.
+      offsets: int64 [rows + 1], the first run of each row.
+      sizes: int64 [m], tokens of each run.
+      begins: int64 [m], where each run starts among the flattened rows.
+      segments: int32 [m], 1, 2, ... in each row, 0 for padding.
+      is_example: bool [m].
+      shifts: int64 [m], what a place must be raised by to be its address;
+        places of padding are taken to zeros.
+    """
+
+    length: int
+    offsets: np.ndarray
+    sizes: np.ndarray
+    begins: np.ndarray
+    segments: np.ndarray
+    is_example: np.ndarray
+    shifts: np.ndarray
+
+    def spread(self, values: np.ndarray) -> np.ndarray:
+        """Returns one value for each run from one for each example, 0 for padding."""
+        spread = np.zeros(len(self.sizes), values.dtype)
+        spread[self.is_example] = values
+        return spread
+
+    def piece(self, start: int, stop: int) -> Runs:
+        """Returns the runs of rows `start` to `stop`, their places counted anew."""
+        here = slice(self.offsets[start], self.offsets[stop])
+        base = start * self.length
+        return Runs(
+            self.length,
+            self.offsets[start : stop + 1] - self.offsets[start],
+            self.sizes[here],
+            self.begins[here] - base,
+            self.segments[here],
+            self.is_example[here],
+            self.shifts[here] + base,
+        )
+
+
+class Laid(NamedTuple):
+    """A window laid out, ready to be gathered.
+
+    Attributes:
+      placed: Its rows and where their tokens lie.
       layout: How rows are laid out.
       arena: The tokens.
+      encoder: The prompts of an encoder-decoder, else None.
+      decoder: The targets, or whole causal sequences.
+      prompts: int64 [m], prompt tokens of each run of a causal row.
+      last_targets: int32 [m], the last target of each run of a causal row.
     """
-    step = max(_BLOCK // max(layout.capacities), 1)
+
+    placed: Placed
+    layout: Layout
+    arena: Arena
+    encoder: Runs | None
+    decoder: Runs
+    prompts: np.ndarray
+    last_targets: np.ndarray
+
+
+def lay_out(placed: Placed, layout: Layout, arena: Arena) -> Laid:
+    """Lays out the rows of a window.
+
+    Raises:
+      ValueError: A row does not fit its length.
+    """
+    counts = np.diff(placed.rows.offsets)
+    inputs, targets, addresses = placed.inputs, placed.targets, placed.addresses
+    nothing = np.zeros(0, np.int64)
+    if layout.input_length is not None:
+        encoder = _runs(inputs, addresses, counts, layout.input_length)
+        decoder = _runs(targets, addresses + inputs, counts, layout.target_length)
+        return Laid(placed, layout, arena, encoder, decoder, nothing, nothing)
+    sizes = inputs + targets - 1  # the last target is read by nobody
+    decoder = _runs(sizes, addresses, counts, layout.target_length)
+    last = np.empty(len(sizes), arena.tokens.dtype)
+    arena.take(addresses + sizes, last)
+    prompts = decoder.spread(inputs - 1)  # their end is read and predicts the first target
+    return Laid(
+        placed, layout, arena, None, decoder, prompts, decoder.spread(last.astype(np.int32))
+    )
+
+
+def _runs(sizes: np.ndarray, sources: np.ndarray, counts: np.ndarray, length: int) -> Runs:
+    """Returns the runs of rows.
+
+    Args:
+      sizes: int64 [n], tokens of each example.
+      sources: int64 [n], the address of each example's first token.
+      counts: int64 [rows], examples of each row, at least 1.
+      length: Tokens of a row.
+    """
+    first = np.cumsum(counts) - counts
+    used = np.add.reduceat(sizes, first)
+    if used.max() > length or length > NUM_ZEROS:
+        raise ValueError(
+            f"a packed row must fit {min(length, NUM_ZEROS)} tokens, got "
+            f"{max(used.max(), length) if length > NUM_ZEROS else used.max()}; plan with costs()."
+        )
+    offsets = np.concatenate([[0], np.cumsum(counts + 1)])
+    is_example = np.ones(offsets[-1], bool)
+    is_example[offsets[1:] - 1] = False
+    all_sizes = np.empty(len(is_example), np.int64)
+    all_sizes[is_example], all_sizes[~is_example] = sizes, length - used
+    begins = np.cumsum(all_sizes) - all_sizes
+    segments = np.zeros(len(is_example), np.int32)
+    segments[is_example] = np.arange(1, len(sizes) + 1) - np.repeat(first, counts)
+    shifts = -begins
+    shifts[is_example] += sources
+    return Runs(length, offsets, all_sizes, begins, segments, is_example, shifts)
+
+
+def gather(laid: Laid, start: int, stop: int) -> SeqBatch:
+    """Returns rows `start` to `stop` of a window."""
+    step = max(_BLOCK // max(laid.layout.capacities), 1)
     blocks = [
-        _gather_block(placed, first, min(first + step, stop), layout, arena)
-        for first in range(start, stop, step)
+        _gather_block(laid, first, min(first + step, stop)) for first in range(start, stop, step)
     ]
     return stacked(blocks)
 
@@ -52,142 +167,78 @@ def stacked(batches: Sequence[SeqBatch]) -> SeqBatch:
     return SeqBatch(tokens, targets, weights, segments, positions, prefix, encoder)
 
 
-def _gather_block(placed: Placed, start: int, stop: int, layout: Layout, arena: Arena) -> SeqBatch:
-    offsets = placed.rows.offsets[start : stop + 1]
-    here = slice(offsets[0], offsets[-1])
-    counts = np.diff(offsets)
-    inputs, targets = placed.inputs[here], placed.targets[here]
-    addresses = placed.addresses[here]
-    if layout.input_length is None:
-        return _causal(inputs, targets, addresses, counts, layout, arena)
-    encoder = _segments(_runs(inputs, counts, layout.input_length), addresses, arena)
-    batch = _decoder(targets, addresses + inputs, counts, layout, arena)
-    rows = (len(counts), layout.input_length)
-    return batch._replace(encoder=EncoderInput(*(array.reshape(rows) for array in encoder)))
+def _gather_block(laid: Laid, start: int, stop: int) -> SeqBatch:
+    runs = laid.decoder.piece(start, stop)
+    if laid.encoder is None:
+        here = slice(laid.decoder.offsets[start], laid.decoder.offsets[stop])
+        return _causal(laid, runs, laid.prompts[here], laid.last_targets[here])
+    encoder = _segments(laid.encoder.piece(start, stop), laid.arena)
+    return _decoder(laid, runs)._replace(encoder=encoder)
 
 
-class _Runs(NamedTuple):
-    """Examples and paddings in the order of the flattened rows.
-
-    Attributes:
-      sizes: int64 [m], tokens of each run.
-      begins: int64 [m], where each run starts among the flattened rows.
-      segments: int32 [m], 1, 2, ... in each row, 0 for padding.
-      is_example: bool [m].
-    """
-
-    sizes: np.ndarray
-    begins: np.ndarray
-    segments: np.ndarray
-    is_example: np.ndarray
-
-    def spread(self, values: np.ndarray, padding: int = 0) -> np.ndarray:
-        """Returns one value for each run from one for each example."""
-        spread = np.full(len(self.sizes), padding, values.dtype)
-        spread[self.is_example] = values
-        return spread
-
-
-def _runs(sizes: np.ndarray, counts: np.ndarray, length: int) -> _Runs:
-    """Returns the runs of rows.
-
-    Args:
-      sizes: int64 [n], tokens of each example.
-      counts: int64 [rows], examples of each row, at least 1.
-      length: Tokens of a row.
-    """
-    first = np.cumsum(counts) - counts
-    used = np.add.reduceat(sizes, first)
-    if used.max() > length:
-        raise ValueError(
-            f"a packed row must fit {length} tokens, got {used.max()}; plan with costs()."
-        )
-    padding_at = np.cumsum(counts) + np.arange(len(counts))
-    is_example = np.ones(len(sizes) + len(counts), bool)
-    is_example[padding_at] = False
-    all_sizes = np.empty(len(is_example), np.int64)
-    all_sizes[is_example] = sizes
-    all_sizes[padding_at] = length - used
-    segments = np.zeros(len(is_example), np.int32)
-    segments[is_example] = np.arange(1, len(sizes) + 1) - np.repeat(first, counts)
-    return _Runs(all_sizes, np.cumsum(all_sizes) - all_sizes, segments, is_example)
-
-
-def _segments(runs: _Runs, sources: np.ndarray, arena: Arena) -> EncoderInput:
-    """Returns tokens, segments and positions of rows, flattened.
-
-    Args:
-      runs: The runs of the rows.
-      sources: int64 [n], the address of each example's first token.
-      arena: The tokens.
-    """
+def _segments(runs: Runs, arena: Arena) -> EncoderInput:
+    """Returns tokens, segments and positions of rows."""
     segments = np.repeat(runs.segments, runs.sizes)
-    addresses = np.repeat(runs.spread(sources) - runs.begins, runs.sizes)
-    addresses += np.arange(segments.size)
-    positions = np.arange(segments.size, dtype=np.int32)
-    positions -= np.repeat(runs.begins.astype(np.int32), runs.sizes)
-    is_padding = ~runs.is_example & (runs.sizes > 0)
-    paddings = zip(runs.begins[is_padding].tolist(), runs.sizes[is_padding].tolist(), strict=True)
-    for begin, size in paddings:
-        addresses[begin : begin + size] = 0
-        positions[begin : begin + size] = 0
+    addresses = np.repeat(runs.shifts, runs.sizes)
+    addresses += _counted(segments.size, np.int64)
+    begins = np.repeat(runs.begins.astype(np.int32), runs.sizes)
+    positions = np.subtract(_counted(segments.size, np.int32), begins, out=begins)
     taken = np.empty(segments.size, arena.tokens.dtype)
     arena.take(addresses, taken)
-    return EncoderInput(taken.astype(np.int32), segments, positions)
+    rows = EncoderInput(
+        *(array.reshape(-1, runs.length) for array in (taken.astype(np.int32), segments, positions))
+    )
+    most_padding = int(runs.sizes[runs.offsets[1:] - 1].max())
+    ends = slice(runs.length - most_padding, None)
+    rows.positions[:, ends] *= rows.segments[:, ends] > 0
+    return rows
 
 
-def _decoder(
-    sizes: np.ndarray, sources: np.ndarray, counts: np.ndarray, layout: Layout, arena: Arena
-) -> SeqBatch:
-    """Returns the rows of a decoder that reads its targets one token late."""
-    runs = _runs(sizes, counts, layout.target_length)
-    targets, segments, positions = _segments(runs, sources, arena)
-    tokens = np.empty_like(targets)
-    tokens[1:] = targets[:-1]
-    tokens[runs.begins[runs.is_example]] = layout.start_id
+@functools.lru_cache(maxsize=8)
+def _counted(size: int, dtype: type[np.signedinteger]) -> np.ndarray:
+    """Returns 0, 1, 2, ..., which many batches share."""
+    numbers = np.arange(size, dtype=dtype)
+    numbers.flags.writeable = False
+    return numbers
+
+
+def _decoder(laid: Laid, runs: Runs) -> SeqBatch:
+    """Returns rows of targets, each read one token late."""
+    targets, segments, positions = _segments(runs, laid.arena)
+    tokens = np.empty(targets.size, np.int32)
+    tokens[1:] = targets.reshape(-1)[:-1]
+    tokens[runs.begins[runs.is_example]] = laid.layout.start_id
     tokens[runs.begins[~runs.is_example & (runs.sizes > 0)]] = PAD_ID
     weights = (segments > 0).astype(np.float32)
-    prefix = np.zeros(segments.size, np.bool_)
-    return _in_rows(SeqBatch(tokens, targets, weights, segments, positions, prefix), len(counts))
+    prefix = np.zeros(targets.shape, np.bool_)
+    return SeqBatch(tokens.reshape(targets.shape), targets, weights, segments, positions, prefix)
 
 
-def _causal(
-    inputs: np.ndarray,
-    targets: np.ndarray,
-    addresses: np.ndarray,
-    counts: np.ndarray,
-    layout: Layout,
-    arena: Arena,
-) -> SeqBatch:
+def _causal(laid: Laid, runs: Runs, prompts: np.ndarray, last_targets: np.ndarray) -> SeqBatch:
     """Returns rows of prompt, end, target, each target read one token early."""
-    sizes = inputs + targets - 1
-    runs = _runs(sizes, counts, layout.target_length)
-    tokens, segments, positions = _segments(runs, addresses, arena)
-    written = np.empty_like(tokens)
-    written[:-1] = tokens[1:]
-    ends = runs.begins + runs.sizes
-    last = np.empty(len(sizes), arena.tokens.dtype)
-    arena.take(addresses + sizes, last)
-    written[ends[runs.is_example] - 1] = last
-    written[ends[~runs.is_example & (runs.sizes > 0)] - 1] = PAD_ID
-    prompts = runs.spread(inputs - 1)  # the separator is the last token before the target
+    tokens, segments, positions = _segments(runs, laid.arena)
+    targets = np.empty(tokens.size, np.int32)
+    targets[:-1] = tokens.reshape(-1)[1:]
+    is_there = runs.sizes > 0
+    targets[(runs.begins + runs.sizes)[is_there] - 1] = last_targets[is_there]
     halves = np.stack([prompts, runs.sizes - prompts], axis=1).reshape(-1)
-    weights = _repeated_halves(np.float32(layout.loss_on_inputs), np.float32(1), runs, halves)
-    prefix = np.zeros(segments.size, np.bool_)
-    if layout.prefix:
-        prefix = _repeated_halves(np.True_, np.False_, runs, halves)
-    return _in_rows(SeqBatch(tokens, written, weights, segments, positions, prefix), len(counts))
-
-
-def _in_rows(flat: SeqBatch, num_rows: int) -> SeqBatch:
-    tokens, targets, weights, segments, positions, prefix = (
-        array.reshape(num_rows, -1) for array in flat[:-1]
+    weights = _of_halves(np.float32(laid.layout.loss_on_inputs), np.float32(1), runs, halves)
+    if laid.layout.prefix:
+        prefix = _of_halves(np.True_, np.False_, runs, halves).reshape(tokens.shape)
+    else:
+        prefix = np.zeros(tokens.shape, np.bool_)
+    return SeqBatch(
+        tokens,
+        targets.reshape(tokens.shape),
+        weights.reshape(tokens.shape),
+        segments,
+        positions,
+        prefix,
     )
-    return SeqBatch(tokens, targets, weights, segments, positions, prefix)
 
 
-def _repeated_halves(
-    prompt: np.generic, target: np.generic, runs: _Runs, halves: np.ndarray
+def _of_halves(
+    prompt: np.generic, target: np.generic, runs: Runs, halves: np.ndarray
 ) -> np.ndarray:
     """Returns a value for prompt tokens, one for target tokens, 0 for padding."""
     values = np.zeros((len(runs.sizes), 2), prompt.dtype)

@@ -10,7 +10,7 @@ import numpy as np
 
 from flanjax.data.batch import EncoderInput, SeqBatch
 from flanjax.data.cache import Placed, Tokens
-from flanjax.data.gather import gather, stacked
+from flanjax.data.gather import gather, lay_out, stacked
 from flanjax.data.pack import Layout
 from flanjax.data.plan import Plan, Position
 from flanjax.data.row_index import RowIndex
@@ -144,7 +144,10 @@ def seen_batch(
     first_row = (step - 1) * reader.batch_size
     parts = _parts(reader, reader.row_index.locate(first_row, on_window=on_window))
     batch = stacked(
-        [gather(p.placed, p.start, p.stop, reader.layout, reader.tokens.arena) for p in parts]
+        [
+            gather(lay_out(p.placed, reader.layout, reader.tokens.arena), p.start, p.stop)
+            for p in parts
+        ]
     )
     seen = [_Place(part, row) for part in parts for row in range(part.start, part.stop)]
     axes = [batch.segments] + ([batch.encoder.segments] if batch.encoder is not None else [])

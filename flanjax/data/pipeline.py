@@ -10,8 +10,8 @@ import grain
 
 from flanjax.data.account import Account
 from flanjax.data.batch import SeqBatch
-from flanjax.data.cache import Placed, Tokens
-from flanjax.data.gather import gather, stacked
+from flanjax.data.cache import Tokens
+from flanjax.data.gather import Laid, gather, lay_out, stacked
 from flanjax.data.pack import Layout
 from flanjax.data.plan import Plan, Position
 from flanjax.data.row_index import RowIndex
@@ -87,7 +87,8 @@ class PackedIterator(grain.DatasetIterator[SeqBatch]):
         mine = range(data.host * data.share, (data.host + 1) * data.share)
         while taken < data.batch_size:
             window, row = self._position
-            placed = self._windows.get(window)
+            laid = self._windows.get(window)
+            placed = laid.placed
             stop = min(row + data.batch_size - taken, len(placed.rows))
             self._account = self._account.plus(
                 placed, row, stop, is_causal=data.layout.input_length is None
@@ -95,7 +96,7 @@ class PackedIterator(grain.DatasetIterator[SeqBatch]):
             first = row + min(max(mine.start - taken, 0), stop - row)
             last = row + min(max(mine.stop - taken, 0), stop - row)
             if first < last:
-                parts.append(gather(placed, first, last, data.layout, data.tokens.arena))
+                parts.append(gather(laid, first, last))
             taken += stop - row
             at_end = stop == len(placed.rows)
             self._position = Position(window + 1, 0) if at_end else Position(window, stop)
@@ -133,27 +134,28 @@ class PackedIterator(grain.DatasetIterator[SeqBatch]):
 
 
 class _Windows:
-    """Windows with their addresses; the next one is planned in the background."""
+    """Windows laid out; the next one is planned in the background."""
 
     def __init__(self, data: PackedBatches):
         self._data = data
         self._thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="plan")
-        self._made: dict[int, concurrent.futures.Future[Placed]] = {}
+        self._made: dict[int, concurrent.futures.Future[Laid]] = {}
 
-    def get(self, window: int) -> Placed:
+    def get(self, window: int) -> Laid:
         """Returns a window, and starts on the one after it."""
         for number in (window, window + 1):
             if number not in self._made:
                 self._made[number] = self._thread.submit(self._make, number)
-        placed = self._made[window].result()
+        laid = self._made[window].result()
         for number in [n for n in self._made if n not in (window, window + 1)]:
             del self._made[number]
-        return placed
+        return laid
 
-    def _make(self, window: int) -> Placed:
+    def _make(self, window: int) -> Laid:
         rows = self._data.plan.make_rows(window)
         self._data.index.record(window, len(rows))
-        return self._data.tokens.place(rows)
+        placed = self._data.tokens.place(rows)
+        return lay_out(placed, self._data.layout, self._data.tokens.arena)
 
 
 def prefetched(data: PackedBatches) -> grain.DatasetIterator[SeqBatch]:

@@ -6,7 +6,7 @@ import pytest
 
 from flanjax.data import gather as gathering
 from flanjax.data.cache import Tokens
-from flanjax.data.gather import gather
+from flanjax.data.gather import gather, lay_out
 from flanjax.data.pack import Layout, pack
 from tests.unit.token_stores import EOS, make_plan, make_store, random_pairs
 
@@ -45,9 +45,9 @@ def test_gathered_rows_are_the_plain_ones(layout, block, monkeypatch):
     monkeypatch.setattr(gathering, "_BLOCK", block)
     tokens = Tokens(STORES)
     rows = make_plan(STORES, layout).rows(1)
-    placed = tokens.place(rows)
+    laid = lay_out(tokens.place(rows), layout, tokens.arena)
     for start, stop in ((0, len(rows)), (3, 4), (2, 9)):
-        found = gather(placed, start, stop, layout, tokens.arena)
+        found = gather(laid, start, stop)
         assert_same(found, plainly(rows, start, stop, tokens, layout))
 
 
@@ -59,7 +59,7 @@ def test_rows_without_padding_are_the_plain_ones(family):
     layout = layout._replace(input_length=22, target_length=10) if family != "causal" else layout
     tokens = Tokens(stores)
     rows = make_plan(stores, layout, window=8).rows(0)
-    found = gather(tokens.place(rows), 0, len(rows), layout, tokens.arena)
+    found = gather(lay_out(tokens.place(rows), layout, tokens.arena), 0, len(rows))
     assert (found.segments > 0).all()
     assert_same(found, plainly(rows, 0, len(rows), tokens, layout))
 
@@ -69,4 +69,4 @@ def test_a_row_too_long_is_refused():
     tokens = Tokens(stores)
     placed = tokens.place(make_plan(stores, Layout(None, 30, EOS), window=1).rows(0))
     with pytest.raises(ValueError, match="a packed row must fit 10 tokens, got 11"):
-        gather(placed, 0, 1, Layout(None, 10, EOS), tokens.arena)
+        lay_out(placed, Layout(None, 10, EOS), tokens.arena)

@@ -147,7 +147,8 @@ def test_what_is_trained_is_read_from_the_weights_of_the_arrays(monkeypatch):
 def test_a_row_s_arrays_are_those_of_the_batch():
     reader = make_reader(ENCODER_DECODER)
     placed = reader.tokens.place(reader.plan.rows(0))
-    batch = gather.gather(placed, 0, 2, ENCODER_DECODER, reader.tokens.arena)
+    laid = gather.lay_out(placed, ENCODER_DECODER, reader.tokens.arena)
+    batch = gather.gather(laid, 0, 2)
     (row,) = peek.seen_batch(reader, 1, rows=[1]).rows
     for name, array in row.arrays._asdict().items():
         if name != "encoder":
