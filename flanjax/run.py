@@ -162,12 +162,14 @@ def _train(
             plan_id=data.plan_id(),
         )
     )
+    data_log = _DataLog(pathlib.Path(experiment.model_dir), data)
     latest = checkpoints.latest_step()
     if latest is not None:
         like = jax.eval_shape(lambda fresh: fresh, state)
         jax.tree.map(lambda array: array.delete(), state)  # room for the one restored
         state, position = checkpoints.restore(latest, like, shardings)
         batches.set_state(position)
+        data_log.at_checkpoint(latest, position)  # the kill may have come before it
         console.print(f"resumed from step {latest}")
     loss_fn = token_loss(parts.model, experiment.loss)
     step = make_train_step(loss_fn, parts.tx, microbatches=config.microbatches)
@@ -189,7 +191,7 @@ def _train(
                     experiment.optimizer.schedule, num_steps=config.steps
                 ),
                 on_eval=on_eval,
-                data_log=_DataLog(pathlib.Path(experiment.model_dir), data),
+                data_log=data_log,
             )
     finally:
         checkpoints.close()

@@ -157,9 +157,10 @@ def _checked_uid(task: Task, number: int, row: Record | BadRecord) -> int | BadR
 
 
 def _check_inverted_targets(task: Task, fields: Fields) -> None:
-    values = {name: value for name, value in fields.items() if isinstance(value, str)}
-    for index, template in enumerate(task.templates):
-        if template.inverted and not template.parsed_targets.substitute(values).strip():
+    inverted = [(index, t) for index, t in enumerate(task.templates) if t.inverted]
+    values = {name: v for name, v in fields.items() if isinstance(v, str)} if inverted else {}
+    for index, template in inverted:
+        if not template.parsed_targets.substitute(values).strip():
             raise RecordError(
                 f"task {task.name}, template {index}: targets must not be empty, got none from "
                 f"{template.targets!r}; return None from to_fields to leave the record out."

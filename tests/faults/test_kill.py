@@ -1,6 +1,8 @@
-"""A run killed at any moment ends in the very parameters of an unbroken one."""
+"""A run killed at any moment ends in the parameters and data of an unbroken one."""
 
+import json
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -52,6 +54,21 @@ def test_killed_run_ends_bit_identical(tmp_path, cache, unbroken):
         np.testing.assert_array_equal(a, b)
     assert tiny_run.logged(folder) == tiny_run.logged(unbroken)
     assert list(tiny_run.logged(folder)) == list(range(1, tiny_run.STEPS + 1))
+    report = tiny_run.data_report(folder)
+    assert report == tiny_run.data_report(unbroken)
+    assert (report["step"], report["rows"]) == (tiny_run.STEPS, tiny_run.STEPS * 8)
+
+
+def test_a_run_killed_between_checkpoint_and_data_report_writes_it_when_it_goes_on(
+    tmp_path, cache, unbroken
+):
+    folder = tmp_path / "run"
+    shutil.copytree(unbroken, folder)
+    expected = tiny_run.data_report(unbroken)
+    stale = {**expected, "step": 20, "rows": 160}
+    (folder / "data_report.json").write_text(json.dumps(stale))
+    tiny_run.finish(folder, cache)
+    assert tiny_run.data_report(folder) == expected
 
 
 def test_another_experiment_in_the_directory_is_refused_by_name(cache, unbroken):

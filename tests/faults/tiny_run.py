@@ -74,6 +74,11 @@ def logged(folder):
     return {row["step"]: row["metrics"]["train/loss"] for row in rows}
 
 
+def data_report(folder):
+    """Returns what the run tells of the data it has seen."""
+    return json.loads((pathlib.Path(folder) / model_dir.DATA_REPORT).read_text("utf-8"))
+
+
 def final_params(folder):
     """Returns the arrays of the last checkpoint, in the order of the tree."""
     experiment = model_dir.read_experiment(pathlib.Path(folder))

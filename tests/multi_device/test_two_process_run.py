@@ -3,77 +3,22 @@
 from __future__ import annotations
 
 import json
-import socket
-import subprocess
 
 import numpy as np
 import pytest
 
 from tests.faults import tiny_run
-
-FIRST, LAST = 4, 6
-BINDINGS = (
-    "HOLD_OUT='entailment'",
-    "DROPOUT_RATE=0.0",
-    "TASK_FEATURE_LENGTHS={'inputs': 48, 'targets': 64}",
-    "ScheduleConfig.name='constant'",
-    "ScheduleConfig.warmup_steps=2",
-    "EvalConfig.before_and_after=True",
-    "EvalConfig.score_seen_clusters=False",
-    "EvalConfig.max_examples=4",
-    "EvalConfig.batch_size=80",
-    "DataConfig.max_examples=60",
+from tests.multi_device.process_runs import (
+    FIRST,
+    LAST,
+    ON_FOUR_DEVICES,
+    curve,
+    files,
+    outcome_of,
+    positions,
+    report,
+    run,
 )
-ON_FOUR_DEVICES = "MeshConfig.fsdp=2"
-
-
-def run(folder, cache, *bindings, steps, num_processes, num_devices):
-    """Runs `flanjax train --json` to its end; returns what each process printed."""
-    command = tiny_run.command(folder, *BINDINGS, f"TRAIN_STEPS={steps}", *bindings)
-    environment = tiny_run.environment(
-        cache, XLA_FLAGS=f"--xla_force_host_platform_device_count={num_devices}"
-    )
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"--coordinator_address=127.0.0.1:{probe.getsockname()[1]}"
-    number = f"--num_processes={num_processes}"
-    alone = num_processes == 1
-    places = [[] if alone else [address, number, f"--process_id={i}"] for i in range(num_processes)]
-    processes = [
-        subprocess.Popen(
-            [*command, "--json", *place],
-            env={name: v for name, v in environment.items() if not name.lower().endswith("_proxy")},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for place in places
-    ]
-    try:
-        outputs = [process.communicate(timeout=240) for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    for process, (_, errors) in zip(processes, outputs, strict=True):
-        assert process.returncode == 0, errors[-3000:]
-    return [printed for printed, _ in outputs]
-
-
-def outcome_of(printed):
-    """Returns the JSON on stdout; the library of collectives writes there before it."""
-    return json.loads(printed[printed.index("{\n") :])
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("compiled")
-
-
-@pytest.fixture(scope="module")
-def one_process(tmp_path_factory, cache):
-    folder = tmp_path_factory.mktemp("one") / "run"
-    run(folder, cache, ON_FOUR_DEVICES, steps=LAST, num_processes=1, num_devices=4)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -84,20 +29,11 @@ def two_processes(tmp_path_factory, cache):
     return folder, files(folder), printed, scores(folder, "before")
 
 
-def files(folder):
-    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    return sorted(str(path) for path in found if path.parts[0] != "checkpoints")
-
-
 def scores(folder, stage):
     """Returns the log-likelihoods of every option that a stage scored."""
     lines = (folder / "report" / "predictions.jsonl").read_text("utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
     return np.concatenate([row["scores"] for row in rows if row["stage"] == stage])
-
-
-def curve(folder, steps):
-    return [tiny_run.logged(folder)[step] for step in steps]
 
 
 def test_loss_curve_of_two_processes_is_that_of_one(one_process, two_processes):
@@ -112,6 +48,12 @@ def test_two_processes_score_as_one(one_process, two_processes):
     found = two_processes[3]
     assert found.size == 2 * 4 * 10 * 3  # tasks, records, wordings, options
     np.testing.assert_allclose(found, scores(one_process, "before"), rtol=1e-5)
+
+
+def test_two_processes_account_for_the_data_as_one(one_process, two_processes):
+    folder = two_processes[0]
+    assert positions(folder, FIRST, 2) == 2 * positions(one_process, FIRST, 1)
+    assert report(folder, FIRST, 2) == report(one_process, FIRST, 1)
 
 
 def test_the_first_process_alone_writes_and_prints(two_processes):
