@@ -82,15 +82,15 @@ def train_and_evaluate(
     model_dir.check_owner(experiment)
     split = split_catalogue(experiment, catalogue)
     parts = assemble(experiment)
-    with data_progress.shown(console) as on_progress:
+    scored = _eval_clusters(experiment, catalogue, split)
+    records = _read_all(experiment, scored, parts)
+    initial_params = _load(experiment.initial_checkpoint_path, parts, console)
+    with data_progress.shown(console) as on_progress:  # the first to leave anything behind
         data = prepare_train_data(experiment, split.train, parts.tokenizer, on_progress=on_progress)
     folder = pathlib.Path(experiment.model_dir)
     if (before := model_dir.read_data_report(folder)) is not None:
         check_resumable(folder / model_dir.DATA_REPORT, before, data)
-    scored = _eval_clusters(experiment, catalogue, split)
-    records = _read_all(experiment, scored, parts)
     certificate = certify_run(experiment, catalogue, split, data.missing, _not_tested(records))
-    initial_params = _load(experiment.initial_checkpoint_path, parts, console)
     if jax.process_index() == 0:
         _claim(experiment, parts, data, certificate, resolved_text)
     told = [*data_progress.staged_lines(data.staged), data.table(), certificate.summary()]

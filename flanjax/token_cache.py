@@ -153,7 +153,7 @@ def _name(root: pathlib.Path, path: pathlib.Path) -> str:
 
 
 def _remote_entry(url: str, root: pathlib.Path, want: Wanted) -> tuple[pathlib.Path, bytes] | None:
-    """Returns the local folder and the entry of a task's tokens, None where there are none.
+    """Returns the local folder and entry of a task's tokens, None without any.
 
     Where the source is not on this machine, an entry that agrees in all else
     is taken.

@@ -4,7 +4,9 @@
     packing   fill of every set and capacity, with a bound that no packer can beat
     planning  a million examples into rows: --capacity 1024, or --capacity 512 --capacity 128
     text      from text to packed batches, through a cache on disk
-    cache     from a cache on disk to packed batches
+    build     from text to a cache on disk
+    cache     from a cache on disk to packed batches: --capacity as for planning; the loader, plans
+              included, is told apart
     seek      from step 0 to step 1,000,000 once the index of rows stands
 
 FOLDER is as benchmarks.data.lengths writes it. Prints JSON lines. Imports and reading the text file
@@ -184,20 +186,33 @@ def _real(batch: Any) -> int:
     )
 
 
-def from_cache(folder: pathlib.Path, _: int, capacities: Sequence[int]) -> Iterator[dict[str, Any]]:
-    """Feeds from the cache: gathers whole batches, planning included."""
-    layouts = {
-        "causal": Layout(None, 1024, _EOS_ID),
-        "encoder-decoder": Layout(INPUTS, TARGETS, _EOS_ID),
-    }
+def built(folder: pathlib.Path, workers: int, _: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """Builds the cache of the texts four times over, that is in ten parts and more a process."""
     with tempfile.TemporaryDirectory() as root:
-        store = build_store(folder, pathlib.Path(root), 1)
-        for family, layout in layouts.items():
-            data = make_batches(store, layout)
-            placed = data.tokens.place(data.plan.rows(0))
-            window = lay_out(placed, layout, data.tokens.arena)
-            yield {"family": family, **_gathering(data, window)}
-            yield {"family": family, **_looping(data)}
+        task = make_task(read_texts(folder) * 4)
+        settings = make_settings(folder)
+        key = cache_key.task_key(task, settings, data_dir=None, max_examples=10**9)
+        want = build.Wanted(task, key, 1, lambda: read_records(task, "train"), "memory")
+        started, processor = time.perf_counter(), time.process_time()
+        build.build(pathlib.Path(root), [want], settings, workers=workers)
+        seconds = time.perf_counter() - started
+        (shard,) = cache.open_passes(cache.entry_folder(pathlib.Path(root), key), [0])
+        num_tokens = int(shard.examples["inputs"].sum() + shard.examples["targets"].sum())
+        yield result(
+            num_tokens, seconds, time.process_time() - processor, workers=workers,
+            clock="read, check, render, tokenize, write",
+        )  # fmt: skip
+
+
+def from_cache(folder: pathlib.Path, _: int, capacities: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """Feeds from the cache: batches of a planned window, and the whole loader."""
+    room = tuple(capacities) or (1024,)
+    layout = Layout(None, *room, _EOS_ID) if len(room) == 1 else Layout(*room, _EOS_ID)
+    with tempfile.TemporaryDirectory() as root:
+        data = make_batches(build_store(folder, pathlib.Path(root), 1), layout)
+        placed = data.tokens.place(data.plan.rows(0))
+        window = lay_out(placed, layout, data.tokens.arena)
+        yield {**_gathering(data, window), "capacities": list(room), "loader": _looping(data)}
 
 
 def _gathering(data: PackedBatches, window: Laid) -> dict[str, Any]:
@@ -344,6 +359,7 @@ MEASURES: Mapping[str, Measure] = {
     "packing": packing,
     "planning": planning,
     "text": text,
+    "build": built,
     "cache": from_cache,
     "seek": seek,
 }

@@ -1,13 +1,13 @@
 """Kills runs at random and goes on with other hosts: nothing may change.
 
   .venv-test/bin/python -m benchmarks.data.resume --output FILE.json       # some five minutes
-    [--kills 50] [--seed 0] [--records 9000 3000] [--steps 420]
+    [--kills 50] [--seed 0] [--records 9000 3000] [--steps 540]
 
 A run of 1, 2, 3 or 4 hosts, a process each, builds its cache, reads its rows and keeps its
 position (see resume_host). At a moment drawn uniformly from the length of an unbroken run, all
-hosts are killed; another number of hosts goes on from the newest checkpoint. After three kills a
-run gets through and is compared with an unbroken one of one host; the next begins in an empty
-folder.
+hosts are killed; another number of hosts goes on from the newest checkpoint. After three kills at
+most a run gets through and is compared with an unbroken one of one host; the next begins with an
+empty folder.
 
 Compared are the names of the examples in each row as its tokens tell them, a hash of each row's
 arrays, and the states with their accounts; of rows that were read again after a kill, every
@@ -325,7 +325,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--records", type=int, nargs=2, default=(9000, 3000))
-    parser.add_argument("--steps", type=int, default=420)
+    parser.add_argument("--steps", type=int, default=540)
     arguments = parser.parse_args()
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="flanjax-resume-") as temporary:

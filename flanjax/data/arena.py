@@ -26,6 +26,9 @@ import numpy as np
 NUM_ZEROS = 1 << 20
 """Tokens before the first file, more than any row has; they take no memory until read."""
 
+RESIDENT_BYTES = 1 << 28
+"""Memory holds no more of larger files at a time."""
+
 _PAGE = mmap.PAGESIZE
 _FIXED = 0x10  # MAP_FIXED
 _NO_RESERVE = 0x4000  # MAP_NORESERVE
@@ -49,6 +52,36 @@ class Arena(NamedTuple):
     def take(self, addresses: np.ndarray, out: np.ndarray) -> None:
         """Writes the tokens at int64 addresses into `out`, of the tokens' dtype."""
         self.tokens.take(addresses, out=out, mode="clip")
+
+    def copied(self, addresses: np.ndarray, sizes: np.ndarray) -> tuple[Arena, np.ndarray]:
+        """Returns an arena of some examples alone, and where each lies in it.
+
+        The files are read from front to back, RESIDENT_BYTES at a time: the system
+        maps 64 KiB around every example, so a window in its own order has all of
+        a large file in memory.
+
+        Args:
+          addresses: int64 [n], where each lies here.
+          sizes: int64 [n], its tokens.
+        """
+        order = np.argsort(addresses)
+        sources, sizes = addresses[order], sizes[order]
+        ends = np.cumsum(sizes) + NUM_ZEROS
+        starts = ends - sizes
+        tokens = np.zeros(ends[-1], self.tokens.dtype)
+        spans = np.arange(0, self.tokens.size, RESIDENT_BYTES // self.tokens.itemsize)
+        bounds = [*np.searchsorted(sources, spans).tolist(), len(sources)]
+        for first, last in itertools.pairwise(bounds):
+            if first == last:
+                continue
+            here = slice(first, last)
+            places = np.arange(starts[first], ends[last - 1])
+            places += np.repeat(sources[here] - starts[here], sizes[here])
+            self.take(places, tokens[starts[first] : ends[last - 1]])
+            self.release()
+        found = np.empty_like(starts)
+        found[order] = starts
+        return Arena(tokens, ()), found
 
     def release(self) -> None:
         """Lets go of the pages read so far; they are mapped again when needed."""

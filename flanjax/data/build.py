@@ -9,6 +9,7 @@ is locked while it is built, so two builders never write the same one.
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -29,6 +30,7 @@ from flanjax.data.tokenized import Batch, TokenSettings, batch_of, tokenize_batc
 PART_RECORDS = 4096
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
+_LOCK = ".lock"
 _PARTS_AHEAD = 2  # for each worker, so that none waits for the reader
 
 OnProgress = Callable[[str, int, int], None]
@@ -188,11 +190,16 @@ class _Builder:
     def add(self, want: Wanted, *, wait: bool) -> bool:
         """Hands out a task's parts; False where another builder holds its lock."""
         folder = folder_of(self._root, want)
+        made = [path for path in (folder, *folder.parents) if not path.exists()]
         lock = _lock(folder, wait=wait)
         if lock is None:
             return False
         self._locks.append(lock)
-        job = _Job(want, folder, self._settings)
+        try:
+            job = _Job(want, folder, self._settings)
+        except ValueError:  # it cannot be read, so nothing is left of it
+            _remove_empty(folder, made)
+            raise
         job.num_left += 1  # until all parts are handed out
         for work in job.works():
             self._jobs[self._executor.submit(_make_part, work)] = job
@@ -243,10 +250,19 @@ def _part_name(part: int) -> str:
     return f"{part:05d}"
 
 
+def _remove_empty(folder: pathlib.Path, made: Sequence[pathlib.Path]) -> None:
+    """Removes an entry that holds its lock alone, and the empty folders made for it."""
+    if made:
+        (folder / _LOCK).unlink(missing_ok=True)
+    for path in made:
+        with contextlib.suppress(OSError):
+            path.rmdir()
+
+
 def _lock(folder: pathlib.Path, *, wait: bool) -> int | None:
     """Locks an entry; None where another process holds it and `wait` is False."""
     folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:

@@ -9,6 +9,7 @@ from typing import Any
 import grain
 
 from flanjax.data.account import Account
+from flanjax.data.arena import RESIDENT_BYTES
 from flanjax.data.batch import SeqBatch
 from flanjax.data.cache import Tokens
 from flanjax.data.gather import Laid, gather, lay_out, stacked
@@ -17,8 +18,6 @@ from flanjax.data.plan import Plan, Position
 from flanjax.data.row_index import RowIndex
 
 _PREFETCH = 4
-_RELEASE_BYTES = 1 << 28
-"""After so many bytes of tokens, memory lets go of the pages that held them."""
 
 
 class PackedBatches(grain.IterDataset[SeqBatch]):
@@ -78,7 +77,6 @@ class PackedIterator(grain.DatasetIterator[SeqBatch]):
         self._position = Position()
         self._account = Account.empty(len(data.plan.tasks))
         self._windows = _Windows(data)
-        self._unreleased = 0
 
     def __next__(self) -> SeqBatch:
         data = self._data
@@ -100,15 +98,7 @@ class PackedIterator(grain.DatasetIterator[SeqBatch]):
             taken += stop - row
             at_end = stop == len(placed.rows)
             self._position = Position(window + 1, 0) if at_end else Position(window, stop)
-        batch = stacked(parts)
-        self._release(batch.tokens.nbytes)
-        return batch
-
-    def _release(self, num_bytes: int) -> None:
-        self._unreleased += num_bytes
-        if self._unreleased > _RELEASE_BYTES:
-            self._data.tokens.arena.release()
-            self._unreleased = 0
+        return stacked(parts)
 
     def get_state(self) -> dict[str, Any]:
         """Returns JSON values."""
@@ -154,8 +144,11 @@ class _Windows:
     def _make(self, window: int) -> Laid:
         rows = self._data.plan.make_rows(window)
         self._data.index.record(window, len(rows))
-        placed = self._data.tokens.place(rows)
-        return lay_out(placed, self._data.layout, self._data.tokens.arena)
+        placed, arena = self._data.tokens.place(rows), self._data.tokens.arena
+        if arena.tokens.nbytes > RESIDENT_BYTES:
+            arena, addresses = arena.copied(placed.addresses, placed.inputs + placed.targets)
+            placed = placed._replace(addresses=addresses)
+        return lay_out(placed, self._data.layout, arena)
 
 
 def prefetched(data: PackedBatches) -> grain.DatasetIterator[SeqBatch]:

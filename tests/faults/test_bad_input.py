@@ -120,7 +120,7 @@ def test_bad_records_of_the_scored_split_are_found_before_training(shop):
 
 def test_field_that_to_fields_does_not_return_is_named(shop):
     shop.write_module("    return fields\n", "    del fields['text']\n    return fields\n")
-    assert "task headlines: a record must give the field 'text', got answer" in refused(shop)
+    assert "task reviews: a record must give the field 'text', got answer" in refused(shop)
 
 
 def test_empty_target_of_an_inverted_template_is_named(shop):

@@ -62,3 +62,17 @@ def test_mapped_memory_cannot_be_written(arrays, paths):
 def test_a_file_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         arena.mapped([tmp_path / "none.tokens"], DTYPES[0])
+
+
+@pytest.mark.parametrize("resident_bytes", [1 << 10, 1 << 28])
+def test_a_copy_of_some_examples_holds_their_tokens(arrays, paths, monkeypatch, resident_bytes):
+    monkeypatch.setattr(arena, "RESIDENT_BYTES", resident_bytes)
+    found = arena.mapped(paths, arrays[0].dtype)
+    addresses = np.array([70_000, 7, 0, 30_000]) + found.starts[3]
+    sizes = np.array([1, 0, 12, 3_000])
+    copy, places = found.copied(addresses, sizes)
+    assert copy.tokens.size == arena.NUM_ZEROS + sizes.sum()
+    assert not copy.tokens[: arena.NUM_ZEROS].any()
+    for address, place, size in zip(addresses, places, sizes, strict=True):
+        expected = found.tokens[address : address + size].tolist()
+        assert copy.tokens[place : place + size].tolist() == expected

@@ -108,11 +108,13 @@ def test_a_damaged_part_is_made_again(tmp_path, monkeypatch):
     assert made == [(0, 0), (0, 1), (0, 2)]
 
 
-def test_processes_build_the_same_files(tmp_path):
-    wants = [want(passes=2), want(PEOPLE)]
-    build.build(tmp_path / "one", wants, SETTINGS)
-    build.build(tmp_path / "two", wants, SETTINGS, workers=2)
-    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+def test_nothing_is_left_of_a_task_that_cannot_be_read(tmp_path):
+    def read():
+        raise ValueError("unreadable")
+
+    with pytest.raises(ValueError, match="unreadable"):
+        build.build(tmp_path / "new" / "cache", [want()._replace(read=read)], SETTINGS)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_two_builders_at_once_build_each_entry_once(tmp_path, monkeypatch):

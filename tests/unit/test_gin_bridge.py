@@ -93,7 +93,7 @@ def test_the_including_file_a_later_file_and_the_command_line_override_in_this_o
     assert f"RANDOM_SEED = 3  # z.gin:2; overrides 2 (x.gin:4), 0 ({BASE}:8)" in lines
     assert f"HOLD_OUT = 'x'  # x.gin:5; overrides None ({BASE}:13)" in lines
     assert "MODEL_DIR = 'out'  # x.gin:2" in lines
-    assert f"TrainConfig.steps = %TRAIN_STEPS  # {BASE}:35" in lines
+    assert f"TrainConfig.steps = %TRAIN_STEPS  # {BASE}:38" in lines
     assert f"MODEL = @T5Config()  # {TINY}:3" in lines
 
 

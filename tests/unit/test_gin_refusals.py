@@ -60,9 +60,9 @@ REFUSED_LINES = {
         "T5Config or AblationConfig?"
     ),
     "zzz.q = 3": (
-        "5: binding must name a config, got zzz.q; known: AblationConfig, DataConfig, "
-        "DecoderConfig, EvalConfig, Experiment, LossConfig, MeshConfig, ObjectiveConfig, "
-        "OptimizerConfig, ScheduleConfig, T5Config, TokenizerConfig, ...."
+        "5: binding must name a config, got zzz.q; known: AblationConfig, CacheConfig, "
+        "DataConfig, DecoderConfig, EvalConfig, Experiment, LossConfig, MeshConfig, "
+        "ObjectiveConfig, OptimizerConfig, ScheduleConfig, T5Config, ...."
     ),
     "T5Config.d_modle = 3": (
         "5: binding must name a field of T5Config, got d_modle; did you mean d_model?"
