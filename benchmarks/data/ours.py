@@ -80,10 +80,10 @@ def _fields(record: Record) -> dict[str, str]:
     return {"inputs": record["inputs"], "answer": record["targets"]}
 
 
-def make_task(texts: Sequence[Any]) -> Task:
+def make_task(texts: Sequence[Any], name: str = "texts") -> Task:
     """Returns texts as a task of one wording."""
     return Task(
-        name="texts",
+        name=name,
         version=1,
         source=Texts(texts),
         to_fields=_fields,
@@ -117,16 +117,20 @@ def make_batches(store: TokenStore, layout: Layout) -> PackedBatches:
     return PackedBatches(plan, Tokens([store]), layout, batch_size=BATCH_SIZE)
 
 
+def _wanted(task: Task, settings: TokenSettings) -> build.Wanted:
+    key = cache_key.task_key(task, settings, data_dir=None, max_examples=10**9)
+    return build.Wanted(task, key, 1, lambda: read_records(task, "train"), "memory")
+
+
 def build_store(
     folder: pathlib.Path, root: pathlib.Path, workers: int, repeats: int = 1
 ) -> TokenStore:
     """Builds the cache of the folder's texts, given so many times over."""
     task = make_task(read_texts(folder) * repeats)
     settings = make_settings(folder)
-    key = cache_key.task_key(task, settings, data_dir=None, max_examples=10**9)
-    want = build.Wanted(task, key, 1, lambda: read_records(task, "train"), "memory")
+    want = _wanted(task, settings)
     build.build(root, [want], settings, workers=workers)
-    entry = cache.entry_folder(root, key)
+    entry = cache.entry_folder(root, want.key)
     return TokenStore(task.name, cache.open_passes(entry, [0]), {})
 
 
@@ -155,13 +159,10 @@ def text(folder: pathlib.Path, workers: int, _: Sequence[int]) -> Iterator[dict[
     task = make_task(texts)
     with tempfile.TemporaryDirectory() as root:
         started, processor = time.perf_counter(), time.process_time()
-        key = cache_key.task_key(task, settings, data_dir=None, max_examples=10**9)
-        want = build.Wanted(
-            task, key, 1, lambda: read_records(task, "train", bad_record_limit=0.1), "memory"
-        )
+        want = _wanted(task, settings)
         build.build(pathlib.Path(root), [want], settings, workers=workers)
         built_s = time.perf_counter() - started
-        entry = cache.entry_folder(pathlib.Path(root), key)
+        entry = cache.entry_folder(pathlib.Path(root), want.key)
         store = TokenStore(task.name, cache.open_passes(entry, [0]), {})
         data = make_batches(store, Layout(INPUTS, TARGETS, _EOS_ID))
         placed = data.tokens.place(data.plan.make_rows(0))  # one pass, as the peers give
@@ -187,17 +188,23 @@ def _real(batch: Any) -> int:
 
 
 def built(folder: pathlib.Path, workers: int, _: Sequence[int]) -> Iterator[dict[str, Any]]:
-    """Builds the cache of the texts four times over, that is in ten parts and more a process."""
+    """Builds the cache of eight tasks that share the texts four times over.
+
+    One task is read while another is tokenized, as in any mixture.
+    """
     with tempfile.TemporaryDirectory() as root:
-        task = make_task(read_texts(folder) * 4)
+        texts = read_texts(folder)
+        halves = (texts[::2], texts[1::2])
+        tasks = [make_task(halves[i % 2], f"texts_{i}") for i in range(8)]
         settings = make_settings(folder)
-        key = cache_key.task_key(task, settings, data_dir=None, max_examples=10**9)
-        want = build.Wanted(task, key, 1, lambda: read_records(task, "train"), "memory")
+        wanted = [_wanted(task, settings) for task in tasks]
         started, processor = time.perf_counter(), time.process_time()
-        build.build(pathlib.Path(root), [want], settings, workers=workers)
+        build.build(pathlib.Path(root), wanted, settings, workers=workers)
         seconds = time.perf_counter() - started
-        (shard,) = cache.open_passes(cache.entry_folder(pathlib.Path(root), key), [0])
-        num_tokens = int(shard.examples["inputs"].sum() + shard.examples["targets"].sum())
+        num_tokens = 0
+        for want in wanted:
+            (shard,) = cache.open_passes(cache.entry_folder(pathlib.Path(root), want.key), [0])
+            num_tokens += int(shard.examples["inputs"].sum() + shard.examples["targets"].sum())
         yield result(
             num_tokens, seconds, time.process_time() - processor, workers=workers,
             clock="read, check, render, tokenize, write",
