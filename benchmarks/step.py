@@ -34,8 +34,8 @@ import numpy as np
 
 from benchmarks.flops import count_work
 from flanjax import parallel
-from flanjax.data import pack
 from flanjax.data.batch import Example, SeqBatch
+from flanjax.engine import pack
 from flanjax.losses.tokens import LossConfig
 from flanjax.models import families, kernels
 from flanjax.models.decoder import DecoderConfig

@@ -10,11 +10,11 @@ from typing import Any
 
 from flanjax import model_dir, token_cache
 from flanjax.certificate import split_catalogue
-from flanjax.data import cache, cache_key, shard, staging
 from flanjax.data.catalogue import Catalogue, Mixture
 from flanjax.data.holdout import restricted
 from flanjax.data.task import BadRecord, Record, Source, Task, UnavailableError
 from flanjax.data.tokenize import Tokenizer
+from flanjax.engine import cache, cache_key, shard, staging
 from flanjax.experiment import Experiment
 from flanjax.train_data import TrainData, check_resumable, prepare_train_data
 

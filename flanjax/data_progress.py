@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import rich.console
 from rich import progress
 
-from flanjax.data.build import OnProgress
-from flanjax.data.staging import StageCounts
+from flanjax.engine.build import OnProgress
+from flanjax.engine.staging import StageCounts
 
 
 @contextlib.contextmanager

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from flanjax.data.ablation import AblationConfig
-from flanjax.data.cache import CacheConfig
 from flanjax.data.objective import ObjectiveConfig
 from flanjax.data.tokenize import TokenizerConfig
-from flanjax.data.tokenized import OVER_LONG, OverLong
+from flanjax.engine.cache import CacheConfig
+from flanjax.engine.tokenized import OVER_LONG, OverLong
 from flanjax.evaluation.cluster import EvalConfig
 from flanjax.losses.tokens import LossConfig
 from flanjax.models.decoder import DecoderConfig

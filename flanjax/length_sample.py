@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from flanjax.data.advise import Rows
 from flanjax.data.catalogue import Mixture, rates
 from flanjax.data.holdout import restricted
 from flanjax.data.records import RecordSet, read_records
 from flanjax.data.task import Task, UnavailableError
 from flanjax.data.tokenize import Tokenizer
-from flanjax.data.tokenized import TokenSettings, batch_of, tokenize_batch
+from flanjax.engine.advise import Rows
+from flanjax.engine.tokenized import TokenSettings, batch_of, tokenize_batch
 from flanjax.experiment import Experiment
 from flanjax.token_cache import missing_reason, token_settings
 

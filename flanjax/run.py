@@ -14,11 +14,11 @@ import rich.console
 
 from flanjax import data_progress, model_dir
 from flanjax.certificate import certify_run, split_catalogue
-from flanjax.data import pipeline
-from flanjax.data.account import Account
 from flanjax.data.catalogue import Catalogue
 from flanjax.data.holdout import Split, resolve
 from flanjax.data.task import TaskCluster
+from flanjax.engine import pipeline
+from flanjax.engine.account import Account
 from flanjax.evaluation import report
 from flanjax.evaluation.cluster import evaluate_cluster
 from flanjax.evaluation.results import Certificate, ClusterReport

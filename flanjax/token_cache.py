@@ -6,14 +6,14 @@ import dataclasses
 import pathlib
 from collections.abc import Sequence
 
-from flanjax.data import build, cache, cache_key, shard, staging
-from flanjax.data.build import Wanted
-from flanjax.data.cache import TokenStore
 from flanjax.data.catalogue import Mixture
 from flanjax.data.records import RecordSet, place_of, read_records
 from flanjax.data.task import Task, UnavailableError
 from flanjax.data.tokenize import Tokenizer
-from flanjax.data.tokenized import TokenSettings
+from flanjax.engine import build, cache, cache_key, shard, staging
+from flanjax.engine.build import Wanted
+from flanjax.engine.cache import TokenStore
+from flanjax.engine.tokenized import TokenSettings
 from flanjax.experiment import Experiment
 
 
@@ -172,7 +172,7 @@ def _remote_entry(url: str, root: pathlib.Path, want: Wanted) -> tuple[pathlib.P
 
 
 def check_may_build(experiment: Experiment, root: pathlib.Path, wanted: Sequence[Wanted]) -> None:
-    """Refuses a cache that lacks something, where the run may not add to it."""
+    """Refuses a cache that lacks something where the run may not add to it."""
     if experiment.cache.build_missing:
         return
     for want in wanted:

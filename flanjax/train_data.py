@@ -14,16 +14,16 @@ import rich.table
 
 from flanjax import token_cache
 from flanjax.base import stable_hash
-from flanjax.data import build, staging, tokenized
-from flanjax.data.account import Account
-from flanjax.data.build import OnProgress, Wanted
-from flanjax.data.cache import Tokens, TokenStore
 from flanjax.data.catalogue import Mixture, rates
 from flanjax.data.holdout import restricted
-from flanjax.data.pack import Layout
-from flanjax.data.plan import Plan, PlannedTask, Stage
-from flanjax.data.row_index import RowIndex
 from flanjax.data.tokenize import Tokenizer
+from flanjax.engine import build, staging, tokenized
+from flanjax.engine.account import Account
+from flanjax.engine.build import OnProgress, Wanted
+from flanjax.engine.cache import Tokens, TokenStore
+from flanjax.engine.pack import Layout
+from flanjax.engine.plan import Plan, PlannedTask, Stage
+from flanjax.engine.row_index import RowIndex
 from flanjax.experiment import Experiment, differences
 
 _SPARE_DRAWS = 1.02

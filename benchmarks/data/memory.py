@@ -40,7 +40,7 @@ _FIELDS = {
 
 def make_parts(num_examples: int) -> Iterator[Any]:
     """Yields parts of random tokens: some 50 in a prompt and 14 in a target."""
-    from flanjax.data import shard
+    from flanjax.engine import shard
 
     rng = np.random.default_rng(0)
     for first in range(0, num_examples, _BLOCK):
@@ -76,8 +76,8 @@ def watch(folder: pathlib.Path, family: str, seconds: float) -> dict[str, Any]:
 
     sample("start")
     from benchmarks.data import ours
-    from flanjax.data import cache, pipeline
-    from flanjax.data.pack import Layout
+    from flanjax.engine import cache, pipeline
+    from flanjax.engine.pack import Layout
 
     sample("imports")
     layout = Layout(None, 1024, _EOS_ID) if family == "causal" else Layout(512, 128, _EOS_ID)
@@ -137,7 +137,7 @@ def lines_of(found: dict[str, Any]) -> Iterator[str]:
 
 def run(folder: pathlib.Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """Writes the cache where it is not there, and measures each family."""
-    from flanjax.data import shard
+    from flanjax.engine import shard
 
     started = time.perf_counter()
     if not (folder / f"{_NAME}.json").is_file():

@@ -28,18 +28,18 @@ from typing import Any
 import numpy as np
 
 from benchmarks.data.lengths import VOCABULARY, read_lengths, read_texts, repeated
-from flanjax.data import bin_packing, build, cache, cache_key
-from flanjax.data.cache import Tokens, TokenStore
-from flanjax.data.gather import Laid, gather, lay_out
 from flanjax.data.objective import ObjectiveConfig
-from flanjax.data.pack import Layout
-from flanjax.data.pipeline import PackedBatches
-from flanjax.data.plan import MAX_WINDOW, Plan, PlannedTask, Stage
 from flanjax.data.records import read_records
-from flanjax.data.row_index import RowIndex
 from flanjax.data.task import Record, Task, Template
 from flanjax.data.tokenize import TokenizerConfig, make_tokenizer
-from flanjax.data.tokenized import TokenSettings
+from flanjax.engine import bin_packing, build, cache, cache_key
+from flanjax.engine.cache import Tokens, TokenStore
+from flanjax.engine.gather import Laid, gather, lay_out
+from flanjax.engine.pack import Layout
+from flanjax.engine.pipeline import PackedBatches
+from flanjax.engine.plan import MAX_WINDOW, Plan, PlannedTask, Stage
+from flanjax.engine.row_index import RowIndex
+from flanjax.engine.tokenized import TokenSettings
 
 INPUTS, TARGETS = 512, 128
 BATCH_SIZE = 128

@@ -27,12 +27,12 @@ import numpy as np
 
 from flanjax import token_cache, train_data
 from flanjax.base import stable_hash
-from flanjax.data import build, pipeline
 from flanjax.data.batch import SeqBatch
 from flanjax.data.catalogue import Mixture
-from flanjax.data.plan import Position
 from flanjax.data.task import Record, Task, Template
 from flanjax.data.tokenize import ByteTokenizer
+from flanjax.engine import build, pipeline
+from flanjax.engine.plan import Position
 from flanjax.experiment import DataConfig, Experiment
 from flanjax.models.t5 import T5Config
 from flanjax.train.loop import TrainConfig

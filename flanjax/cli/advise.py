@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import rich.console
     from rich.table import Table
 
-    from flanjax.data.advise import Advice
-    from flanjax.data.advise_text import Sampled
+    from flanjax.engine.advise import Advice
+    from flanjax.engine.advise_text import Sampled
     from flanjax.experiment import Experiment
     from flanjax.length_sample import LengthSample
 
@@ -96,9 +96,9 @@ def advise(
     if not gin_files and not bindings:
         raise click.UsageError("No run described: name a gin file with --gin_file.")
     from flanjax import gin_bridge
-    from flanjax.data import advise as advisor
-    from flanjax.data.advise_page import render_page
-    from flanjax.data.advise_text import to_plain
+    from flanjax.engine import advise as advisor
+    from flanjax.engine.advise_page import render_page
+    from flanjax.engine.advise_text import to_plain
     from flanjax.length_sample import rows_of
 
     experiment = gin_bridge.load(
@@ -130,9 +130,9 @@ def _sample(
     """Returns the lengths of each task, and what is drawn of them."""
     from flanjax.certificate import split_catalogue
     from flanjax.cli.catalog import load_catalog
-    from flanjax.data import advise as advisor
-    from flanjax.data.advise_text import Sampled
     from flanjax.data.tokenize import make_tokenizer
+    from flanjax.engine import advise as advisor
+    from flanjax.engine.advise_text import Sampled
     from flanjax.length_sample import sample_lengths
 
     mixture = split_catalogue(experiment, load_catalog(experiment.data.catalogue)).train
@@ -156,7 +156,7 @@ def _print(
 ) -> None:
     from rich.text import Text
 
-    from flanjax.data.advise_text import verdict
+    from flanjax.engine.advise_text import verdict
 
     console.print(Text(sampled.headline()))
     console.print()
@@ -176,7 +176,7 @@ def _table(advice: Advice) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from flanjax.data.advise_text import COLUMNS, cells, mark
+    from flanjax.engine.advise_text import COLUMNS, cells, mark
 
     table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False)
     table.add_column("")

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from flanjax.data.cache import TokenStore
     from flanjax.data.catalogue import Mixture
-    from flanjax.data.shard import Shard
     from flanjax.data.tokenize import Tokenizer
+    from flanjax.engine.cache import TokenStore
+    from flanjax.engine.shard import Shard
     from flanjax.experiment import Experiment
     from flanjax.train_data import TrainData
 

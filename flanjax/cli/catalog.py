@@ -26,7 +26,7 @@ _PACKAGE = pathlib.Path(flanjax.__file__).parent
 _MACHINERY = (
     "<",  # frozen modules, and the __init__ of dataclasses
     str(importlib.__file__),
-    *(str(_PACKAGE / part) for part in ("cli", "data", "base.py")),
+    *(str(_PACKAGE / part) for part in ("cli", "data", "engine", "base.py")),
 )
 """Files whose lines are not at fault when a user's module fails."""
 

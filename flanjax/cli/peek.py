@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from rich.panel import Panel
     from rich.text import Text
 
-    from flanjax.data.peek import Piece, SeenBatch, SeenRow, Segment
     from flanjax.data.tokenize import Tokenizer
+    from flanjax.engine.peek import Piece, SeenBatch, SeenRow, Segment
     from flanjax.experiment import Experiment
 
 _ROWS = 2
@@ -70,7 +70,7 @@ def peek(
         raise click.UsageError("--rows and --row must not stand together: choose one.")
     from flanjax.cached_data import cached_train_data
     from flanjax.cli.catalog import load_catalog
-    from flanjax.data.peek import Reader, seen_batch
+    from flanjax.engine.peek import Reader, seen_batch
 
     experiment, tokenizer = _run(checkpoint, gin_files, bindings, gin_search_paths, catalog)
     train = experiment.train
@@ -178,7 +178,7 @@ def _printed(seen: SeenBatch, step: str) -> list[Any]:
     """Returns what people are shown: a legend, the rows, sums over the batch."""
     from rich.text import Text
 
-    from flanjax.data.peek import END
+    from flanjax.engine.peek import END
 
     last = seen.first_row + seen.num_rows - 1
     legend = Text.assemble(

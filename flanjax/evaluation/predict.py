@@ -13,8 +13,8 @@ from jax.sharding import Mesh
 from flanjax import parallel
 from flanjax.base import Params
 from flanjax.data.batch import EncoderInput
-from flanjax.data.pack import prompts as prompt_rows
 from flanjax.data.tokenize import Tokenizer
+from flanjax.engine.pack import prompts as prompt_rows
 from flanjax.models import decode
 from flanjax.models.api import Model
 

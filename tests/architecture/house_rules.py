@@ -18,7 +18,8 @@ LAYERS: tuple[dict[str, str], ...] = (
     {
         "flanjax": "losses parallel distributed html_page",
         "flanjax.data": "task schema render fewshot mixing tokenize batch chat formats catalogue "
-        "objective holdout ablation permutation bin_packing",
+        "objective holdout ablation",
+        "flanjax.engine": "permutation bin_packing",
         "flanjax.models": "api kernels layers attention block",
         "flanjax.train": "log",
         "flanjax.evaluation": "score text_metrics answer_metrics class_metrics metrics results "
@@ -26,9 +27,11 @@ LAYERS: tuple[dict[str, str], ...] = (
     },
     {
         "flanjax": "peft interop quality",
-        "flanjax.data": "local_files sources tfds_source published wordings plan pack cache "
-        "pipeline records check sizes document source_identity staging arena shard cache_key "
-        "tokenized build account gather peek advise advise_text advise_plot advise_page row_index",
+        "flanjax.data": "local_files sources tfds_source published wordings records check sizes "
+        "document",
+        "flanjax.engine": "source_identity cache_key tokenized shard arena cache build staging "
+        "plan row_index pack gather account pipeline peek "
+        "advise advise_text advise_plot advise_page",
         "flanjax.models": "t5 decoder decode families",
         "flanjax.train": "optim state",
         "flanjax.evaluation": "report page plot queries",
@@ -66,10 +69,10 @@ THIRD_PARTIES = {
     "gin": "flanjax.gin_statements",
     "flax": "flanjax.models",
     "orbax": "flanjax.train.checkpoint",
-    "grain": "flanjax.data.pipeline",
+    "grain": "flanjax.engine.pipeline",
     "sentencepiece": "flanjax.data.tokenize",
     "msgpack": "flanjax.interop.t5x_format",
-    "tensorstore": "flanjax.interop.t5x_format flanjax.data.staging",
+    "tensorstore": "flanjax.interop.t5x_format flanjax.engine.staging",
     "pyarrow": "flanjax.data.sources",
     "tensorboardX": "flanjax.train.log",
     "rouge_score": "flanjax.evaluation.text_metrics",
@@ -85,6 +88,8 @@ THIRD_PARTIES = {
 
 FORBIDDEN_PAIRS = (
     ("flanjax.data", "jax"),
+    ("flanjax.data", "flanjax.engine"),
+    ("flanjax.engine", "jax"),
     ("flanjax.tasks", "jax"),
     ("flanjax.losses", "flanjax.models"),
     ("flanjax.train", "flanjax.evaluation"),

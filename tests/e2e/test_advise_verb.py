@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 import flanjax
 from flanjax import gin_bridge
 from flanjax.cli.main import main
-from flanjax.data.advise import ROW_LENGTHS
+from flanjax.engine.advise import ROW_LENGTHS
 
 ROOT = pathlib.Path(flanjax.__file__).parents[1]
 GIN = ROOT / "gin_configs" / "runs" / "mini_t5.gin"
@@ -102,7 +102,7 @@ def test_no_device_is_touched():
     code = f"""
 import sys
 from flanjax.cli.main import main
-from flanjax.data.advise import ROW_LENGTHS
+from flanjax.engine.advise import ROW_LENGTHS
 try:
     main({[*ARGS, "--records=20", "--draws=100"]!r}, prog_name="flanjax")
 except SystemExit as end:

@@ -21,10 +21,10 @@ from flanjax import gin_bridge, model_dir, train_data
 from flanjax.certificate import split_catalogue
 from flanjax.cli import main as program
 from flanjax.cli.catalog import load_catalog
-from flanjax.data import build, staging
-from flanjax.data.account import Account
-from flanjax.data.pipeline import PackedBatches
 from flanjax.data.tokenize import make_tokenizer
+from flanjax.engine import build, staging
+from flanjax.engine.account import Account
+from flanjax.engine.pipeline import PackedBatches
 from tests.faults.tiny_run import ROOT
 
 NUM_RECORDS = 400
@@ -65,7 +65,7 @@ TASK_FEATURE_LENGTHS = {{'inputs': 96, 'targets': 32}}
 """
 PROGRAM = f"""
 import os, pathlib, time
-from flanjax.data import build
+from flanjax.engine import build
 build.PART_RECORDS = {PART_RECORDS}
 lock, meeting = build._lock, os.environ.get("MEETING")
 

@@ -18,7 +18,7 @@ import tiny_models
 
 from flanjax.base import path_name
 from flanjax.data.batch import Example, SeqBatch
-from flanjax.data.pack import Layout, pack
+from flanjax.engine.pack import Layout, pack
 from flanjax.losses.tokens import LossConfig
 from flanjax.models.families import make_model
 from flanjax.train.objectives import example_losses, token_loss

@@ -8,7 +8,7 @@ import pytest
 
 from flanjax.base import Mean
 from flanjax.data.batch import Example
-from flanjax.data.pack import Layout, pack
+from flanjax.engine.pack import Layout, pack
 from flanjax.losses.tokens import LossConfig
 from flanjax.models import families
 from flanjax.models.decoder import DecoderConfig

@@ -14,9 +14,9 @@ import tensorflow_datasets as tfds
 from flanjax.data.records import read_records
 from flanjax.data.render import RecordError, checked_fields
 from flanjax.data.schema import Labels
-from flanjax.data.source_identity import source_identity
 from flanjax.data.task import BadRecord, UnavailableError
 from flanjax.data.tfds_source import Tfds, _plain
+from flanjax.engine.source_identity import source_identity
 from flanjax.tasks.flan2021 import CATALOGUE
 
 pytestmark = pytest.mark.filterwarnings("default")  # TensorFlow's own warnings

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from flanjax.data import advise as advisor
-from flanjax.data.advise import Advice, Choice, Rows, advise, draw, examine, recommend
 from flanjax.data.tokenize import TokenizerConfig, make_tokenizer
+from flanjax.engine import advise as advisor
+from flanjax.engine.advise import Advice, Choice, Rows, advise, draw, examine, recommend
 
 LENGTHS = np.array([[3, 1], [1, 3], [2, 2], [9, 2]])
 

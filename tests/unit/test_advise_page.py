@@ -7,10 +7,10 @@ import re
 import numpy as np
 import pytest
 
-from flanjax.data import advise_text
-from flanjax.data.advise import Advice, Choice, Rows, advise
-from flanjax.data.advise_page import render_page
-from flanjax.data.advise_text import Sampled, cells, mark, verdict
+from flanjax.engine import advise_text
+from flanjax.engine.advise import Advice, Choice, Rows, advise
+from flanjax.engine.advise_page import render_page
+from flanjax.engine.advise_text import Sampled, cells, mark, verdict
 from tests.unit.test_report import Reader
 
 EVIL = "<script>alert('x')</script>&\""
@@ -140,7 +140,7 @@ def test_the_page_marks_the_caps_of_now_and_the_proposed_ones(advice):
 
 
 def test_a_cap_stands_in_the_histogram_where_its_length_stands():
-    from flanjax.data.advise_plot import histogram
+    from flanjax.engine.advise_plot import histogram
 
     text = histogram(np.array([1, 1, 16, 255]), [("now", 16)], label="x")
     (place,) = re.findall(r'<line class="now" x1="([\d.]+)%"', text)

@@ -5,7 +5,7 @@ import gc
 import numpy as np
 import pytest
 
-from flanjax.data import arena
+from flanjax.engine import arena
 
 DTYPES = [np.dtype("<u2"), np.dtype("<u4")]
 

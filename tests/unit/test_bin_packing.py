@@ -9,7 +9,7 @@ import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flanjax.data.bin_packing import Packed, least_rows, pack_lengths, pack_pairs, pack_rows
+from flanjax.engine.bin_packing import Packed, least_rows, pack_lengths, pack_pairs, pack_rows
 
 
 def rows_of(packed: Packed, costs: np.ndarray) -> list[list]:

@@ -9,13 +9,13 @@ import threading
 import numpy as np
 import pytest
 
-from flanjax.data import build, cache, cache_key, shard
-from flanjax.data.build import Wanted
 from flanjax.data.objective import ObjectiveConfig
 from flanjax.data.records import place_of, read_records
 from flanjax.data.task import Task, Template
 from flanjax.data.tokenize import ByteTokenizer
-from flanjax.data.tokenized import TokenSettings
+from flanjax.engine import build, cache, cache_key, shard
+from flanjax.engine.build import Wanted
+from flanjax.engine.tokenized import TokenSettings
 from flanjax.tasks.mini.sentiment.reviews import TASK as REVIEWS
 from flanjax.tasks.mini.struct_to_text.people import TASK as PEOPLE
 

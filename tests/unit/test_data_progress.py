@@ -7,7 +7,7 @@ import io
 import rich.console
 
 from flanjax import data_progress
-from flanjax.data.staging import StageCounts
+from flanjax.engine.staging import StageCounts
 
 
 def printed(*, terminal: bool) -> str:

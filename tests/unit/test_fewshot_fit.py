@@ -7,7 +7,7 @@ from flanjax.data.objective import ObjectiveConfig
 from flanjax.data.records import read_records
 from flanjax.data.render import render
 from flanjax.data.tokenize import ByteTokenizer
-from flanjax.data.tokenized import TokenSettings, batch_of, tokenize_batch
+from flanjax.engine.tokenized import TokenSettings, batch_of, tokenize_batch
 from flanjax.evaluation.queries import draw_sample, make_queries
 from flanjax.tasks.mini.sentiment.reviews import TASK
 

@@ -4,10 +4,10 @@ import jax
 import numpy as np
 import pytest
 
-from flanjax.data import gather as gathering
-from flanjax.data.cache import Tokens
-from flanjax.data.gather import gather, lay_out
-from flanjax.data.pack import Layout, pack
+from flanjax.engine import gather as gathering
+from flanjax.engine.cache import Tokens
+from flanjax.engine.gather import gather, lay_out
+from flanjax.engine.pack import Layout, pack
 from tests.unit.token_stores import EOS, make_plan, make_store, random_pairs
 
 LAYOUTS = {

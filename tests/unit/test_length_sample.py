@@ -10,9 +10,9 @@ import pytest
 
 from flanjax import gin_bridge
 from flanjax.certificate import split_catalogue
-from flanjax.data import advise as advisor
 from flanjax.data.catalogue import Catalogue
 from flanjax.data.tokenize import make_tokenizer
+from flanjax.engine import advise as advisor
 from flanjax.experiment import Experiment
 from flanjax.length_sample import LengthSample, rows_of, sample_lengths
 from flanjax.tasks.flan2021 import CATALOGUE as FLAN

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from flanjax.data.batch import Example
-from flanjax.data.pack import Layout, pack, prompts
+from flanjax.engine.pack import Layout, pack, prompts
 
 EOS = 1
 

@@ -7,13 +7,13 @@ import json
 import numpy as np
 import pytest
 
-from flanjax.data import gather, peek, shard
-from flanjax.data.cache import Tokens, TokenStore
-from flanjax.data.pack import Layout
-from flanjax.data.peek import Piece, Segment
-from flanjax.data.plan import PlannedTask, Position, Rows
-from flanjax.data.row_index import RowIndex
 from flanjax.data.tokenize import ByteTokenizer
+from flanjax.engine import gather, peek, shard
+from flanjax.engine.cache import Tokens, TokenStore
+from flanjax.engine.pack import Layout
+from flanjax.engine.peek import Piece, Segment
+from flanjax.engine.plan import PlannedTask, Position, Rows
+from flanjax.engine.row_index import RowIndex
 
 TOKENIZER = ByteTokenizer(extra_ids=4)
 EOS = TOKENIZER.eos_id

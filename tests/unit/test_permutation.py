@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from flanjax.data.permutation import mixed, permuted, shuffled
+from flanjax.engine.permutation import mixed, permuted, shuffled
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 15, 16, 17, 255, 257, 5000])

@@ -7,11 +7,11 @@ import jax
 import numpy as np
 import pytest
 
-from flanjax.data.account import Account
-from flanjax.data.cache import Tokens
-from flanjax.data.pack import Layout
-from flanjax.data.pipeline import PackedBatches, prefetched
-from flanjax.data.plan import Position
+from flanjax.engine.account import Account
+from flanjax.engine.cache import Tokens
+from flanjax.engine.pack import Layout
+from flanjax.engine.pipeline import PackedBatches, prefetched
+from flanjax.engine.plan import Position
 from tests.unit.token_stores import EOS, make_plan, make_store, random_pairs
 
 LAYOUTS = {"encoder-decoder": Layout(24, 12, EOS), "causal": Layout(None, 30, EOS)}

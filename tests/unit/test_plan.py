@@ -6,8 +6,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from flanjax.data.plan import MAX_WINDOW, MIN_WINDOW, Plan, PlannedTask, Position, Stage
-from flanjax.data.plan import fitting_window as fitting
+from flanjax.engine.plan import MAX_WINDOW, MIN_WINDOW, Plan, PlannedTask, Position, Stage
+from flanjax.engine.plan import fitting_window as fitting
 
 
 def make_plan(seed=0, window=64, passes=2, capacities=(10,), stages=None, group=1):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from flanjax.data.pack import Layout
-from flanjax.data.plan import Position
-from flanjax.data.row_index import RowIndex
+from flanjax.engine.pack import Layout
+from flanjax.engine.plan import Position
+from flanjax.engine.row_index import RowIndex
 from tests.unit.token_stores import make_plan, make_store, random_pairs
 
 PLAN = make_plan([make_store("a", random_pairs(40, seed=0))], Layout(24, 12, 1), window=30)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from flanjax.data import shard
+from flanjax.engine import shard
 from tests.unit.token_stores import make_part
 
 DTYPE = np.dtype("<u2")

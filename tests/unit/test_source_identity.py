@@ -17,10 +17,10 @@ import pytest
 from flanjax.data.local_files import LocalFiles
 from flanjax.data.published import Published
 from flanjax.data.schema import Labels
-from flanjax.data.source_identity import source_identity
 from flanjax.data.sources import Csv, Jsonl, LabelledJsonl, Tsv
 from flanjax.data.task import BadRecord, Record, Source
 from flanjax.data.tfds_source import Tfds
+from flanjax.engine.source_identity import source_identity
 from flanjax.tasks.mini.source import Draw, GrammarSource
 
 PUBLIC = "https://example.org/set"

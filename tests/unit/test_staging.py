@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from flanjax.data import staging
-from flanjax.data.staging import StageCounts, stage
+from flanjax.engine import staging
+from flanjax.engine.staging import StageCounts, stage
 
 FILES = {f"shard/{size}": bytes(range(65, 65 + size)) for size in (0, 3, 4, 5, 8, 9)}
 """With reads of four bytes: none, less than one, one, one and a rest, two, two and a rest."""

@@ -7,11 +7,11 @@ import pytest
 
 from flanjax.data.objective import ObjectiveConfig
 from flanjax.data.render import record_uid
-from flanjax.data.shard import INPUTS_CUT, TARGETS_CUT
 from flanjax.data.sources import Jsonl
 from flanjax.data.task import Task, Template
 from flanjax.data.tokenize import ByteTokenizer
-from flanjax.data.tokenized import Batch, TokenSettings, batch_of, tokenize_batch
+from flanjax.engine.shard import INPUTS_CUT, TARGETS_CUT
+from flanjax.engine.tokenized import Batch, TokenSettings, batch_of, tokenize_batch
 
 EOS = ByteTokenizer().eos_id
 TASK = Task(

@@ -6,13 +6,13 @@ import shutil
 
 import pytest
 
-from flanjax.data import staging
-from flanjax.data.account import Account
-from flanjax.data.cache import CacheConfig
 from flanjax.data.catalogue import Mixture
 from flanjax.data.sources import Jsonl
 from flanjax.data.task import Task, Template
 from flanjax.data.tokenize import ByteTokenizer
+from flanjax.engine import staging
+from flanjax.engine.account import Account
+from flanjax.engine.cache import CacheConfig
 from flanjax.experiment import DataConfig, Experiment, from_plain, to_plain
 from flanjax.models.decoder import DecoderConfig
 from flanjax.models.t5 import T5Config
@@ -72,7 +72,7 @@ def test_only_as_many_passes_are_prepared_as_the_run_draws(tmp_path):
 
 
 def test_later_passes_are_added_without_touching_the_first(tmp_path, monkeypatch):
-    from flanjax.data import build
+    from flanjax.engine import build
 
     one = prepare(experiment(tmp_path, passes=1))
     made = []

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from flanjax.data import shard
-from flanjax.data.cache import TokenStore
-from flanjax.data.pack import Layout
-from flanjax.data.plan import Plan, PlannedTask, Stage
+from flanjax.engine import shard
+from flanjax.engine.cache import TokenStore
+from flanjax.engine.pack import Layout
+from flanjax.engine.plan import Plan, PlannedTask, Stage
 
 EOS = 1
 VOCAB = 99

@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from flanjax.base import stable_hash
-from flanjax.data import arena, cache_key, shard
-from flanjax.data.arena import Arena
 from flanjax.data.batch import Example
-from flanjax.data.plan import Rows
-from flanjax.data.shard import Shard
+from flanjax.engine import arena, cache_key, shard
+from flanjax.engine.arena import Arena
+from flanjax.engine.plan import Rows
+from flanjax.engine.shard import Shard
 
 ENTRY = "entry.json"
 

@@ -13,8 +13,8 @@ from html import escape
 
 import numpy as np
 
-from flanjax.data.advise import Advice, Choice
-from flanjax.data.advise_text import name
+from flanjax.engine.advise import Advice, Choice
+from flanjax.engine.advise_text import name
 
 STYLE = """
 .chart { padding: 0 .75rem 0 2.6rem; margin-top: .75rem; }

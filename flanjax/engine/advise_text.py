@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from flanjax.data.advise import NEAR, Advice, Choice
+from flanjax.engine.advise import NEAR, Advice, Choice
 
 COLUMNS = (
     ("slots a row", "slots\na row"),

@@ -19,8 +19,8 @@ from typing import NamedTuple
 import numpy as np
 
 from flanjax.base import stable_hash
-from flanjax.data.bin_packing import least_rows, pack_rows
-from flanjax.data.permutation import permuted, shuffled
+from flanjax.engine.bin_packing import least_rows, pack_rows
+from flanjax.engine.permutation import permuted, shuffled
 
 INPUT_CAPS = (128, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
 """Encoder rows that are tried."""

@@ -8,14 +8,14 @@ from typing import Any
 
 import grain
 
-from flanjax.data.account import Account
-from flanjax.data.arena import RESIDENT_BYTES
 from flanjax.data.batch import SeqBatch
-from flanjax.data.cache import Tokens
-from flanjax.data.gather import Laid, gather, lay_out, stacked
-from flanjax.data.pack import Layout
-from flanjax.data.plan import Plan, Position
-from flanjax.data.row_index import RowIndex
+from flanjax.engine.account import Account
+from flanjax.engine.arena import RESIDENT_BYTES
+from flanjax.engine.cache import Tokens
+from flanjax.engine.gather import Laid, gather, lay_out, stacked
+from flanjax.engine.pack import Layout
+from flanjax.engine.plan import Plan, Position
+from flanjax.engine.row_index import RowIndex
 
 _PREFETCH = 4
 

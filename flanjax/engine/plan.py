@@ -18,8 +18,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from flanjax.base import stable_hash
-from flanjax.data.bin_packing import pack_rows
-from flanjax.data.permutation import permuted, shuffled
+from flanjax.engine.bin_packing import pack_rows
+from flanjax.engine.permutation import permuted, shuffled
 
 MIN_WINDOW, MAX_WINDOW = 1_024, 65_536
 """Draws in a window: a shuffle this wide, and one ragged row this often."""

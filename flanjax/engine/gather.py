@@ -20,10 +20,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from flanjax.data.arena import NUM_ZEROS, Arena
 from flanjax.data.batch import PAD_ID, EncoderInput, SeqBatch
-from flanjax.data.cache import Placed
-from flanjax.data.pack import Layout
+from flanjax.engine.arena import NUM_ZEROS, Arena
+from flanjax.engine.cache import Placed
+from flanjax.engine.pack import Layout
 
 _BLOCK = 1 << 17
 """Tokens gathered at a time: few enough for the processor's caches."""

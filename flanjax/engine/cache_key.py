@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from flanjax.data.render import render
-from flanjax.data.shard import FORMAT
-from flanjax.data.source_identity import source_identity
 from flanjax.data.task import Task
-from flanjax.data.tokenized import TokenSettings
+from flanjax.engine.shard import FORMAT
+from flanjax.engine.source_identity import source_identity
+from flanjax.engine.tokenized import TokenSettings
 
 SOURCE = "source"
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from flanjax.data.plan import Plan, Position
+from flanjax.engine.plan import Plan, Position
 
 _DTYPE = np.dtype("<i4")
 

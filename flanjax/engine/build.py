@@ -22,10 +22,10 @@ import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from flanjax.data import cache, shard
 from flanjax.data.records import RecordSet
 from flanjax.data.task import Task
-from flanjax.data.tokenized import Batch, TokenSettings, batch_of, tokenize_batch
+from flanjax.engine import cache, shard
+from flanjax.engine.tokenized import Batch, TokenSettings, batch_of, tokenize_batch
 
 PART_RECORDS = 4096
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -10,9 +10,9 @@ import numpy as np
 from flanjax.data.fewshot import choose_shots, render_fitted
 from flanjax.data.objective import ObjectiveConfig, make_example
 from flanjax.data.render import template_index
-from flanjax.data.shard import EXAMPLE, INPUTS_CUT, TARGETS_CUT, Part, token_dtype
 from flanjax.data.task import Record, Task
 from flanjax.data.tokenize import Tokenizer
+from flanjax.engine.shard import EXAMPLE, INPUTS_CUT, TARGETS_CUT, Part, token_dtype
 
 OverLong: TypeAlias = Literal["truncate_right", "truncate_left", "drop", "error"]
 """What becomes of an example that is longer than its row."""

@@ -9,13 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from flanjax.data.batch import EncoderInput, SeqBatch
-from flanjax.data.cache import Placed, Tokens
-from flanjax.data.gather import gather, lay_out, stacked
-from flanjax.data.pack import Layout
-from flanjax.data.plan import Plan, Position
-from flanjax.data.row_index import RowIndex
-from flanjax.data.shard import INPUTS_CUT, TARGETS_CUT
 from flanjax.data.tokenize import Tokenizer
+from flanjax.engine.cache import Placed, Tokens
+from flanjax.engine.gather import gather, lay_out, stacked
+from flanjax.engine.pack import Layout
+from flanjax.engine.plan import Plan, Position
+from flanjax.engine.row_index import RowIndex
+from flanjax.engine.shard import INPUTS_CUT, TARGETS_CUT
 
 END = "<end>"
 """Stands for the end id where texts are shown."""

@@ -7,9 +7,9 @@ from html import escape
 from types import MappingProxyType
 
 from flanjax import html_page
-from flanjax.data import advise_plot
-from flanjax.data.advise import Advice
-from flanjax.data.advise_text import COLUMNS, READING, Sampled, cells, name, summary, verdict
+from flanjax.engine import advise_plot
+from flanjax.engine.advise import Advice
+from flanjax.engine.advise_text import COLUMNS, READING, Sampled, cells, name, summary, verdict
 
 _STYLE = """
 tr.take td, tr.take th { color: var(--last); font-weight: 650; }

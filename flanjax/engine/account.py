@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from flanjax.data.cache import Placed
-from flanjax.data.plan import Plan
-from flanjax.data.shard import INPUTS_CUT, TARGETS_CUT
+from flanjax.engine.cache import Placed
+from flanjax.engine.plan import Plan
+from flanjax.engine.shard import INPUTS_CUT, TARGETS_CUT
 
 _COLUMNS = ("examples", "input_tokens", "target_tokens", "inputs_cut", "targets_cut")
 
