@@ -9,8 +9,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from flanjax.base import Params
+from flanjax.base import Params, path_name
 from flanjax.models.api import is_axes
+
+_STACKED = ("layers",)
+"""The first logical axis of an array with one entry a layer."""
 
 ScheduleName = Literal["constant", "rsqrt", "cosine", "linear"]
 OptimizerName = Literal["adamw", "adafactor"]
@@ -161,10 +164,14 @@ def per_layer(tx: optax.GradientTransformation, axes: Params) -> optax.GradientT
       tx: A transformation that treats every array by itself.
       axes: Logical axes; an array whose first axis is "layers" is stacked.
     """
-    labels = jax.tree.map(
-        lambda names: "stacked" if names[:1] == ("layers",) else "single", axes, is_leaf=is_axes
-    )
-    return optax.partition({"stacked": _vmapped(tx), "single": tx}, labels)
+
+    def label(path: tuple[Any, ...], names: tuple[str | None, ...]) -> str:
+        """Names the stack of an array: stacks may differ in their number of layers."""
+        return path_name(path).partition("layers")[0] + "layers" if names[:1] == _STACKED else ""
+
+    labels = jax.tree_util.tree_map_with_path(label, axes, is_leaf=is_axes)
+    stacks = sorted(set(jax.tree.leaves(labels)) - {""})
+    return optax.partition({"": tx, **{stack: _vmapped(tx) for stack in stacks}}, labels)
 
 
 def _vmapped(tx: optax.GradientTransformation) -> optax.GradientTransformation:

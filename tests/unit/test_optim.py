@@ -111,6 +111,25 @@ def test_adafactor_on_stacked_layers_is_adafactor_on_each_layer():
         np.testing.assert_allclose(stacked["w"][layer], alone, rtol=1e-5, atol=1e-7)
 
 
+def test_stacks_may_differ_in_their_number_of_layers():
+    params, grads = unlike_layers()
+    names = ("layers", "embed", "mlp")
+    axes = {side: {"layers": {"w": names}} for side in ("encoder", "decoder")}
+
+    def sides(values):
+        return {"encoder": {"layers": {"w": values}}, "decoder": {"layers": {"w": values[:2]}}}
+
+    config = OptimizerConfig(schedule=ScheduleConfig(peak=0.01))
+    made = make_optimizer(config, axes, num_steps=10)
+    stacked = two_updates(made, sides(params), sides(grads))
+    plain = optax.adafactor(0.01, min_dim_size_to_factor=128)
+    for side, num_layers in (("encoder", 3), ("decoder", 2)):
+        assert len(stacked[side]["layers"]["w"]) == num_layers
+        for layer, found in enumerate(stacked[side]["layers"]["w"]):
+            alone = two_updates(plain, params[layer], grads[layer])
+            np.testing.assert_allclose(found, alone, rtol=1e-5, atol=1e-7)
+
+
 def test_without_per_layer_the_update_would_differ():
     params, grads = unlike_layers()
     plain = optax.adafactor(0.01, min_dim_size_to_factor=128)
