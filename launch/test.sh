@@ -43,9 +43,19 @@ run_pytest() {
   return "$status"
 }
 
+# What a test that trains claims holds at any level of optimization, and compiling takes most of its
+# time. Numerics are claims about the level that users have.
+quick_compilation="--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+
 test_single() {
   ensure_environment .venv-test "-e .[dev]"
-  run_pytest .venv-test/bin/python -m pytest -n 2
+  if ((${#pytest_arguments[@]})); then
+    run_pytest .venv-test/bin/python -m pytest -n 2
+    return
+  fi
+  .venv-test/bin/python -m pytest -n 2 tests/numerics
+  XLA_FLAGS="${XLA_FLAGS:-} $quick_compilation" .venv-test/bin/python -m pytest -n 2 \
+    tests/architecture tests/catalog tests/e2e tests/faults tests/unit
 }
 
 test_core() {

@@ -24,12 +24,13 @@ def test_seeds_give_orders_of_their_own():
 
 
 def test_each_place_is_about_as_likely_as_any_other():
-    counts = np.zeros((6, 6))
+    places = np.arange(64)
+    counts = np.zeros((64, 64))
     for seed in range(3000):
-        counts[np.arange(6), permuted(np.arange(6), 6, seed)] += 1
-    expected = 500.0
+        counts[places, permuted(places, 64, seed)] += 1
+    expected = 3000 / 64
     chi_square = ((counts - expected) ** 2 / expected).sum()
-    assert chi_square < 52.6  # 25 degrees of freedom, one in a thousand
+    assert chi_square < 4249  # 63 * 63 degrees of freedom, one in a thousand
 
 
 def test_the_finalizer_is_splitmix64():
