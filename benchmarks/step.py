@@ -38,6 +38,7 @@ from flanjax.data.batch import Example, SeqBatch
 from flanjax.engine import pack
 from flanjax.losses.tokens import LossConfig
 from flanjax.models import families, kernels
+from flanjax.models.configs import EmbeddingConfig, RotaryConfig
 from flanjax.models.decoder import DecoderConfig
 from flanjax.models.t5 import T5Config
 from flanjax.train import objectives, optim
@@ -90,8 +91,8 @@ SIZES = {
             num_heads=8,
             num_kv_heads=4,
             num_layers=8,
-            rope_theta=10_000.0,
-            is_tied=False,
+            positions=RotaryConfig(),
+            embedding=EmbeddingConfig(),
         ),
         batch_size=4,
         input_length=None,

@@ -15,6 +15,14 @@ from flanjax.engine.cache import CacheConfig
 from flanjax.engine.tokenized import OVER_LONG, OverLong
 from flanjax.evaluation.cluster import EvalConfig
 from flanjax.losses.tokens import LossConfig
+from flanjax.models.configs import (
+    AttentionConfig,
+    BlockConfig,
+    EmbeddingConfig,
+    LearnedConfig,
+    RelativeConfig,
+    RotaryConfig,
+)
 from flanjax.models.decoder import DecoderConfig
 from flanjax.models.t5 import T5Config
 from flanjax.parallel import MeshConfig
@@ -192,6 +200,12 @@ CONFIGS: Mapping[str, type] = {
         TokenizerConfig,
         T5Config,
         DecoderConfig,
+        RotaryConfig,
+        RelativeConfig,
+        LearnedConfig,
+        BlockConfig,
+        AttentionConfig,
+        EmbeddingConfig,
         ObjectiveConfig,
         LossConfig,
         OptimizerConfig,

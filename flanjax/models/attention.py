@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 
 from flanjax.base import Key
 from flanjax.models import kernels, layers
+from flanjax.models.configs import AttentionConfig
+from flanjax.models.positions import relative_bias
 
 _MASKED = -1e30
 """The logit of a pair that may not attend: finite, so that a row of padding, which sees nothing,
@@ -27,7 +28,7 @@ class KeyValues(NamedTuple):
       v: [B, S, K, C].
       mask: bool [1 or R, T, S], True where a query may attend; None for
         everywhere.
-      bias: float32 [1, H, T, S], added to the logits; None for zero.
+      bias: float32 [1 or R, H, T, S], added to the logits; None for zero.
     """
 
     k: Any
@@ -78,11 +79,24 @@ def causal_mask(segments_BT: jax.Array, prefix_BT: jax.Array | None = None) -> j
     return segment_mask(segments_BT, segments_BT) & visible
 
 
+def within_window(query_rows_RT: jax.Array, key_rows_RS: jax.Array, window: int) -> jax.Array:
+    """Returns bool [R, T, S]: fewer than `window` rows apart.
+
+    Example: queries 0 1 2 3, keys 0 1 2 3, window 2
+        1 1 0 0
+        1 1 1 0
+        0 1 1 1
+        0 0 1 1
+    """
+    return jnp.abs(query_rows_RT[:, :, None] - key_rows_RS[:, None, :]) < window
+
+
 def attend(
     q_RTHC: jax.Array,
     sources: Sequence[KeyValues],
     *,
     scale: float,
+    cap: float = 0.0,
     dropout_rate: float = 0.0,
     key: Key | None = None,
 ) -> jax.Array:
@@ -95,10 +109,13 @@ def attend(
       q_RTHC: Queries.
       sources: One softmax runs over the keys of all of them.
       scale: Factor of the logits.
+      cap: Logits become cap * tanh(logits / cap); 0 leaves them.
       dropout_rate: Share of attention weights that are dropped.
       key: Turns dropout on.
     """
-    logits_RHTS = jnp.concatenate([_logits(q_RTHC, source, scale) for source in sources], axis=-1)
+    logits_RHTS = jnp.concatenate(
+        [_logits(q_RTHC, source, scale, cap) for source in sources], axis=-1
+    )
     probs_RHTS = jax.nn.softmax(logits_RHTS, axis=-1)
     probs_RHTS = kernels.dropout(probs_RHTS, dropout_rate, key).astype(q_RTHC.dtype)
     out, start = jnp.zeros((), q_RTHC.dtype), 0
@@ -109,7 +126,7 @@ def attend(
     return out
 
 
-def _logits(q_RTHC: jax.Array, source: KeyValues, scale: float) -> jax.Array:
+def _logits(q_RTHC: jax.Array, source: KeyValues, scale: float, cap: float) -> jax.Array:
     num_rows, length, num_heads, width = q_RTHC.shape
     num_key_rows, num_keys, num_kv_heads, _ = source.k.shape
     group = num_heads // num_kv_heads
@@ -117,6 +134,7 @@ def _logits(q_RTHC: jax.Array, source: KeyValues, scale: float) -> jax.Array:
     logits = kernels.einsum("btkgc,bskc->bkgts", q_BTKGC, source.k, jnp.float32) * scale
     logits = logits.reshape(num_key_rows, num_heads, -1, length, num_keys)
     logits_RHTS = jnp.moveaxis(logits, 2, 1).reshape(num_rows, num_heads, length, num_keys)
+    logits_RHTS = kernels.soft_cap(logits_RHTS, cap)
     if source.bias is not None:
         logits_RHTS = logits_RHTS + source.bias
     if source.mask is not None:
@@ -137,17 +155,21 @@ def _mix(probs_RHTS: jax.Array, v_BSKC: jax.Array) -> jax.Array:
 class Attention(nnx.Module):
     """The four products of attention, with grouped queries.
 
+    `num_buckets` is not 0 where the layer has a table of distances of its own.
+
     Its `prefix_kv` slot may hold a PrefixKV.
     """
 
     def __init__(
         self,
         *,
+        config: AttentionConfig,
         d_model: int,
         num_heads: int,
         num_kv_heads: int,
         d_head: int,
-        scale: float,
+        norm: layers.NormSpec,
+        num_buckets: int,
         dropout_rate: float,
         q_std: float,
         kv_std: float,
@@ -159,18 +181,42 @@ class Attention(nnx.Module):
         self.k = layers.normal_param(rngs, (d_model, d_kv), ("embed", "kv_heads"), std=kv_std)
         self.v = layers.normal_param(rngs, (d_model, d_kv), ("embed", "kv_heads"), std=kv_std)
         self.o = layers.normal_param(rngs, (d_q, d_model), ("heads", "embed"), std=out_std)
+        if config.has_qkv_bias:
+            self.q_bias = layers.zeros_param(d_q, "heads")
+            self.k_bias = layers.zeros_param(d_kv, "kv_heads")
+            self.v_bias = layers.zeros_param(d_kv, "kv_heads")
+        if config.has_out_bias:
+            self.o_bias = layers.zeros_param(d_model, "norm")
+        if config.qk_norm != "none":
+            is_per_head = config.qk_norm == "head"
+            self.q_norm = layers.Norm(norm, d_head if is_per_head else d_q)
+            self.k_norm = layers.Norm(norm, d_head if is_per_head else d_kv)
+        if num_buckets:
+            shape, std = (num_buckets, num_heads), d_model**-0.5
+            self.relative_bias = layers.normal_param(rngs, shape, ("buckets", "heads"), std=std)
+        self.has_own_table = bool(num_buckets)
         self.prefix_kv = layers.slot()
+        self.config = config
         self.d_head = d_head
-        self.scale = scale
+        self.scale = d_head**-0.5 if config.scale is None else config.scale
         self.dropout_rate = dropout_rate
 
     def queries(self, x_BTD: jax.Array, key: Key | None = None) -> jax.Array:
-        return self._heads(kernels.dot(x_BTD, self.q.get_value(), key))
+        """Returns queries [B, T, H, C], without their positions."""
+        q_BTE = self._product(x_BTD, "q", key)
+        return self._normed(q_BTE, "q")
 
     def keys_values(self, x_BSD: jax.Array, key: Key | None = None) -> tuple[jax.Array, jax.Array]:
+        """Returns keys and values [B, S, K, C], without their positions."""
         k_key, v_key = layers.split_key(key, 2)
-        k_BSKC = self._heads(kernels.dot(x_BSD, self.k.get_value(), k_key))
-        return k_BSKC, self._heads(kernels.dot(x_BSD, self.v.get_value(), v_key))
+        k_BSKC = self._normed(self._product(x_BSD, "k", k_key), "k")
+        return k_BSKC, self._heads(self._product(x_BSD, "v", v_key))
+
+    def bias(self, shared: jax.Array | None) -> jax.Array | None:
+        """Returns a source's bias, from a context's entry."""
+        if not self.has_own_table or shared is None:
+            return shared
+        return relative_bias(self.relative_bias.get_value(), shared)
 
     def __call__(
         self, q_RTHC: jax.Array, sources: Sequence[KeyValues], key: Key | None = None
@@ -182,80 +228,25 @@ class Attention(nnx.Module):
             k_1PKC, v_1PKC = (entry[None].astype(q_RTHC.dtype) for entry in prefix)
             sources = (KeyValues(k_1PKC, v_1PKC), *sources)
         read_RTHC = attend(
-            q_RTHC, sources, scale=self.scale, dropout_rate=self.dropout_rate, key=prob_key
+            q_RTHC,
+            sources,
+            scale=self.scale,
+            cap=self.config.cap,
+            dropout_rate=self.dropout_rate,
+            key=prob_key,
         )
         merged_RTE = read_RTHC.reshape(*read_RTHC.shape[:2], -1)
-        return kernels.dot(merged_RTE, self.o.get_value(), out_key)
+        return self._product(merged_RTE, "o", out_key)
+
+    def _product(self, x: jax.Array, name: str, key: Key | None) -> jax.Array:
+        return layers.affine(self, name, x, key)
+
+    def _normed(self, x: jax.Array, name: str) -> jax.Array:
+        """Splits into heads, and normalises before or after as the family does."""
+        if self.config.qk_norm == "none":
+            return self._heads(x)
+        norm = getattr(self, f"{name}_norm")
+        return norm(self._heads(x)) if self.config.qk_norm == "head" else self._heads(norm(x))
 
     def _heads(self, x: jax.Array) -> jax.Array:
         return x.reshape(*x.shape[:2], -1, self.d_head)
-
-
-def rotary_angles(positions_BT: jax.Array, d_head: int, theta: float) -> jax.Array:
-    """Returns float32 [B, T, C / 2]: position * theta ** (-2 i / C).
-
-    Source: Su et al. 2021, section 3.2.2.
-    """
-    rates = theta ** (-jnp.arange(0, d_head, 2, dtype=jnp.float32) / d_head)
-    return positions_BT[..., None].astype(jnp.float32) * rates
-
-
-def rotate(x_BTHC: jax.Array, angles_BTE: jax.Array) -> jax.Array:
-    """Rotates channel pairs (i, i + C / 2) of every head by their angle.
-
-    The pairs are Llama's in transformers' layout, not the neighbours of the
-    paper: the same up to an order of channels that the weights absorb.
-    """
-    sin, cos = (f(angles_BTE)[:, :, None] for f in (jnp.sin, jnp.cos))
-    first, second = jnp.split(x_BTHC.astype(jnp.float32), 2, axis=-1)
-    rotated = jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
-    return rotated.astype(x_BTHC.dtype)
-
-
-def relative_buckets(
-    offset: jax.Array, *, is_bidirectional: bool, num_buckets: int, max_distance: int
-) -> jax.Array:
-    """Returns T5's bucket of key position - query position, int32.
-
-    Half of the buckets hold one distance each, the other half grow
-    logarithmically up to `max_distance`; all beyond share the last. A
-    bidirectional stack splits the buckets by sign; a causal one puts what
-    lies ahead into bucket 0.
-
-    Source: Raffel et al. 2020, section 2.1, and its published code.
-    """
-    first = jnp.zeros_like(offset)
-    if is_bidirectional:
-        num_buckets //= 2
-        first = jnp.where(offset > 0, num_buckets, 0)
-        distance = jnp.abs(offset)
-    else:
-        distance = jnp.maximum(-offset, 0)
-    num_exact = num_buckets // 2
-    num_far = num_buckets - num_exact
-    edges = num_exact * (max_distance / num_exact) ** (np.arange(1, num_far) / num_far)
-    first_distance = np.ceil(np.round(edges, 6)).astype(np.int32)
-    far = num_exact + jnp.searchsorted(first_distance, distance, side="right")
-    return (first + jnp.where(distance < num_exact, distance, far)).astype(jnp.int32)
-
-
-def relative_bias(
-    table_NH: jax.Array,
-    query_rows_T: jax.Array,
-    key_rows_S: jax.Array,
-    *,
-    is_bidirectional: bool,
-    max_distance: int,
-) -> jax.Array:
-    """Returns float32 [1, H, T, S], the bias of each head by distance.
-
-    Rows, not positions, are compared: within a packed segment both have the
-    same distances, and across segments the mask hides them.
-    """
-    buckets_TS = relative_buckets(
-        key_rows_S[None, :] - query_rows_T[:, None],
-        is_bidirectional=is_bidirectional,
-        num_buckets=table_NH.shape[0],
-        max_distance=max_distance,
-    )
-    return jnp.transpose(table_NH[buckets_TS], (2, 0, 1))[None].astype(jnp.float32)

@@ -12,7 +12,10 @@ from flax import nnx
 from flanjax.base import Key, Params
 from flanjax.models import kernels, layers
 from flanjax.models.api import Cache
-from flanjax.models.attention import Attention, KeyValues, rotate
+from flanjax.models.attention import Attention, KeyValues
+from flanjax.models.configs import BlockConfig
+from flanjax.models.context import Contexts, Source
+from flanjax.models.positions import Rotation, rotate
 
 Remember = Callable[[jax.Array, jax.Array], tuple[Sequence[KeyValues], Any]]
 """New keys and values -> what the queries attend to, and what the block returns beside x."""
@@ -22,31 +25,37 @@ Cross = Callable[[Attention, Key | None], KeyValues]
 
 
 class Block(nnx.Module):
-    """x + attention(norm(x)), then cross-attention if any, then the MLP.
+    """Attention, then cross-attention if any, then the MLP, each added to x.
 
-    Its `adapter` slot may hold a callable parameter (a NamedTuple of arrays
-    with `__call__`), applied to the MLP's output before the addition.
+    Each part is normed before, after or both, or attention and MLP read the
+    same x, as the config says. Its `adapter` slot may hold a callable
+    parameter (a NamedTuple of arrays with `__call__`), applied to the MLP's
+    output before the addition.
     """
 
     def __init__(
         self,
         *,
+        config: BlockConfig,
         attention: Attention,
         cross_attention: Attention | None,
-        mlp: layers.GatedMLP,
+        mlp: layers.MLP,
+        norm: layers.NormSpec,
         d_model: int,
-        norm_eps: float,
         dropout_rate: float,
     ) -> None:
-        self.attention_norm = layers.norm_param(d_model)
+        parts = ["attention", *(["cross_attention"] if cross_attention else []), "mlp"]
+        for part in parts:
+            if config.norm_at != "post" and not (part == "mlp" and config.shares_norm):
+                setattr(self, f"{part}_norm", layers.Norm(norm, d_model))
+            if config.norm_at != "pre":
+                setattr(self, f"{part}_post_norm", layers.Norm(norm, d_model))
         self.attention = attention
         if cross_attention is not None:
-            self.cross_attention_norm = layers.norm_param(d_model)
             self.cross_attention = cross_attention
-        self.mlp_norm = layers.norm_param(d_model)
         self.mlp = mlp
         self.adapter = layers.slot()
-        self.norm_eps = norm_eps
+        self.config = config
         self.dropout_rate = dropout_rate
 
     def __call__(
@@ -55,7 +64,7 @@ class Block(nnx.Module):
         remember: Remember,
         *,
         cross: Cross | None = None,
-        angles_RTE: jax.Array | None = None,
+        rotation: Rotation | None = None,
         key: Key | None = None,
     ) -> tuple[jax.Array, Any]:
         """Returns the block's output and what `remember` kept.
@@ -64,43 +73,48 @@ class Block(nnx.Module):
           x_RTD: The residual stream.
           remember: Gives the sources of self-attention.
           cross: Gives what cross-attention reads, in a block that has one.
-          angles_RTE: Rotary angles of queries and keys, or None.
+          rotation: Of queries and keys, or None.
           key: Turns dropout on.
         """
         q_key, kv_key, self_key, mlp_key, *cross_keys = layers.split_key(key, 8)
         drop_keys = layers.split_key(cross_keys.pop(), 3)
-        h_RTD = self._norm(x_RTD, self.attention_norm)
+        h_RTD = self._before("attention", x_RTD)
         q_RTHC = self.attention.queries(h_RTD, q_key)
         k_RTKC, v_RTKC = self.attention.keys_values(h_RTD, kv_key)
-        if angles_RTE is not None:
-            q_RTHC, k_RTKC = rotate(q_RTHC, angles_RTE), rotate(k_RTKC, angles_RTE)
+        if rotation is not None:
+            q_RTHC, k_RTKC = rotate(q_RTHC, rotation), rotate(k_RTKC, rotation)
         sources, kept = remember(k_RTKC, v_RTKC)
         read_RTD = self.attention(q_RTHC, sources, self_key)
-        x_RTD = x_RTD + kernels.dropout(read_RTD, self.dropout_rate, drop_keys[0])
+        first_RTD = x_RTD
+        x_RTD = x_RTD + self._after("attention", read_RTD, drop_keys[0])
         if cross is not None:
-            h_RTD = self._norm(x_RTD, self.cross_attention_norm)
+            h_RTD = self._before("cross_attention", x_RTD)
             q_RTHC = self.cross_attention.queries(h_RTD, cross_keys[0])
             source = cross(self.cross_attention, cross_keys[1])
             read_RTD = self.cross_attention(q_RTHC, (source,), cross_keys[2])
-            x_RTD = x_RTD + kernels.dropout(read_RTD, self.dropout_rate, drop_keys[1])
-        out_RTD = self.mlp(self._norm(x_RTD, self.mlp_norm), mlp_key)
+            x_RTD = x_RTD + self._after("cross_attention", read_RTD, drop_keys[1])
+        if not self.config.shares_norm:
+            h_RTD = self._before("mlp", first_RTD if self.config.is_parallel else x_RTD)
+        out_RTD = self.mlp(h_RTD, mlp_key)
         adapter = self.adapter.get_value()
         if adapter is not None:
             out_RTD = adapter(out_RTD)
-        return x_RTD + kernels.dropout(out_RTD, self.dropout_rate, drop_keys[2]), kept
+        return x_RTD + self._after("mlp", out_RTD, drop_keys[2]), kept
 
-    def _norm(self, x: jax.Array, scale: nnx.Param[Any]) -> jax.Array:
-        return kernels.rms_norm(x, scale.get_value(), self.norm_eps)
+    def _before(self, part: str, x: jax.Array) -> jax.Array:
+        return x if self.config.norm_at == "post" else getattr(self, f"{part}_norm")(x)
+
+    def _after(self, part: str, x: jax.Array, key: Key | None) -> jax.Array:
+        normed = x if self.config.norm_at == "pre" else getattr(self, f"{part}_post_norm")(x)
+        return kernels.dropout(normed, self.dropout_rate, key)
 
 
 def run_stack(
     stack: layers.Stack,
     layer_params: Params,
     x_BTD: jax.Array,
-    mask_BTT: jax.Array,
+    contexts: Contexts,
     *,
-    bias_1HTT: jax.Array | None = None,
-    angles_BTE: jax.Array | None = None,
     cross: Cross | None = None,
     key: Key | None = None,
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
@@ -111,14 +125,20 @@ def run_stack(
       [L, B, T, K, C] each. They cost nothing where nobody reads them.
     """
 
-    def remember(k: jax.Array, v: jax.Array) -> tuple[Sequence[KeyValues], Any]:
-        return (KeyValues(k, v, mask_BTT, bias_1HTT),), (k, v)
+    def body(block: Block, x: jax.Array, layer: Any) -> tuple[jax.Array, Any]:
+        is_local, layer_key = layer
+        context = contexts.of(is_local)
 
-    def body(block: Block, x: jax.Array, layer_key: Key | None) -> tuple[jax.Array, Any]:
-        return block(x, remember, cross=cross, angles_RTE=angles_BTE, key=layer_key)
+        def remember(k: jax.Array, v: jax.Array) -> tuple[Sequence[KeyValues], Any]:
+            return (KeyValues(k, v, context.masks[0], block.attention.bias(context.biases[0])),), (
+                k,
+                v,
+            )
+
+        return block(x, remember, cross=cross, rotation=context.rotation, key=layer_key)
 
     layer_keys = None if key is None else jax.random.split(key, stack.num_layers)
-    return stack.run(body, x_BTD, layer_params, layer_keys)
+    return stack.run(body, x_BTD, layer_params, (contexts.is_local, layer_keys))
 
 
 def empty_cache(k: jax.Array, v: jax.Array, mask_BS: jax.Array, start_B: jax.Array) -> Cache:
@@ -143,15 +163,34 @@ def new_rows(cache: Cache, tokens_RT: jax.Array) -> jax.Array:
     return cache.length + jnp.arange(num_new, dtype=jnp.int32)
 
 
+def own_source(cache: Cache, num_new: int, start_R1: jax.Array | int = 0) -> Source:
+    """Returns the continuations' own keys as their new tokens see them.
+
+    Args:
+      cache: With room for the new tokens.
+      num_new: T, the tokens that come.
+      start_R1: The row of the first continuation token.
+    """
+    slots_1U = jnp.arange(cache.k.shape[2])[None]
+    rows_T1 = (cache.length + jnp.arange(num_new))[:, None]
+    return Source((slots_1U <= rows_T1)[None], start_R1 + slots_1U)
+
+
+def prompt_source(cache: Cache, num_rows: int) -> Source:
+    """Returns the prompts' keys as the continuations see them."""
+    num_per_prompt = num_rows // cache.prompt_mask.shape[0]
+    mask_RS = jnp.repeat(cache.prompt_mask, num_per_prompt, axis=0)
+    return Source(mask_RS[:, None], jnp.cumsum(mask_RS, axis=1) - 1)
+
+
 def extend_stack(
     stack: layers.Stack,
     layer_params: Params,
     cache: Cache,
     x_RTD: jax.Array,
+    contexts: Contexts,
     *,
     is_cross: bool,
-    bias_1HTU: jax.Array | None = None,
-    angles_RTE: jax.Array | None = None,
 ) -> tuple[jax.Array, Cache]:
     """Runs new tokens through a stack, reading and growing the cache.
 
@@ -160,37 +199,40 @@ def extend_stack(
       layer_params: Their parameters.
       cache: With room for the new tokens.
       x_RTD: Embeddings of the new tokens.
-      is_cross: Whether the prompt is read by cross-attention; else by
-        self-attention, in one softmax with the continuation.
-      bias_1HTU: Bias of the continuation's logits.
-      angles_RTE: Rotary angles of the new tokens.
+      contexts: Their sources are the prompt, unless `is_cross`, and then the
+        continuation; one softmax runs over both.
+      is_cross: Whether the prompt is read by cross-attention.
     """
-    (num_rows, num_new), num_slots = x_RTD.shape[:2], cache.k.shape[2]
-    rows_T = cache.length + jnp.arange(num_new)
-    own_mask_1TU = (jnp.arange(num_slots) <= rows_T[:, None])[None]
-    num_per_prompt = num_rows // cache.prompt_mask.shape[0]
-    prompt_mask_R1S = jnp.repeat(cache.prompt_mask, num_per_prompt, axis=0)[:, None]
+    num_rows, num_new = x_RTD.shape[:2]
+    prompt_mask_R1S = prompt_source(cache, num_rows).mask
 
     def body(block: Block, carry: Any, layer: Any) -> tuple[Any, None]:
         x, all_k, all_v = carry
-        index, prompt_k, prompt_v = layer
-        prompt = KeyValues(prompt_k, prompt_v, prompt_mask_R1S)
+        index, is_local, prompt_k, prompt_v = layer
+        context = contexts.of(is_local)
 
         def remember(k: jax.Array, v: jax.Array) -> tuple[Sequence[KeyValues], Any]:
             place = (index, 0, cache.length, 0, 0)
             new_k = jax.lax.dynamic_update_slice(all_k, k[None], place)
             new_v = jax.lax.dynamic_update_slice(all_v, v[None], place)
-            own = KeyValues(new_k[index], new_v[index], own_mask_1TU, bias_1HTU)
-            return ((own,) if is_cross else (prompt, own)), (new_k, new_v)
+            pairs = [(prompt_k, prompt_v), (new_k[index], new_v[index])]
+            reads = [
+                KeyValues(*pair, mask, block.attention.bias(bias))
+                for pair, mask, bias in zip(
+                    pairs[is_cross:], context.masks, context.biases, strict=True
+                )
+            ]
+            return reads, (new_k, new_v)
 
+        prompt = KeyValues(prompt_k, prompt_v, prompt_mask_R1S)
         x, (all_k, all_v) = block(
             x,
             remember,
             cross=(lambda attention, key: prompt) if is_cross else None,
-            angles_RTE=angles_RTE,
+            rotation=context.rotation,
         )
         return (x, all_k, all_v), None
 
-    xs = (jnp.arange(stack.num_layers), cache.prompt_k, cache.prompt_v)
+    xs = (jnp.arange(stack.num_layers), contexts.is_local, cache.prompt_k, cache.prompt_v)
     (x_RTD, k, v), _ = stack.run(body, (x_RTD, cache.k, cache.v), layer_params, xs)
     return x_RTD, cache._replace(k=k, v=v, length=cache.length + num_new)

@@ -1,4 +1,4 @@
-"""A Llama-style causal language model."""
+"""Causal language models: Llama and kin, GPT-NeoX and GPT-2, PaLM and LaMDA."""
 
 from __future__ import annotations
 
@@ -12,9 +12,30 @@ from flax import nnx
 
 from flanjax.base import Key, Params
 from flanjax.data.batch import EncoderInput, SeqBatch
-from flanjax.models import attention, kernels, layers
+from flanjax.models import attention, ends, kernels, layers
 from flanjax.models.api import Cache, Model
-from flanjax.models.block import Block, empty_cache, extend_stack, new_rows, run_stack
+from flanjax.models.attention import Attention
+from flanjax.models.block import (
+    Block,
+    empty_cache,
+    extend_stack,
+    new_rows,
+    own_source,
+    prompt_source,
+    run_stack,
+)
+from flanjax.models.configs import (
+    BlockConfig,
+    EmbeddingConfig,
+    LearnedConfig,
+    RelativeConfig,
+    RotaryConfig,
+    check_sizes,
+)
+from flanjax.models.context import Source, make_contexts
+
+_POSITIONS = RotaryConfig(theta=500_000.0, scaling="llama3", factor=32.0)
+_EMBEDDING = EmbeddingConfig(is_tied=True)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,14 +45,14 @@ class DecoderConfig:
     Attributes:
       vocab_size: Rows of the embedding.
       d_model: Width of the residual stream.
-      d_ff: Width of the gated MLP.
+      d_ff: Width of the MLP.
       num_heads: Query heads.
       num_kv_heads: Key/value heads; a divisor of num_heads.
       d_head: Channels of a head.
       num_layers: Blocks.
-      rope_theta: Base of the rotary frequencies.
-      norm_eps: Added to mean squares in RMSNorm.
-      is_tied: Whether the output matrix is the embedding.
+      positions: How a layer knows where a token stands.
+      block: What the family does differently in a block.
+      embedding: How tokens enter and leave.
       prefix_lm: Whether prompts are read in both directions.
       dropout_rate: Dropout on embeddings, attention, MLP and residuals.
       dtype: Compute type; parameters are float32.
@@ -47,9 +68,9 @@ class DecoderConfig:
     num_kv_heads: int = 8
     d_head: int = 64
     num_layers: int = 16
-    rope_theta: float = 500_000.0
-    norm_eps: float = 1e-5
-    is_tied: bool = True
+    positions: RotaryConfig | RelativeConfig | LearnedConfig = _POSITIONS
+    block: BlockConfig = dataclasses.field(default_factory=BlockConfig)
+    embedding: EmbeddingConfig = _EMBEDDING
     prefix_lm: bool = False
     dropout_rate: float = 0.0
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -57,34 +78,20 @@ class DecoderConfig:
     remat: Literal["none", "full"] = "none"
 
     def __post_init__(self) -> None:
-        layers.check_config(self)
-        if self.num_heads % self.num_kv_heads:
-            raise ValueError(
-                f"DecoderConfig num_kv_heads must divide num_heads, got {self.num_kv_heads} and "
-                f"{self.num_heads}; use {self.num_heads} for one key head per query head."
-            )
-        if self.d_head % 2:
-            raise ValueError(
-                f"DecoderConfig d_head must be even for rotary pairs, got {self.d_head}; "
-                "Llama uses 64 or 128."
-            )
-        for name in ("rope_theta", "norm_eps"):
-            if not getattr(self, name) > 0:
-                raise ValueError(
-                    f"DecoderConfig {name} must be positive, got {getattr(self, name)}; "
-                    "leave it at its default."
-                )
+        check_sizes(self)
 
 
 def make_model(config: DecoderConfig) -> Model:
-    """Returns a causal language model in the style of Llama.
+    """Returns a causal language model.
 
-    Parameters: embed [V, D], layers (stacked on axis 0), norm [D], and head
-    [D, V] unless tied.
+    Parameters: embed [V, D], layers (stacked on axis 0), norm, head [D, V]
+    unless tied, and with other than rotary positions relative_bias
+    [buckets, H] or places [positions, D].
 
-    Source: Touvron et al. 2023a, section 2.2, and 2023b for grouped queries.
-    Initial values are N(0, 1 / fan-in), 0.022 at a width of 2048; what writes
-    to the residual stream is smaller by sqrt(2 L), as in GPT-2.
+    Source: Touvron et al. 2023a, section 2.2, and 2023b for grouped queries;
+    BlockConfig names who deviates. Initial values are N(0, 1 / fan-in), 0.022
+    at a width of 2048; what writes to the residual stream is smaller by
+    sqrt(2 L), as in GPT-2.
     """
     stack = layers.Stack(
         make_block=functools.partial(_make_block, config),
@@ -92,44 +99,48 @@ def make_model(config: DecoderConfig) -> Model:
         is_scanned=config.scan_layers,
         is_rematerialized=config.remat == "full",
     )
-    ends = functools.partial(_Ends, config)
+    tables = functools.partial(_Ends, config)
 
     def init(key: Key) -> Params:
         ends_key, layers_key = jax.random.split(key)
-        return {**layers.init_module(ends, ends_key), "layers": stack.init(layers_key)}
+        return {**layers.init_module(tables, ends_key), "layers": stack.init(layers_key)}
 
     return Model(
         config=config,
         init=init,
-        axes={**layers.module_axes(ends), "layers": stack.axes()},
+        axes={**layers.module_axes(tables), "layers": stack.axes()},
         hidden=functools.partial(_hidden, config, stack),
-        unembed=functools.partial(_unembed, config),
+        unembed=functools.partial(ends.unembed, config),
         prefill=functools.partial(_prefill, config, stack),
         extend=functools.partial(_extend, config, stack),
         start_id=None,
     )
 
 
-class _Ends(nnx.Module):
+class _Ends(ends.Tables):
     """Everything but the layers."""
 
     def __init__(self, config: DecoderConfig, rngs: nnx.Rngs) -> None:
-        shape, std = (config.vocab_size, config.d_model), config.d_model**-0.5
-        self.embed = layers.normal_param(rngs, shape, ("vocab", "embed"), std=std)
-        self.norm = layers.norm_param(config.d_model)
-        if not config.is_tied:
-            self.head = layers.normal_param(rngs, shape[::-1], ("embed", "vocab"), std=std)
+        super().__init__(config, rngs, std=config.d_model**-0.5)
+        side = ends.Side(config, rngs)
+        self.norm = side.norm
+        if isinstance(config.positions, RelativeConfig) and config.positions.is_shared:
+            self.relative_bias = side.relative_bias
 
 
 def _make_block(config: DecoderConfig, rngs: nnx.Rngs) -> Block:
     in_std, out_scale = config.d_model**-0.5, (2 * config.num_layers) ** -0.5
+    norm = ends.norm_spec(config.block)
     return Block(
-        attention=attention.Attention(
+        config=config.block,
+        attention=Attention(
+            config=config.block.attention,
             d_model=config.d_model,
             num_heads=config.num_heads,
             num_kv_heads=config.num_kv_heads,
             d_head=config.d_head,
-            scale=config.d_head**-0.5,
+            norm=norm,
+            num_buckets=ends.num_own_buckets(config),
             dropout_rate=config.dropout_rate,
             q_std=in_std,
             kv_std=in_std,
@@ -137,17 +148,17 @@ def _make_block(config: DecoderConfig, rngs: nnx.Rngs) -> Block:
             rngs=rngs,
         ),
         cross_attention=None,
-        mlp=layers.GatedMLP(
+        mlp=layers.MLP(
+            config=config.block,
             d_model=config.d_model,
             d_ff=config.d_ff,
-            activation=jax.nn.silu,
             dropout_rate=config.dropout_rate,
             in_std=in_std,
             out_std=out_scale * config.d_ff**-0.5,
             rngs=rngs,
         ),
+        norm=norm,
         d_model=config.d_model,
-        norm_eps=config.norm_eps,
         dropout_rate=config.dropout_rate,
     )
 
@@ -176,25 +187,25 @@ def _run(
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
     """Returns hidden_BTD, and the keys and values of every layer."""
     embed_key, layers_key, out_key = layers.split_key(key, 3)
-    x_BTD = layers.embed(params, tokens_BT, config.dtype)
+    rows_1T = jnp.arange(tokens_BT.shape[1])[None]
+    contexts = make_contexts(
+        config,
+        config.num_layers,
+        [Source(mask_BTT, rows_1T)],
+        query_rows=rows_1T,
+        query_positions=positions_BT,
+        bias_table=params.get("relative_bias"),
+    )
+    x_BTD = ends.embed(config, params, tokens_BT, positions_BT)
     x_BTD, kept = run_stack(
         stack,
         layers.cast_weights(params["layers"], config.dtype),
         kernels.dropout(x_BTD, config.dropout_rate, embed_key),
-        mask_BTT,
-        angles_BTE=_angles(config, positions_BT),
+        contexts,
         key=layers_key,
     )
-    x_BTD = kernels.rms_norm(x_BTD, params["norm"], config.norm_eps)
+    x_BTD = ends.last_norm(config, params, x_BTD)
     return kernels.dropout(x_BTD, config.dropout_rate, out_key), kept
-
-
-def _angles(config: DecoderConfig, positions_BT: jax.Array) -> jax.Array:
-    return attention.rotary_angles(positions_BT, config.d_head, config.rope_theta)
-
-
-def _unembed(config: DecoderConfig, params: Params, hidden: jax.Array) -> jax.Array:
-    return kernels.project_logits(hidden, params["embed"].T if config.is_tied else params["head"])
 
 
 def _prefill(
@@ -214,14 +225,24 @@ def _extend(
     cache: Cache,
     tokens_RT: jax.Array,
 ) -> tuple[jax.Array, Cache]:
+    num_rows, num_new = tokens_RT.shape
     rows_T = new_rows(cache, tokens_RT)
-    start_R = jnp.repeat(cache.start, tokens_RT.shape[0] // cache.start.shape[0])
+    start_R1 = jnp.repeat(cache.start, num_rows // cache.start.shape[0])[:, None]
+    positions_RT = start_R1 + rows_T
+    contexts = make_contexts(
+        config,
+        config.num_layers,
+        [prompt_source(cache, num_rows), own_source(cache, num_new, start_R1)],
+        query_rows=positions_RT,
+        query_positions=positions_RT,
+        bias_table=params.get("relative_bias"),
+    )
     x_RTD, cache = extend_stack(
         stack,
         layers.cast_weights(params["layers"], config.dtype),
         cache,
-        layers.embed(params, tokens_RT, config.dtype),
+        ends.embed(config, params, tokens_RT, positions_RT),
+        contexts,
         is_cross=False,
-        angles_RTE=_angles(config, start_R[:, None] + rows_T),
     )
-    return kernels.rms_norm(x_RTD, params["norm"], config.norm_eps), cache
+    return ends.last_norm(config, params, x_RTD), cache

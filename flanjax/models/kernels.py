@@ -131,6 +131,23 @@ def rms_norm(x: jax.Array, scale_D: jax.Array, eps: float) -> jax.Array:
     return (wide * jax.lax.rsqrt(mean_square + eps) * scale_D).astype(x.dtype)
 
 
+def layer_norm(x: jax.Array, scale_D: jax.Array, bias_D: jax.Array | None, eps: float) -> jax.Array:
+    """Returns (x - mean) / sqrt(variance + eps) * scale + bias, in float32.
+
+    Source: Ba et al. 2016, equation 4, with eps under the root.
+    """
+    wide = x.astype(jnp.float32)
+    centred = wide - jnp.mean(wide, axis=-1, keepdims=True)
+    variance = jnp.mean(jnp.square(centred), axis=-1, keepdims=True)
+    normed = centred * jax.lax.rsqrt(variance + eps) * scale_D
+    return (normed if bias_D is None else normed + bias_D).astype(x.dtype)
+
+
+def soft_cap(x: jax.Array, cap: float) -> jax.Array:
+    """Returns cap * tanh(x / cap), or x where the cap is 0."""
+    return cap * jnp.tanh(x / cap) if cap else x
+
+
 def dropout(x: jax.Array, rate: Any, key: Key | None) -> jax.Array:
     """Zeroes a share `rate` of x and scales the rest; x itself without a key."""
     if key is None or (isinstance(rate, float) and rate == 0.0):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,29 +13,7 @@ from flax import nnx
 
 from flanjax.base import Key, Params, path_name
 from flanjax.models import kernels
-
-
-def check_config(config: Any) -> None:
-    """Checks what the configs of all families share.
-
-    Raises:
-      ValueError: A size, rate or choice is out of range.
-    """
-    family = type(config).__name__
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if field.type == "int" and value < 1:
-            raise ValueError(f"{family} {field.name} must be positive, got {value}; raise it.")
-    if not 0 <= config.dropout_rate < 1:
-        raise ValueError(
-            f"{family} dropout_rate must lie in [0, 1), got {config.dropout_rate}; T5 uses 0.1."
-        )
-    for name, choices in (("dtype", ("float32", "bfloat16")), ("remat", ("none", "full"))):
-        if getattr(config, name) not in choices:
-            raise ValueError(
-                f"{family} {name} must be {' or '.join(choices)}, got {getattr(config, name)!r}; "
-                "choose one."
-            )
+from flanjax.models.configs import BlockConfig
 
 
 def normal_param(
@@ -45,9 +23,55 @@ def normal_param(
     return nnx.Param(std * jax.random.normal(rngs.params(), shape, jnp.float32), axes=axes)
 
 
-def norm_param(width: int) -> nnx.Param[Any]:
-    """Declares the scale of an RMSNorm, all ones."""
-    return nnx.Param(jnp.ones(width, jnp.float32), axes=("norm",))
+def zeros_param(width: int, axis: str) -> nnx.Param[Any]:
+    """Declares a bias, all zeros."""
+    return nnx.Param(jnp.zeros(width, jnp.float32), axes=(axis,))
+
+
+class NormSpec(NamedTuple):
+    """Which norm a model has.
+
+    Attributes:
+      kind: "rms" or "layer".
+      eps: Added to mean squares.
+      has_bias: Whether there is a bias.
+      is_offset: Whether the factor is the parameter plus 1.
+    """
+
+    kind: str
+    eps: float
+    has_bias: bool
+    is_offset: bool
+
+
+class Norm(nnx.Module):
+    """RMSNorm or LayerNorm over the last axis; starts as the identity's scale."""
+
+    def __init__(self, spec: NormSpec, width: int) -> None:
+        start = jnp.zeros if spec.is_offset else jnp.ones
+        self.scale = nnx.Param(start(width, jnp.float32), axes=("norm",))
+        if spec.has_bias:
+            self.bias = zeros_param(width, "norm")
+        self.spec = spec
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        bias = self.bias.get_value() if self.spec.has_bias else None
+        return apply_norm(self.spec, x, self.scale.get_value(), bias)
+
+
+def apply_norm(spec: NormSpec, x: jax.Array, scale_D: jax.Array, bias_D: Any = None) -> jax.Array:
+    """Returns the norm of x over its last axis."""
+    scale_D = scale_D + 1 if spec.is_offset else scale_D
+    if spec.kind == "layer":
+        return kernels.layer_norm(x, scale_D, bias_D, spec.eps)
+    return kernels.rms_norm(x, scale_D, spec.eps)
+
+
+def affine(module: Any, name: str, x: jax.Array, key: Key | None) -> jax.Array:
+    """Returns x times a module's weight, plus its bias where it has one."""
+    out = kernels.dot(x, getattr(module, name).get_value(), key)
+    bias = getattr(module, f"{name}_bias", None)
+    return out if bias is None else out + bias.get_value().astype(out.dtype)
 
 
 def slot() -> nnx.Param[Any]:
@@ -64,60 +88,63 @@ def split_key(key: Key | None, num: int) -> tuple[Key | None, ...]:
     return (None,) * num if key is None else tuple(jax.random.split(key, num))
 
 
-class GatedMLP(nnx.Module):
-    """act(x @ gate) * (x @ up) @ down (Shazeer 2020, equation 6)."""
+_ACTIVATIONS: Mapping[str, Callable[[jax.Array], jax.Array]] = {
+    "silu": jax.nn.silu,
+    "gelu": functools.partial(jax.nn.gelu, approximate=False),
+    "gelu_tanh": functools.partial(jax.nn.gelu, approximate=True),
+    "relu": jax.nn.relu,
+}
+
+
+class MLP(nnx.Module):
+    """act(x @ up) @ down, or act(x @ gate) * (x @ up) @ down.
+
+    Source: Shazeer 2020, equation 6.
+    """
 
     def __init__(
         self,
         *,
+        config: BlockConfig,
         d_model: int,
         d_ff: int,
-        activation: Callable[[jax.Array], jax.Array],
         dropout_rate: float,
         in_std: float,
         out_std: float,
         rngs: nnx.Rngs,
     ) -> None:
-        self.gate = normal_param(rngs, (d_model, d_ff), ("embed", "mlp"), std=in_std)
-        self.up = normal_param(rngs, (d_model, d_ff), ("embed", "mlp"), std=in_std)
+        for name in ("gate", "up") if config.is_gated else ("up",):
+            weight = normal_param(rngs, (d_model, d_ff), ("embed", "mlp"), std=in_std)
+            setattr(self, name, weight)
+            if config.has_mlp_bias:
+                setattr(self, f"{name}_bias", zeros_param(d_ff, "mlp"))
         self.down = normal_param(rngs, (d_ff, d_model), ("mlp", "embed"), std=out_std)
-        self.activation = activation
+        if config.has_mlp_bias:
+            self.down_bias = zeros_param(d_model, "norm")
+        self.config = config
         self.dropout_rate = dropout_rate
 
     def __call__(self, x_BTD: jax.Array, key: Key | None) -> jax.Array:
         gate_key, up_key, inner_key, down_key = split_key(key, 4)
-        gate_BTF = self.activation(kernels.dot(x_BTD, self.gate.get_value(), gate_key))
-        inner_BTF = gate_BTF * kernels.dot(x_BTD, self.up.get_value(), up_key)
+        activation = _ACTIVATIONS[self.config.activation]
+        inner_BTF = affine(self, "up", x_BTD, up_key)
+        if self.config.is_gated:
+            inner_BTF = activation(affine(self, "gate", x_BTD, gate_key)) * inner_BTF
+        else:
+            inner_BTF = activation(inner_BTF)
         inner_BTF = kernels.dropout(inner_BTF, self.dropout_rate, inner_key)
-        return kernels.dot(inner_BTF, self.down.get_value(), down_key)
-
-
-def embed(params: Params, tokens_BT: jax.Array, dtype: Any) -> jax.Array:
-    """Returns the embeddings of tokens, [B, T, D].
-
-    The table is read as float32 and rounded afterwards, so that the gradients
-    of a frequent token add up in float32. A `soft_prompt` [P, D] in the
-    parameters is P more rows of the table: the ids from its number of rows on.
-    """
-    table_VD, soft_PD = jnp.asarray(params["embed"]), params.get("soft_prompt")
-    if soft_PD is None:
-        return table_VD[tokens_BT].astype(dtype)
-    soft_BT = tokens_BT - table_VD.shape[0]
-    is_soft_BT = soft_BT >= 0
-    hard_BTD = table_VD[jnp.where(is_soft_BT, 0, tokens_BT)]
-    soft_BTD = soft_PD[jnp.where(is_soft_BT, soft_BT, 0)]
-    return jnp.where(is_soft_BT[..., None], soft_BTD, hard_BTD).astype(dtype)
+        return affine(self, "down", inner_BTF, down_key)
 
 
 def cast_weights(params: Params, dtype: Any) -> Params:
     """Returns params with every matrix of a product in the compute type.
 
-    Cast once, outside the layers. Norm scales and relative biases stay
+    Cast once, outside the layers. Norm scales and biases stay
     float32: they are small, and their gradients are sums over many tokens.
     """
 
     def cast(path: tuple[Any, ...], leaf: Any) -> jax.Array:
-        is_small = leaf.ndim < 2 or path_name(path).endswith(("norm", "relative_bias"))
+        is_small = leaf.ndim < 2 or path_name(path).endswith(("scale", "bias"))
         is_float = jnp.issubdtype(leaf.dtype, jnp.floating)
         return jnp.asarray(leaf, dtype if is_float and not is_small else None)
 

@@ -1,10 +1,10 @@
-"""T5 1.1: an encoder-decoder with relative position biases."""
+"""Encoder-decoders: T5 and kin with relative biases; T5Gemma with rotations."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,31 +12,47 @@ from flax import nnx
 
 from flanjax.base import Key, Params
 from flanjax.data.batch import EncoderInput, SeqBatch
-from flanjax.models import attention, kernels, layers
+from flanjax.models import attention, ends, kernels, layers
 from flanjax.models.api import Cache, Model
 from flanjax.models.attention import Attention, KeyValues
-from flanjax.models.block import Block, Cross, empty_cache, extend_stack, new_rows, run_stack
+from flanjax.models.block import (
+    Block,
+    Cross,
+    empty_cache,
+    extend_stack,
+    new_rows,
+    own_source,
+    run_stack,
+)
+from flanjax.models.configs import (
+    AttentionConfig,
+    BlockConfig,
+    EmbeddingConfig,
+    RelativeConfig,
+    RotaryConfig,
+    check_sizes,
+)
+from flanjax.models.context import Source, make_contexts
 
-_NORM_EPS = 1e-6
-_START_ID = 0
-"""T5's decoder starts from the padding id."""
+_BLOCK = BlockConfig(norm_eps=1e-6, activation="gelu_tanh", attention=AttentionConfig(scale=1.0))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class T5Config:
-    """The size of a T5 1.1 model (defaults: T5 1.1 small).
+    """The size of an encoder-decoder (defaults: T5 1.1 small).
 
     Attributes:
       vocab_size: Rows of the embedding.
       d_model: Width of the residual stream.
-      d_ff: Width of the gated MLP.
-      num_heads: Attention heads.
+      d_ff: Width of the MLP.
+      num_heads: Query heads.
+      num_kv_heads: Key/value heads, a divisor of num_heads; None for as many.
       d_head: Channels of a head.
       num_encoder_layers: Encoder blocks.
       num_decoder_layers: Decoder blocks.
-      num_buckets: Buckets of relative position.
-      max_distance: Positions farther apart share the last bucket.
-      is_tied: Whether the output matrix is the embedding (T5 1.0).
+      positions: How a layer knows where a token stands.
+      block: What the family does differently in a block.
+      embedding: How tokens enter and leave.
       dropout_rate: Dropout on embeddings, attention, MLP and residuals.
       dtype: Compute type; parameters are float32.
       scan_layers: Whether layers run in one compiled loop; the layout of
@@ -48,53 +64,45 @@ class T5Config:
     d_model: int = 512
     d_ff: int = 1024
     num_heads: int = 6
+    num_kv_heads: int | None = None
     d_head: int = 64
     num_encoder_layers: int = 8
     num_decoder_layers: int = 8
-    num_buckets: int = 32
-    max_distance: int = 128
-    is_tied: bool = False
+    positions: RelativeConfig | RotaryConfig = dataclasses.field(default_factory=RelativeConfig)
+    block: BlockConfig = _BLOCK
+    embedding: EmbeddingConfig = dataclasses.field(default_factory=EmbeddingConfig)
     dropout_rate: float = 0.1
     dtype: Literal["float32", "bfloat16"] = "float32"
     scan_layers: bool = True
     remat: Literal["none", "full"] = "none"
 
     def __post_init__(self) -> None:
-        layers.check_config(self)
-        if self.num_buckets < 4 or self.num_buckets % 2:
-            raise ValueError(
-                f"T5Config num_buckets must be even and at least 4, got {self.num_buckets}; "
-                "T5 uses 32."
-            )
-        if self.max_distance <= self.num_buckets // 2:
-            raise ValueError(
-                f"T5Config max_distance must exceed half of num_buckets, got {self.max_distance} "
-                f"for {self.num_buckets}; T5 uses 128."
-            )
+        check_sizes(self)
 
 
 def make_model(config: T5Config) -> Model:
-    """Returns a T5 1.1 model.
+    """Returns an encoder-decoder.
 
     Parameters (layers are stacked on axis 0):
-      embed [V, D], head [D, V] unless tied,
-      encoder and decoder: relative_bias [buckets, H], norm [D], layers.
+      embed [V, D] and head [D, V] unless tied; the encoder may have an embed,
+      encoder and decoder: layers, norm, and relative_bias [buckets, H] where
+      positions are relative.
 
     Source: Raffel et al. 2020, section 2.1, and the T5 1.1 checkpoints: gated
     GELU in place of ReLU, and an output matrix of its own. Initial values are
     those of Mesh TensorFlow, but for the output matrix: d_model ** -0.5.
     """
     stacks = _stacks(config)
-    ends = functools.partial(_Ends, config)
+    tables = functools.partial(_Ends, config)
 
     def init(key: Key) -> Params:
         keys = layers.split_key(key, 3)
-        params = layers.init_module(ends, keys[0])
+        params = layers.init_module(tables, keys[0])
         for side, side_key in zip(stacks, keys[1:], strict=True):
             params[side]["layers"] = stacks[side].init(side_key)
         return params
 
-    axes = layers.module_axes(ends)
+    axes = layers.module_axes(tables)
     for side, stack in stacks.items():
         axes[side]["layers"] = stack.axes()
     return Model(
@@ -102,10 +110,10 @@ def make_model(config: T5Config) -> Model:
         init=init,
         axes=axes,
         hidden=functools.partial(_hidden, config, stacks),
-        unembed=functools.partial(_unembed, config),
+        unembed=functools.partial(ends.unembed, config),
         prefill=functools.partial(_prefill, config, stacks),
         extend=functools.partial(_extend, config, stacks),
-        start_id=_START_ID,
+        start_id=config.embedding.start_id,
     )
 
 
@@ -124,57 +132,60 @@ def _stacks(config: T5Config) -> dict[str, layers.Stack]:
     }
 
 
-class _Side(nnx.Module):
-    """What a stack has beside its layers."""
+class _Encoder(ends.Side):
+    """An encoder's side, with a table of its own where the family has one."""
 
     def __init__(self, config: T5Config, rngs: nnx.Rngs) -> None:
-        shape, std = (config.num_buckets, config.num_heads), config.d_model**-0.5
-        self.relative_bias = layers.normal_param(rngs, shape, ("buckets", "heads"), std=std)
-        self.norm = layers.norm_param(config.d_model)
+        super().__init__(config, rngs)
+        if config.embedding.has_encoder_table:
+            shape = (config.vocab_size, config.d_model)
+            self.embed = layers.normal_param(rngs, shape, ("vocab", "embed"), std=1.0)
 
 
-class _Ends(nnx.Module):
+class _Ends(ends.Tables):
     """Everything but the layers."""
 
     def __init__(self, config: T5Config, rngs: nnx.Rngs) -> None:
-        shape = (config.vocab_size, config.d_model)
-        self.embed = layers.normal_param(rngs, shape, ("vocab", "embed"), std=1.0)
-        self.encoder = _Side(config, rngs)
-        self.decoder = _Side(config, rngs)
-        if not config.is_tied:
-            std = config.d_model**-0.5
-            self.head = layers.normal_param(rngs, shape[::-1], ("embed", "vocab"), std=std)
+        super().__init__(config, rngs, std=1.0)
+        self.encoder = _Encoder(config, rngs)
+        self.decoder = ends.Side(config, rngs)
 
 
 def _make_block(config: T5Config, has_cross: bool, rngs: nnx.Rngs) -> Block:
+    norm = ends.norm_spec(config.block)
     return Block(
-        attention=_make_attention(config, rngs),
-        cross_attention=_make_attention(config, rngs) if has_cross else None,
-        mlp=layers.GatedMLP(
+        config=config.block,
+        attention=_make_attention(config, rngs, ends.num_own_buckets(config)),
+        cross_attention=_make_attention(config, rngs, 0) if has_cross else None,
+        mlp=layers.MLP(
+            config=config.block,
             d_model=config.d_model,
             d_ff=config.d_ff,
-            activation=functools.partial(jax.nn.gelu, approximate=True),
             dropout_rate=config.dropout_rate,
             in_std=config.d_model**-0.5,
             out_std=config.d_ff**-0.5,
             rngs=rngs,
         ),
+        norm=norm,
         d_model=config.d_model,
-        norm_eps=_NORM_EPS,
         dropout_rate=config.dropout_rate,
     )
 
 
-def _make_attention(config: T5Config, rngs: nnx.Rngs) -> Attention:
+def _make_attention(config: T5Config, rngs: nnx.Rngs, num_buckets: int) -> Attention:
     """T5 leaves its logits unscaled; small initial queries do that work."""
+    is_unscaled = config.block.attention.scale == 1.0
+    q_fan_in = config.d_model * (config.d_head if is_unscaled else 1)
     return Attention(
+        config=config.block.attention,
         d_model=config.d_model,
         num_heads=config.num_heads,
-        num_kv_heads=config.num_heads,
+        num_kv_heads=config.num_kv_heads or config.num_heads,
         d_head=config.d_head,
-        scale=1.0,
+        norm=ends.norm_spec(config.block),
+        num_buckets=num_buckets,
         dropout_rate=config.dropout_rate,
-        q_std=(config.d_model * config.d_head) ** -0.5,
+        q_std=q_fan_in**-0.5,
         kv_std=config.d_model**-0.5,
         out_std=(config.num_heads * config.d_head) ** -0.5,
         rngs=rngs,
@@ -198,10 +209,8 @@ def _hidden(
     def cross(module: Attention, cross_key: Key | None) -> KeyValues:
         return KeyValues(*module.keys_values(encoded_BSD, cross_key), mask_BTS)
 
-    mask_BTT = attention.causal_mask(batch.segments)
-    return _run(
-        config, stacks, "decoder", params, batch.tokens, mask_BTT, cross=cross, key=decoder_key
-    )
+    own = Tokens(batch.tokens, batch.positions, attention.causal_mask(batch.segments))
+    return _run(config, stacks, "decoder", params, own, cross=cross, key=decoder_key)
 
 
 def _encode(
@@ -212,7 +221,22 @@ def _encode(
     key: Key | None = None,
 ) -> jax.Array:
     mask_BSS = attention.segment_mask(inputs.segments, inputs.segments)
-    return _run(config, stacks, "encoder", params, inputs.tokens, mask_BSS, key=key)
+    own = Tokens(inputs.tokens, inputs.positions, mask_BSS)
+    return _run(config, stacks, "encoder", params, own, key=key)
+
+
+class Tokens(NamedTuple):
+    """What a stack reads.
+
+    Attributes:
+      ids: int32 [B, T].
+      positions: int32 [B, T], counted from each example's start.
+      mask: bool [B, T, T].
+    """
+
+    ids: jax.Array
+    positions: jax.Array
+    mask: jax.Array
 
 
 def _run(
@@ -220,45 +244,34 @@ def _run(
     stacks: dict[str, layers.Stack],
     side: str,
     params: Params,
-    tokens_BT: jax.Array,
-    mask_BTT: jax.Array,
+    tokens: Tokens,
     *,
     cross: Cross | None = None,
     key: Key | None = None,
 ) -> jax.Array:
     embed_key, layers_key, out_key = layers.split_key(key, 3)
-    rows_T = jnp.arange(tokens_BT.shape[1])
-    x_BTD = layers.embed(params, tokens_BT, config.dtype)
+    rows_1T = jnp.arange(tokens.ids.shape[1])[None]
+    contexts = make_contexts(
+        config,
+        stacks[side].num_layers,
+        [Source(tokens.mask, rows_1T)],
+        query_rows=rows_1T,
+        query_positions=tokens.positions,
+        bias_table=params[side].get("relative_bias"),
+        is_bidirectional=side == "encoder",
+    )
+    tables = {**params, **params[side]} if "embed" in params[side] else params
+    x_BTD = ends.embed(config, tables, tokens.ids, tokens.positions)
     x_BTD, _ = run_stack(
         stacks[side],
         layers.cast_weights(params[side]["layers"], config.dtype),
         kernels.dropout(x_BTD, config.dropout_rate, embed_key),
-        mask_BTT,
-        bias_1HTT=_bias(config, params, side, rows_T, rows_T),
+        contexts,
         cross=cross,
         key=layers_key,
     )
-    x_BTD = kernels.rms_norm(x_BTD, params[side]["norm"], _NORM_EPS)
+    x_BTD = ends.last_norm(config, params[side], x_BTD)
     return kernels.dropout(x_BTD, config.dropout_rate, out_key)
-
-
-def _bias(
-    config: T5Config, params: Params, side: str, query_rows_T: jax.Array, key_rows_S: jax.Array
-) -> jax.Array:
-    """One table serves every layer of a stack, so its bias is made once."""
-    return attention.relative_bias(
-        params[side]["relative_bias"],
-        query_rows_T,
-        key_rows_S,
-        is_bidirectional=side == "encoder",
-        max_distance=config.max_distance,
-    )
-
-
-def _unembed(config: T5Config, params: Params, hidden: jax.Array) -> jax.Array:
-    if config.is_tied:
-        return kernels.project_logits(hidden * config.d_model**-0.5, params["embed"].T)
-    return kernels.project_logits(hidden, params["head"])
 
 
 def _prefill(
@@ -282,13 +295,21 @@ def _extend(
     cache: Cache,
     tokens_RT: jax.Array,
 ) -> tuple[jax.Array, Cache]:
-    rows_T = new_rows(cache, tokens_RT)
+    rows_1T = new_rows(cache, tokens_RT)[None]
+    contexts = make_contexts(
+        config,
+        config.num_decoder_layers,
+        [own_source(cache, tokens_RT.shape[1])],
+        query_rows=rows_1T,
+        query_positions=rows_1T,
+        bias_table=params["decoder"].get("relative_bias"),
+    )
     x_RTD, cache = extend_stack(
         stacks["decoder"],
         layers.cast_weights(params["decoder"]["layers"], config.dtype),
         cache,
-        layers.embed(params, tokens_RT, config.dtype),
+        ends.embed(config, params, tokens_RT, rows_1T),
+        contexts,
         is_cross=True,
-        bias_1HTU=_bias(config, params, "decoder", rows_T, jnp.arange(cache.k.shape[2])),
     )
-    return kernels.rms_norm(x_RTD, params["decoder"]["norm"], _NORM_EPS), cache
+    return ends.last_norm(config, params["decoder"], x_RTD), cache

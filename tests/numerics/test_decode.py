@@ -12,6 +12,7 @@ import pytest
 from tiny_models import DECODER, T5, VOCAB, examples, make_batch, prompts
 
 from flanjax.models import attention, decode
+from flanjax.models.configs import EmbeddingConfig
 from flanjax.models.families import make_model
 from flanjax.models.t5 import T5Config
 
@@ -19,7 +20,7 @@ START, END, MAX_LENGTH = 0, 1, 7
 PAIRS = [(inputs, []) for inputs, _ in examples(3, seed=7)]
 FAMILIES = {
     "t5": T5,
-    "decoder": dataclasses.replace(DECODER, is_tied=False),
+    "decoder": dataclasses.replace(DECODER, embedding=EmbeddingConfig()),
     "prefix decoder": dataclasses.replace(DECODER, prefix_lm=True),
 }
 

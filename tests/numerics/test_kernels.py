@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flanjax.models import attention, kernels
+from flanjax.models import attention, kernels, positions
+from flanjax.models.configs import RotaryConfig
 from flanjax.models.kernels import LowRank
 
 X_TI = jnp.array([[1.0, 2.0], [0.0, -1.0], [3.0, 0.5]])
@@ -168,11 +169,14 @@ def test_shared_and_own_keys_share_one_softmax():
 
 def test_rotation_turns_pairs_half_a_head_apart():
     """C = 4, theta = 100: rates 1 and 0.1; pi / 2 turns the first pair by 90 degrees."""
-    angles_BTE = attention.rotary_angles(jnp.array([[0, 3]]), 4, 100.0)
-    np.testing.assert_allclose(angles_BTE[0], [[0.0, 0.0], [3.0, 0.3]], rtol=1e-6)
+    turn = positions.rotation(RotaryConfig(theta=100.0), jnp.array([[0, 3]]), 4)
+    np.testing.assert_allclose(turn.cos[0], np.cos([[0.0, 0.0], [3.0, 0.3]]), rtol=1e-6)
+    np.testing.assert_allclose(turn.sin[0], np.sin([[0.0, 0.0], [3.0, 0.3]]), rtol=1e-6)
     x_BTHC = jnp.array([1.0, 2.0, 3.0, 4.0]).reshape(1, 1, 1, 4)
-    quarter = jnp.array([jnp.pi / 2, 0.0]).reshape(1, 1, 2)
-    rotated = attention.rotate(x_BTHC, quarter)[0, 0, 0]
+    quarter = positions.Rotation(
+        jnp.array([0.0, 1.0]).reshape(1, 1, 2), jnp.array([1.0, 0.0]).reshape(1, 1, 2)
+    )
+    rotated = positions.rotate(x_BTHC, quarter)[0, 0, 0]
     np.testing.assert_allclose(rotated, [-3.0, 2.0, 1.0, 4.0], atol=1e-6)
 
 
@@ -182,7 +186,7 @@ def test_rotated_products_depend_on_distance_alone():
 
     def product(query_position, key_position):
         q, k = (
-            attention.rotate(x, attention.rotary_angles(jnp.array([[position]]), 8, 10_000.0))
+            positions.rotate(x, positions.rotation(RotaryConfig(), jnp.array([[position]]), 8))
             for x, position in ((q_C, query_position), (k_C, key_position))
         )
         return float(jnp.sum(q * k))
@@ -207,7 +211,7 @@ def test_relative_buckets_are_exact_near_and_logarithmic_far(is_bidirectional, o
         False: [0, 1, 15, 16, 17, 21, 26, 31, 31, 31],
         True: [0, 1, 7, 8, 8, 9, 10, 14, 15, 15],
     }
-    ours = attention.relative_buckets(
+    ours = positions.relative_buckets(
         jnp.array(offsets), is_bidirectional=is_bidirectional, num_buckets=32, max_distance=128
     )
     np.testing.assert_array_equal(ours, buckets or by_hand[is_bidirectional])
@@ -215,9 +219,11 @@ def test_relative_buckets_are_exact_near_and_logarithmic_far(is_bidirectional, o
 
 def test_relative_bias_gives_each_head_its_column():
     table_NH = jnp.arange(8.0).reshape(4, 2)  # causal, 2 exact buckets, then distances 2 and from 3
-    bias_1HTS = attention.relative_bias(
-        table_NH, jnp.array([2, 3]), jnp.arange(4), is_bidirectional=False, max_distance=4
+    offsets_1TS = (jnp.arange(4)[None] - jnp.array([[2], [3]]))[None]
+    buckets_1TS = positions.relative_buckets(
+        offsets_1TS, is_bidirectional=False, num_buckets=4, max_distance=4
     )
+    bias_1HTS = positions.relative_bias(table_NH, buckets_1TS)
     # Buckets of row 2: 2 1 0 0; of row 3: 3 2 1 0.
     np.testing.assert_array_equal(bias_1HTS[0, 0], [[4.0, 2.0, 0.0, 0.0], [6.0, 4.0, 2.0, 0.0]])
     np.testing.assert_array_equal(bias_1HTS[0, 1], [[5.0, 3.0, 1.0, 1.0], [7.0, 5.0, 3.0, 1.0]])

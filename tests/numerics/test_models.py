@@ -228,7 +228,7 @@ def test_initial_values_have_the_published_spread():
     }
     for name, (leaf, std) in expected.items():
         assert np.std(leaf) == pytest.approx(std, rel=0.05), name
-    np.testing.assert_array_equal(layers["mlp_norm"], np.ones((3, 64)))
+    np.testing.assert_array_equal(layers["mlp_norm"]["scale"], np.ones((3, 64)))
 
 
 @pytest.mark.parametrize("name", list(CONFIGS))
@@ -269,7 +269,7 @@ def test_every_layer_draws_its_own_dropout(scan_layers):
     )
     shapes = jax.eval_shape(make_model(config).init, jax.random.key(0))
     params = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-    params["norm"] = jnp.ones(64)
+    params["norm"] = {"scale": jnp.ones(64)}
     # Each block adds dropout(adapter output): ones here, so 0 or 2, for each layer anew.
     params["layers"]["adapter"] = Constant(jnp.ones((2, 64)))
     batch = make_batch(config, [[([1], [1])]], length=1)

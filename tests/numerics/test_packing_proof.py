@@ -20,6 +20,7 @@ from flanjax.base import path_name
 from flanjax.data.batch import Example, SeqBatch
 from flanjax.engine.pack import Layout, pack
 from flanjax.losses.tokens import LossConfig
+from flanjax.models.configs import EmbeddingConfig
 from flanjax.models.families import make_model
 from flanjax.train.objectives import example_losses, token_loss
 
@@ -48,11 +49,13 @@ class Case(NamedTuple):
 
 
 _CAUSAL = dataclasses.replace(
-    tiny_models.DECODER, vocab_size=VOCAB, num_layers=2, dropout_rate=0.1, is_tied=False
+    tiny_models.DECODER,
+    vocab_size=VOCAB,
+    num_layers=2,
+    dropout_rate=0.1,
+    embedding=EmbeddingConfig(),
 )
-_T5 = dataclasses.replace(
-    tiny_models.T5, vocab_size=VOCAB, num_decoder_layers=2, dropout_rate=0.1, is_tied=False
-)
+_T5 = dataclasses.replace(tiny_models.T5, vocab_size=VOCAB, num_decoder_layers=2, dropout_rate=0.1)
 CASES = {
     "t5": Case(_T5, Layout(20, 14, EOS)),
     "causal": Case(_CAUSAL, Layout(None, 26, EOS)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import pathlib
@@ -16,13 +17,27 @@ from flanjax.data.batch import EncoderInput, SeqBatch
 from flanjax.data.tokenize import ByteTokenizer, TokenizerConfig
 from flanjax.evaluation.cluster import EvalConfig
 from flanjax.experiment import DataConfig, Experiment
+from flanjax.models.configs import (
+    AttentionConfig,
+    BlockConfig,
+    EmbeddingConfig,
+    RelativeConfig,
+)
+from flanjax.models.decoder import DecoderConfig
 from flanjax.models.t5 import T5Config
 from flanjax.tasks.mini import CATALOGUE
 from flanjax.train.checkpoint import Checkpoints
 from flanjax.train.loop import TrainConfig
 from flanjax.train.optim import OptimizerConfig, ScheduleConfig
 
-SAMPLES = ("t5_1_1_legacy", "t5_1_1_orbax")
+SAMPLES = (
+    "t5_1_0_legacy",
+    "t5_1_1_legacy",
+    "t5_1_1_orbax",
+    "scalable_t5_legacy",
+    "scalable_t5_orbax",
+    "decoder_only_orbax",
+)
 
 
 @pytest.fixture(scope="module", params=SAMPLES)
@@ -30,30 +45,48 @@ def sample(request, test_data):
     return test_data / "reference/t5x_checkpoints" / request.param
 
 
-def experiment_of(sample, model_dir="unused", **fields):
-    facts = json.loads((sample / "config.json").read_text("utf-8"))
-    model = T5Config(
-        vocab_size=facts["vocab_size"],
-        d_model=facts["emb_dim"],
-        d_ff=facts["mlp_dim"],
-        num_heads=facts["num_heads"],
-        d_head=facts["head_dim"],
+def model_of(facts):
+    """Returns the config of the model that a sample's config.json describes."""
+    relative = facts["relative_position"]
+    activation, *gate = facts["mlp_activations"]
+    is_tied = facts["logits_via_embedding"]
+    shared = {
+        "vocab_size": facts["vocab_size"],
+        "d_model": facts["emb_dim"],
+        "d_ff": facts["mlp_dim"],
+        "num_heads": facts["num_heads"],
+        "num_kv_heads": facts["num_heads"],
+        "d_head": facts["head_dim"],
+        "positions": RelativeConfig(
+            num_buckets=relative["num_buckets"],
+            max_distance=relative["max_distance"],
+            is_shared=relative.get("shared_by_layers", True),
+        ),
+        "block": BlockConfig(
+            norm_eps=facts["layer_norm_epsilon"],
+            activation={"gelu": "gelu_tanh", "relu": "relu"}[activation],
+            is_gated=bool(gate),
+            attention=AttentionConfig(scale=1.0),
+        ),
+        "embedding": EmbeddingConfig(is_tied=is_tied, scales_outputs=is_tied),
+        "dropout_rate": facts["dropout_rate"],
+    }
+    if facts["architecture"] == "decoder-only":
+        return DecoderConfig(num_layers=facts["num_decoder_layers"], **shared)
+    return T5Config(
         num_encoder_layers=facts["num_encoder_layers"],
         num_decoder_layers=facts["num_decoder_layers"],
-        num_buckets=facts["relative_position"]["num_buckets"],
-        max_distance=facts["relative_position"]["max_distance"],
-        is_tied=facts["logits_via_embedding"],
-        dropout_rate=facts["dropout_rate"],
+        **shared,
     )
+
+
+def experiment_of(sample, model_dir="unused", **fields):
+    facts = json.loads((sample / "config.json").read_text("utf-8"))
     tokenizer = TokenizerConfig(extra_ids=5)
-    fields = {"train": TrainConfig(steps=1)} | fields
+    fields = {"train": TrainConfig(steps=1), "model": model_of(facts)} | fields
     path = str(sample / facts["checkpoint_dir"])
     return Experiment(
-        model_dir=str(model_dir),
-        model=model,
-        tokenizer=tokenizer,
-        initial_checkpoint_path=path,
-        **fields,
+        model_dir=str(model_dir), tokenizer=tokenizer, initial_checkpoint_path=path, **fields
     )
 
 
@@ -67,23 +100,25 @@ def loaded(sample):
 
 def reference_batch(arrays, prefix):
     """Returns a reference's batch; an unpacked row is one example and padding."""
-    targets, inputs = (
-        arrays[f"{prefix}{name}_tokens"] for name in ("decoder_target", "encoder_input")
-    )
-    rows = {"decoder": targets, "encoder": inputs}
-    segments = {side: (tokens > 0).astype(np.int32) for side, tokens in rows.items()}
-    positions = {side: np.broadcast_to(np.arange(16), (2, 16)) for side in rows}
+    tokens = {"decoder": arrays[f"{prefix}decoder_target_tokens"]}
+    if f"{prefix}encoder_input_tokens" in arrays:
+        tokens["encoder"] = arrays[f"{prefix}encoder_input_tokens"]
+    segments = {side: (ids > 0).astype(np.int32) for side, ids in tokens.items()}
+    positions = {side: np.broadcast_to(np.arange(16), (2, 16)) for side in tokens}
     if prefix:
-        segments = {side: arrays[f"{prefix}{side}_segment_ids"] for side in rows}
-        positions = {side: arrays[f"{prefix}{side}_positions"] for side in rows}
+        segments = {side: arrays[f"{prefix}{side}_segment_ids"] for side in tokens}
+        positions = {side: arrays[f"{prefix}{side}_positions"] for side in tokens}
+    encoder = None
+    if "encoder" in tokens:
+        encoder = EncoderInput(tokens["encoder"], segments["encoder"], positions["encoder"])
     return SeqBatch(
         arrays[f"{prefix}decoder_input_tokens"],
-        targets,
+        tokens["decoder"],
         arrays[f"{prefix}decoder_loss_weights"].astype(np.float32),
         segments["decoder"],
         positions["decoder"],
         np.zeros((2, 16), bool),
-        EncoderInput(inputs, segments["encoder"], positions["encoder"]),
+        encoder,
     )
 
 
@@ -94,7 +129,7 @@ def test_logits_are_those_of_t5x(sample, loaded, prefix):
     batch = reference_batch(arrays, prefix)
     logits = np.asarray(jax.jit(lambda p: model.unembed(p, model.hidden(p, batch)))(params))
     is_target = batch.weights == 1
-    assert is_target.sum() == 20
+    assert is_target.sum() >= 20
     wanted = arrays[f"{prefix}logits"]
     np.testing.assert_allclose(logits[is_target], wanted[is_target], rtol=0, atol=1e-4)
 
@@ -102,7 +137,7 @@ def test_logits_are_those_of_t5x(sample, loaded, prefix):
 def test_sums_of_the_parameters_are_those_that_t5x_wrote(sample, loaded):
     tree = json.loads((sample / "tree.json").read_text("utf-8"))
     written = [entry for entry in tree if entry["path"].startswith("target/")]
-    assert len(written) == 38
+    assert len(written) >= 20
     leaves = [np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(loaded[1])]
     for name, sum_of in (("sum", np.sum), ("abs_sum", lambda x: np.abs(x).sum())):
         wanted = sum(entry[name] for entry in written)
@@ -142,6 +177,8 @@ def test_a_run_starts_from_it_and_says_so(test_data, tmp_path):
 def test_a_refused_checkpoint_leaves_the_run_directory_free(test_data, tmp_path):
     sample = test_data / "reference/t5x_checkpoints/t5_1_0_legacy"
     experiment = experiment_of(sample, tmp_path / "run", data=DataConfig(max_examples=4, passes=1))
+    wrong = dataclasses.replace(experiment.model, block=BlockConfig(is_gated=True))
+    experiment = dataclasses.replace(experiment, model=wrong)
     with pytest.raises(ValueError, match="missing: decoder/layers_0/mlp/wi_0/kernel"):
         run.train_and_evaluate(
             experiment, CATALOGUE, resolved_text="", command="", console=rich.console.Console()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from flanjax.data.batch import EncoderInput, SeqBatch
+from flanjax.models.configs import EmbeddingConfig, RelativeConfig
 from flanjax.models.decoder import DecoderConfig
 from flanjax.models.t5 import T5Config
 
@@ -22,8 +23,7 @@ T5 = T5Config(
     d_head=6,
     num_encoder_layers=2,
     num_decoder_layers=3,
-    num_buckets=8,
-    max_distance=12,
+    positions=RelativeConfig(num_buckets=8, max_distance=12),
     dropout_rate=0.0,
 )
 DECODER = DecoderConfig(
@@ -37,9 +37,11 @@ DECODER = DecoderConfig(
 )
 CONFIGS = {
     "t5": T5,
-    "tied t5": dataclasses.replace(T5, is_tied=True),
+    "tied t5": dataclasses.replace(
+        T5, embedding=EmbeddingConfig(is_tied=True, scales_outputs=True)
+    ),
     "decoder": DECODER,
-    "untied decoder": dataclasses.replace(DECODER, is_tied=False),
+    "untied decoder": dataclasses.replace(DECODER, embedding=EmbeddingConfig()),
 }
 
 Pair = tuple[list[int], list[int]]

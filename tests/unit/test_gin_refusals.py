@@ -60,9 +60,9 @@ REFUSED_LINES = {
         "T5Config or AblationConfig?"
     ),
     "zzz.q = 3": (
-        "5: binding must name a config, got zzz.q; known: AblationConfig, CacheConfig, "
-        "DataConfig, DecoderConfig, EvalConfig, Experiment, LossConfig, MeshConfig, "
-        "ObjectiveConfig, OptimizerConfig, ScheduleConfig, T5Config, ...."
+        "5: binding must name a config, got zzz.q; known: AblationConfig, "
+        "AttentionConfig, BlockConfig, CacheConfig, DataConfig, DecoderConfig, EmbeddingConfig, "
+        "EvalConfig, Experiment, LearnedConfig, LossConfig, MeshConfig, ...."
     ),
     "T5Config.d_modle = 3": (
         "5: binding must name a field of T5Config, got d_modle; did you mean d_model?"
@@ -83,7 +83,7 @@ REFUSED_LINES = {
     "DataConfig.passes = True": (
         "5: DataConfig.passes must be int, got True; write a whole number without quotes."
     ),
-    "T5Config.is_tied = 1": "5: T5Config.is_tied must be bool, got 1; write True or False.",
+    "T5Config.scan_layers = 1": "5: T5Config.scan_layers must be bool, got 1; write True or False.",
     "LossConfig.z_loss = '1e-4'": (
         "5: LossConfig.z_loss must be float, got '1e-4'; write a number without quotes."
     ),
