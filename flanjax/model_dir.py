@@ -2,6 +2,8 @@
 
 ```
 MODEL_DIR/experiment.json    the run as plain data
+          model.json         in its place, the model of a checkpoint that was imported
+          huggingface/       the files of transformers that came with the model
           config.gin         the resolved gin bindings, each with its origin
           certificate.json   trained, held out, dropped and why
           data_report.json   what was read, left out, cut, and seen until the last checkpoint
@@ -18,13 +20,17 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-from typing import Any
+from typing import Any, Literal
 
 from flanjax.data.tokenize import Tokenizer, load_tokenizer
 from flanjax.evaluation.results import Certificate
 from flanjax.experiment import Experiment, differences, from_plain, identity, to_plain
+from flanjax.interop import t5x_format
+from flanjax.interop.hf import checkpoint as hf
 
 EXPERIMENT = "experiment.json"
+MODEL = "model.json"
+HF_FILES = "huggingface"
 CONFIG = "config.gin"
 CERTIFICATE = "certificate.json"
 DATA_REPORT = "data_report.json"
@@ -79,7 +85,28 @@ def claim(experiment: Experiment, *, resolved_text: str, tokenizer: Tokenizer) -
     folder = pathlib.Path(experiment.model_dir)
     tokenizer.save(folder / TOKENIZER)
     write_text(folder / CONFIG, resolved_text)
+    files = travelling_files(experiment.initial_checkpoint_path)
+    if files is not None:
+        keep_files(files, folder)
     write_json(folder / EXPERIMENT, to_plain(experiment))
+
+
+def travelling_files(checkpoint: str | None) -> pathlib.Path | None:
+    """Returns where files of transformers lie that go with a checkpoint, if any."""
+    if not checkpoint:
+        return None
+    if checkpoint_kind(checkpoint) == "Hugging Face":
+        return pathlib.Path(checkpoint)
+    folder = split_checkpoint(checkpoint)[0] / HF_FILES
+    return folder if folder.is_dir() else None
+
+
+def keep_files(source: pathlib.Path, folder: pathlib.Path) -> None:
+    """Copies the files of transformers that go with a model into a directory."""
+    target = folder / HF_FILES
+    target.mkdir(parents=True, exist_ok=True)
+    hf.copy_travelling(source, target)
+    write_text(target / hf.CONFIG, (source / hf.CONFIG).read_text("utf-8"))
 
 
 def read_data_report(folder: pathlib.Path) -> dict[str, Any] | None:
@@ -109,6 +136,21 @@ def read_experiment(folder: pathlib.Path) -> Experiment:
     if not isinstance(experiment, Experiment):
         raise ValueError(f"{file} must hold an Experiment, got {plain!r:.60}; restore the file.")
     return experiment
+
+
+def read_model(folder: pathlib.Path) -> Any:
+    """Returns the config of the model in a run's directory, or in an imported one.
+
+    Raises:
+      ValueError: The directory holds neither.
+    """
+    file = folder / MODEL
+    if not file.is_file():
+        return read_experiment(folder).model
+    try:
+        return from_plain(_read_object(file)["model"])
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{file} must hold a model, got {error}; restore the file.") from None
 
 
 def read_certificate(checkpoint: str | None) -> Certificate | None:
@@ -151,3 +193,22 @@ def split_checkpoint(path: str) -> tuple[pathlib.Path, int | None]:
     if place.name.isdigit() and place.parent.name == "checkpoints":
         return place.parent.parent, int(place.name)
     return place, None
+
+
+def checkpoint_kind(path: str) -> Literal["flanjax", "T5X", "Hugging Face"]:
+    """Returns whose checkpoint lies at a path.
+
+    Raises:
+      ValueError: There is none.
+    """
+    folder, _ = split_checkpoint(path)
+    if (folder / TOKENIZER).is_dir():
+        return "flanjax"
+    if t5x_format.find_form(pathlib.Path(path)) is not None:
+        return "T5X"
+    if hf.is_checkpoint(pathlib.Path(path)):
+        return "Hugging Face"
+    raise ValueError(
+        "checkpoint must be a local MODEL_DIR of flanjax, checkpoint_N directory of T5X or "
+        f"directory of transformers with config.json, got {path}; check the path."
+    )

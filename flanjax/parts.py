@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import pathlib
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import jax
 import optax
 from jax.sharding import Mesh
 
 from flanjax import model_dir, parallel
+from flanjax.base import path_name
 from flanjax.data.tokenize import Tokenizer, make_tokenizer
 from flanjax.evaluation.predict import ModelPredictor
-from flanjax.experiment import Experiment
-from flanjax.interop import t5x, t5x_format
+from flanjax.experiment import Experiment, differences, to_plain
+from flanjax.interop import t5x
+from flanjax.interop.hf import checkpoint as hf_checkpoint
+from flanjax.interop.places import StoredArray
 from flanjax.models import families
 from flanjax.models.api import Model, is_axes
 from flanjax.train import optim
@@ -84,23 +88,6 @@ def _shapes(parts: Parts) -> Any:
     return jax.eval_shape(parts.model.init, jax.random.key(0))
 
 
-def checkpoint_kind(path: str) -> Literal["flanjax", "T5X"]:
-    """Returns whose checkpoint lies at a path.
-
-    Raises:
-      ValueError: There is none.
-    """
-    folder, _ = model_dir.split_checkpoint(path)
-    if (folder / model_dir.TOKENIZER).is_dir():
-        return "flanjax"
-    if t5x_format.find_form(pathlib.Path(path)) is not None:
-        return "T5X"
-    raise ValueError(
-        "checkpoint must be a local MODEL_DIR of flanjax or checkpoint_N directory of T5X, got "
-        f"{path}; check the path."
-    )
-
-
 def load_params(path: str, parts: Parts, shardings: Any) -> Any:
     """Returns the parameters of a checkpoint, laid out by `shardings`.
 
@@ -113,21 +100,72 @@ def load_params(path: str, parts: Parts, shardings: Any) -> Any:
       ValueError: There is no checkpoint, or it is of another vocabulary or
         shape.
     """
-    if checkpoint_kind(path) == "T5X":
-        return _load_t5x(path, parts, shardings)
-    return _load_flanjax(path, parts, shardings)
+    kind = model_dir.checkpoint_kind(path)
+    if kind == "flanjax":
+        return _load_flanjax(path, parts, shardings)
+    arrays = _t5x_arrays(path, parts) if kind == "T5X" else _hf_arrays(path, parts)
+    return place_arrays(arrays, _shapes(parts), shardings)
 
 
-def _load_t5x(path: str, parts: Parts, shardings: Any) -> Any:
-    """Reads a checkpoint without a tokenizer: the run names it, and its size must fit."""
+def place_arrays(arrays: Mapping[str, StoredArray], shapes: Any, shardings: Any) -> Any:
+    """Reads parameters into their places, float32; a device's shard is read by itself.
+
+    Args:
+      arrays: Path -> array.
+      shapes: The model's parameters as shapes.
+      shardings: A tree like it.
+    """
+
+    def load(path: Any, like: Any, sharding: Any) -> jax.Array:
+        array = arrays[path_name(path)]
+
+        def shard(index: Any) -> Any:
+            return array.read(index).astype(like.dtype)
+
+        return jax.make_array_from_callback(like.shape, sharding, shard)
+
+    return jax.tree_util.tree_map_with_path(load, shapes, shardings)
+
+
+def _t5x_arrays(path: str, parts: Parts) -> Mapping[str, StoredArray]:
+    _check_rows(f"T5X checkpoint {path}", parts)
+    return t5x.our_arrays(path, parts.model.config, t5x.named_shapes(_shapes(parts)))
+
+
+def _hf_arrays(path: str, parts: Parts) -> Mapping[str, StoredArray]:
+    checkpoint = hf_checkpoint.open_checkpoint(pathlib.Path(path))
+    found = differing(parts.model.config, checkpoint.config)
+    if found:
+        raise ValueError(
+            f"model must be that of checkpoint {path}, got {'; '.join(found)}; "
+            f"`flanjax import gin {path}` writes its gin file."
+        )
+    _check_rows(f"checkpoint {path}", parts)
+    return hf_checkpoint.our_arrays(checkpoint, t5x.named_shapes(_shapes(parts)))
+
+
+_FREE = ("dropout_rate", "dtype", "scan_layers", "remat", "prefix_lm")
+"""What a run may set otherwise than its checkpoint."""
+
+
+def differing(config: Any, other: Any) -> list[str]:
+    """Returns `field: other -> config` where two models are not the same network."""
+    ours, theirs = (
+        {name: value for name, value in to_plain(value).items() if name not in _FREE}
+        for value in (config, other)
+    )
+    return differences(theirs, ours)
+
+
+def _check_rows(what: str, parts: Parts) -> None:
+    """Checks that a run's tokenizer is of the size of another make's checkpoint."""
     num_rows, num_ids = parts.model.config.vocab_size, parts.tokenizer.vocab_size
     if num_rows - num_ids > _MAX_UNUSED_ROWS:
         raise ValueError(
-            f"tokenizer must be the one that T5X checkpoint {path} was trained with, of "
-            f"{num_rows} ids or up to {_MAX_UNUSED_ROWS} fewer, got {parts.tokenizer.fingerprint} "
-            f"of {num_ids}; set TOKENIZER_PATH to its SentencePiece model."
+            f"tokenizer must be the one that {what} was trained with, of {num_rows} ids or up to "
+            f"{_MAX_UNUSED_ROWS} fewer, got {parts.tokenizer.fingerprint} of {num_ids}; set "
+            "TOKENIZER_PATH to its own."
         )
-    return t5x.load_params(path, parts.model.config, _shapes(parts), shardings)
 
 
 def _load_flanjax(path: str, parts: Parts, shardings: Any) -> Any:
@@ -152,7 +190,10 @@ def _load_flanjax(path: str, parts: Parts, shardings: Any) -> Any:
 
 def checkpoint_step(path: str) -> int:
     """Returns the training step of a checkpoint that can be loaded."""
-    if checkpoint_kind(path) == "T5X":
+    kind = model_dir.checkpoint_kind(path)
+    if kind == "Hugging Face":
+        return 0
+    if kind == "T5X":
         return int(pathlib.Path(path).name.rpartition("_")[2])
     folder, step = model_dir.split_checkpoint(path)
     if step is None:

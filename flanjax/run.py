@@ -27,7 +27,6 @@ from flanjax.parts import (
     Parts,
     assemble,
     assemble_for_reading,
-    checkpoint_kind,
     checkpoint_step,
     load_params,
     make_predictor,
@@ -281,7 +280,9 @@ def _load(path: str | None, parts: Parts, console: rich.console.Console) -> Any:
     if not path:
         return None
     params = load_params(path, parts, param_shardings(parts))
-    console.print(f"parameters of {checkpoint_kind(path)} checkpoint {path}", soft_wrap=True)
+    console.print(
+        f"parameters of {model_dir.checkpoint_kind(path)} checkpoint {path}", soft_wrap=True
+    )
     return params
 
 

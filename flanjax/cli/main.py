@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from flanjax.cli.cache import cache
+from flanjax.cli.conversion import convert, export, import_
 from flanjax.cli.data import data
 from flanjax.cli.evaluate import evaluate
 from flanjax.cli.failure import Failure, Interrupted
@@ -100,6 +101,8 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     "flanjax train --gin_file=runs/x.gin     train, then score",
     "flanjax data peek --model_dir=DIR       what the model saw at a step",
     "flanjax generate --checkpoint=DIR       ask the trained model",
+    "flanjax import hf SRC DST               start from a model of transformers",
+    "flanjax export hf SRC DST               give it back",
 )
 def main(traceback: bool) -> None:
     """Instruction-tune a language model, and test it on tasks it never saw.
@@ -109,7 +112,9 @@ def main(traceback: bool) -> None:
     """
 
 
-for _verb in (train, evaluate, generate, tasks, mixture, tokenizer, cache, data):
+for _verb in (
+    train, evaluate, generate, tasks, mixture, tokenizer, cache, data, import_, export, convert
+):  # fmt: skip
     main.add_command(_verb)
 
 if __name__ == "__main__":

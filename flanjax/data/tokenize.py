@@ -1,4 +1,4 @@
-"""Text to ids: bytes, or a SentencePiece model; and training the latter."""
+"""Text to ids: bytes, a SentencePiece model, or a tokenizer.json."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ import numpy as np
 import sentencepiece
 
 from flanjax.data.batch import PAD_ID
+from flanjax.data.hf_tokenizer import TOKENIZER_FILE, HfTokenizer
 
-CONFIG_FILE = "tokenizer_config.json"
+CONFIG_FILE = "flanjax_tokenizer.json"
 MODEL_FILE = "spiece.model"
 _NUM_SPECIAL = 3  # pad, end of sequence, unknown: T5's first three ids
 _NUM_BYTES = 256
@@ -72,24 +73,27 @@ class TokenizerConfig:
     """Which tokenizer a run uses.
 
     Attributes:
-      kind: "bytes" needs no file; "sentencepiece" reads `path`.
-      path: A SentencePiece .model file.
+      kind: "bytes" needs no file; "sentencepiece" and "huggingface" read
+        `path`.
+      path: A SentencePiece .model file, or a tokenizer.json with its
+        tokenizer_config.json beside it.
       extra_ids: Sentinels for span corruption, the last ids of the
-        vocabulary; T5 has 100, ByT5 125.
+        vocabulary; T5 has 100, ByT5 125. A tokenizer.json has its own.
     """
 
-    kind: Literal["bytes", "sentencepiece"] = "bytes"
+    kind: Literal["bytes", "sentencepiece", "huggingface"] = "bytes"
     path: str | None = None
     extra_ids: int = 100
 
     def __post_init__(self) -> None:
-        if self.kind not in ("bytes", "sentencepiece"):
+        if self.kind not in ("bytes", "sentencepiece", "huggingface"):
             raise ValueError(
-                f"tokenizer kind must be 'bytes' or 'sentencepiece', got {self.kind!r}; choose one."
+                "tokenizer kind must be 'bytes', 'sentencepiece' or 'huggingface', got "
+                f"{self.kind!r}; choose one."
             )
-        if (self.kind == "sentencepiece") != (self.path is not None):
+        if (self.kind != "bytes") != (self.path is not None):
             raise ValueError(
-                f"tokenizer path must be given for 'sentencepiece' alone, got kind {self.kind!r} "
+                f"tokenizer path must be given for all kinds but 'bytes', got kind {self.kind!r} "
                 f"with path {self.path!r}; set both or neither."
             )
         if self.extra_ids < 0:
@@ -109,11 +113,22 @@ def make_tokenizer(config: TokenizerConfig) -> Tokenizer:
     path = pathlib.Path(config.path or "")
     if not path.is_file():
         raise ValueError(f"tokenizer path must be a file, got {path}; check the path.")
+    if config.kind == "huggingface":
+        return HfTokenizer.from_file(path)
     return SentencePieceTokenizer(path.read_bytes(), extra_ids=config.extra_ids, name=str(path))
 
 
 def load_tokenizer(directory: str | os.PathLike[str]) -> Tokenizer:
     """Returns the tokenizer that `save` wrote into a directory.
+
+    Raises:
+      ValueError: The directory holds no tokenizer.
+    """
+    return make_tokenizer(saved_config(directory))
+
+
+def saved_config(directory: str | os.PathLike[str]) -> TokenizerConfig:
+    """Returns the config of the tokenizer that `save` wrote into a directory.
 
     Raises:
       ValueError: The directory holds no tokenizer.
@@ -131,8 +146,9 @@ def load_tokenizer(directory: str | os.PathLike[str]) -> Tokenizer:
         raise ValueError(
             f"{file} must give kind and extra_ids as JSON, got {error!r}; restore the file."
         ) from None
-    path = str(folder / MODEL_FILE) if kind == "sentencepiece" else None
-    return make_tokenizer(TokenizerConfig(kind=kind, path=path, extra_ids=extra_ids))
+    files = {"sentencepiece": MODEL_FILE, "huggingface": TOKENIZER_FILE}
+    path = str(folder / files[kind]) if kind in files else None
+    return TokenizerConfig(kind=kind, path=path, extra_ids=extra_ids)
 
 
 class ByteTokenizer:

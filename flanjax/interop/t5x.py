@@ -1,159 +1,168 @@
-"""T5 1.1 parameters from a T5X checkpoint: T5X's names to those of models/t5.py."""
+"""T5X's names of parameters and ours: T5 and kin, scanned or not; its decoder.
+
+```
+  unscanned  decoder/layers_0/self_attention/query/kernel   [D, H C]
+  scanned    decoder/decoder/self_attention/query/kernel    [D, L, H, C]
+```
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import jax
-import numpy as np
 
-from flanjax.base import Params
-from flanjax.interop.t5x_format import StoredArray, open_arrays
+from flanjax.base import Params, path_name
+from flanjax.interop.places import Arrays, Place, StoredArray, check_arrays, to_ours
+from flanjax.interop.t5x_format import open_arrays
+from flanjax.models.decoder import DecoderConfig
 from flanjax.models.t5 import T5Config
 
 _EMBEDDING = "token_embedder/embedding"
-_SELF_ATTENTION = {"encoder": "attention", "decoder": "self_attention"}
+_HEAD = "decoder/logits_dense/kernel"
 _PROJECTIONS = {"q": "query", "k": "key", "v": "value", "o": "out"}
-_MLP = {"gate": "wi_0", "up": "wi_1", "down": "wo"}
-_MAX_SHOWN = 8
+_PARTS = {
+    ("encoder", "attention"): "attention",
+    ("decoder", "attention"): "self_attention",
+    ("decoder", "cross_attention"): "encoder_decoder_attention",
+}
+_CROSS = "cross_attention"
+Shapes = Mapping[str, tuple[int, ...]]
 
 
-@dataclasses.dataclass(frozen=True)
-class Origin:
-    """Where a parameter comes from.
-
-    Attributes:
-      names: T5X's tensors; those of several layers are stacked on axis 0.
-      is_stacked: Whether there is such an axis.
-      is_transposed: Whether T5X has a table's two axes the other way round.
-    """
-
-    names: tuple[str, ...]
-    is_stacked: bool = False
-    is_transposed: bool = False
-
-    def stored_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Returns the shape of each tensor, from the parameter's."""
-        shape = shape[1:] if self.is_stacked else shape
-        return shape[::-1] if self.is_transposed else shape
-
-    def read(self, arrays: Mapping[str, StoredArray], index: tuple[slice, ...]) -> np.ndarray:
-        """Returns a part of the parameter, and reads no other."""
-        if self.is_stacked:
-            layer_names = self.names[index[0]]
-            return np.stack([arrays[name].read(index[1:]) for name in layer_names])
-        array = arrays[self.names[0]]
-        return array.read(index[::-1]).T if self.is_transposed else array.read(index)
-
-
-def load_params(path: str, config: Any, shapes: Params, shardings: Params) -> Params:
-    """Returns the parameters of a T5X checkpoint, float32, each read into its place.
-
-    A device's shard is read from the files by itself. Optimizer slots are not
-    read.
+def our_arrays(path: str, config: Any, shapes: Shapes) -> dict[str, StoredArray]:
+    """Returns the parameters of a T5X checkpoint under our names.
 
     Args:
-      path: checkpoint_N, as T5X wrote it.
+      path: checkpoint_N, as T5X wrote it; optimizer slots are not read.
       config: The model's, of the checkpoint's sizes.
-      shapes: The model's parameters as shapes.
-      shardings: A tree like it.
+      shapes: Path -> shape of the model's parameters.
 
     Raises:
       ValueError: The checkpoint is damaged or is not of this config; all
-        tensors that are missing, unknown or of another shape are named.
+        arrays that are missing, unexpected or of another shape are named.
     """
-    if not isinstance(config, T5Config):
+    theirs = open_arrays(pathlib.Path(path))
+    _check_family(path, config, theirs)
+    where = places(config, shapes, is_scanned=is_scanned(theirs))
+    check_arrays(
+        f"T5X checkpoint {path}",
+        theirs,
+        where,
+        remedy="choose the gin file of its family and size",
+    )
+    return to_ours(theirs, where, shapes)
+
+
+def is_scanned(names: Collection[str]) -> bool:
+    """Returns whether a checkpoint's layers are one array each."""
+    return any(name.startswith("decoder/decoder/") for name in names)
+
+
+def _check_family(path: str, config: Any, theirs: Arrays) -> None:
+    has_encoder = any(name.startswith("encoder/") for name in theirs)
+    wanted = T5Config if has_encoder else DecoderConfig
+    if not isinstance(config, wanted):
         raise ValueError(
-            f"T5X checkpoint {path} must be loaded into a T5Config, got {type(config).__name__}; "
-            "choose a gin file of models/t5_1_1_*.gin."
+            f"T5X checkpoint {path} must be loaded into a {wanted.__name__}, got "
+            f"{type(config).__name__}; choose a gin file of its family."
         )
-    arrays = open_arrays(pathlib.Path(path))
-    origins = _origins(config)
-    _check(path, config, arrays, origins, shapes)
-
-    def load(origin: Origin, like: Any, sharding: Any) -> jax.Array:
-        def shard(index: Any) -> np.ndarray:
-            return origin.read(arrays, index)
-
-        return jax.make_array_from_callback(like.shape, sharding, shard)
-
-    return jax.tree.map(load, origins, shapes, shardings)
-
-
-def _origins(config: T5Config) -> dict[str, Any]:
-    """Returns a tree like the model's parameters, of Origins."""
-    tree: dict[str, Any] = {
-        "embed": Origin((_EMBEDDING,)),
-        "encoder": _side("encoder", config.num_encoder_layers),
-        "decoder": _side("decoder", config.num_decoder_layers),
-    }
-    if not config.is_tied:
-        tree["head"] = Origin(("decoder/logits_dense/kernel",))
-    return tree
-
-
-def _side(side: str, num_layers: int) -> dict[str, Any]:
-    def stacked(suffix: str) -> Origin:
-        names = tuple(f"{side}/layers_{layer}/{suffix}" for layer in range(num_layers))
-        return Origin(names, is_stacked=True)
-
-    def projections(module: str) -> dict[str, Origin]:
-        return {own: stacked(f"{module}/{name}/kernel") for own, name in _PROJECTIONS.items()}
-
-    own_attention = _SELF_ATTENTION[side]
-    layers: dict[str, Any] = {
-        "attention_norm": stacked(f"pre_{own_attention}_layer_norm/scale"),
-        "attention": projections(own_attention),
-        "mlp_norm": stacked("pre_mlp_layer_norm/scale"),
-        "mlp": {own: stacked(f"mlp/{name}/kernel") for own, name in _MLP.items()},
-    }
-    if side == "decoder":
-        layers["cross_attention_norm"] = stacked("pre_cross_attention_layer_norm/scale")
-        layers["cross_attention"] = projections("encoder_decoder_attention")
-    return {
-        "relative_bias": Origin((f"{side}/relpos_bias/rel_embedding",), is_transposed=True),
-        "norm": Origin((f"{side}/{side}_norm/scale",)),
-        "layers": layers,
-    }
-
-
-def _check(
-    path: str,
-    config: T5Config,
-    arrays: Mapping[str, StoredArray],
-    origins: Params,
-    shapes: Params,
-) -> None:
-    """Checks names and shapes before anything is read."""
-    num_rows = arrays[_EMBEDDING].shape[0] if _EMBEDDING in arrays else config.vocab_size
+    embedding = _embedding(config)
+    num_rows = theirs[embedding].shape[0] if embedding in theirs else config.vocab_size
     if num_rows != config.vocab_size:
         raise ValueError(
-            f"T5Config vocab_size must be the T5X checkpoint's {num_rows} ({path}), got "
-            f"{config.vocab_size}; set it."
+            f"{type(config).__name__} vocab_size must be the T5X checkpoint's {num_rows} ({path}), "
+            f"got {config.vocab_size}; set it."
         )
-    wanted: dict[str, tuple[int, ...]] = {}
-    for origin, like in zip(jax.tree.leaves(origins), jax.tree.leaves(shapes), strict=True):
-        wanted |= dict.fromkeys(origin.names, origin.stored_shape(like.shape))
-    faults = {
-        "missing": [name for name in wanted if name not in arrays],
-        "unknown": [name for name in arrays if name not in wanted],
-        "misshapen": [
-            f"{name} {arrays[name].shape}, not {shape}"
-            for name, shape in wanted.items()
-            if name in arrays and arrays[name].shape != shape
-        ],
-    }
-    shown = [f"{kind}: {_shown(found)}" for kind, found in faults.items() if found]
-    if shown:
+
+
+def _embedding(config: Any) -> str:
+    return f"decoder/{_EMBEDDING}" if isinstance(config, DecoderConfig) else _EMBEDDING
+
+
+def places(config: Any, shapes: Shapes, *, is_scanned: bool) -> dict[str, Place]:
+    """Returns where each parameter lies in a T5X checkpoint.
+
+    Args:
+      config: A T5Config, or a DecoderConfig with relative positions.
+      shapes: Path -> shape of its parameters.
+      is_scanned: Whether layers are one array each (scalable_t5).
+
+    Raises:
+      ValueError: T5X has no place for some parameter.
+    """
+    found = {path: _place(config, path, shape, is_scanned) for path, shape in shapes.items()}
+    lost = [path for path, place in found.items() if place is None]
+    if lost:
         raise ValueError(
-            f"T5X checkpoint must hold a T5 1.1 model of the config's sizes, got {path} with "
-            f"{'; '.join(shown)}; choose the gin file of its size."
+            f"a T5X checkpoint must have room for every parameter, got {', '.join(sorted(lost))} "
+            "without; T5X knows T5 1.0, 1.1 and its own decoder."
         )
+    return {path: place for path, place in found.items() if place is not None}
 
 
-def _shown(found: Sequence[str]) -> str:
-    rest = len(found) - _MAX_SHOWN
-    return ", ".join(sorted(found)[:_MAX_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+def _place(config: Any, path: str, shape: tuple[int, ...], is_scanned: bool) -> Place | None:
+    side, _, rest = path.partition("/")
+    if side not in ("encoder", "decoder"):
+        side, rest = "decoder", path
+    plain = {"embed": _embedding(config), "norm/scale": f"{side}/{side}_norm/scale", "head": _HEAD}
+    if rest in plain:
+        return Place(names=(plain[rest],), shape=shape)
+    if rest == "relative_bias":
+        name = f"{side}/relpos_bias/rel_embedding"
+        return Place(names=(name,), shape=shape[::-1], order=((1,), (0,)))
+    within = _layer_name(config, side, rest.removeprefix("layers/"))
+    if within is None or not rest.startswith("layers/"):
+        return None
+    if is_scanned:
+        return _scanned(config, f"{side}/{side}/{within}", shape)
+    names = tuple(f"{side}/layers_{layer}/{within}" for layer in range(shape[0]))
+    is_table = within.endswith("rel_embedding")
+    return Place(
+        names=names,
+        is_stacked=True,
+        shape=shape[:0:-1] if is_table else shape[1:],
+        order=((1,), (0,)) if is_table else (),
+    )
+
+
+def _layer_name(config: Any, side: str, rest: str) -> str | None:
+    """Returns T5X's name within a layer, None where it has none."""
+    part, _, leaf = rest.partition("/")
+    if part == "mlp":
+        wide = {"gate": "wi_0", "up": "wi_1"} if config.block.is_gated else {"up": "wi"}
+        name = {**wide, "down": "wo"}.get(leaf)
+        return name and f"mlp/{name}/kernel"
+    if leaf == "scale":
+        owner = part.removesuffix("_norm")
+        theirs = _CROSS if owner == _CROSS else _PARTS.get((side, owner), owner)
+        return f"pre_{theirs}_layer_norm/scale" if part.endswith("_norm") else None
+    if leaf == "relative_bias":
+        return "relpos_bias/rel_embedding"
+    module = _PARTS.get((side, part))
+    return f"{module}/{_PROJECTIONS[leaf]}/kernel" if module and leaf in _PROJECTIONS else None
+
+
+def _scanned(config: Any, name: str, shape: tuple[int, ...]) -> Place:
+    """Returns the place of a parameter whose layers are the second axis."""
+    num_layers, *own = shape
+    heads = (config.num_heads, config.d_head)
+    if name.endswith("rel_embedding"):
+        theirs: tuple[int, ...] = (own[1], num_layers, own[0])
+        return Place(names=(name,), shape=theirs, order=((1,), (2,), (0,)))
+    module = name.split("/")[-2]
+    if module == "out":
+        theirs = (heads[0], num_layers, heads[1], own[1])
+        return Place(names=(name,), shape=theirs, order=((1,), (0, 2), (3,)))
+    if module in _PROJECTIONS.values():
+        return Place(names=(name,), shape=(own[0], num_layers, *heads), order=((1,), (0,), (2, 3)))
+    rest = tuple((axis,) for axis in range(2, len(shape)))
+    return Place(names=(name,), shape=(own[0], num_layers, *own[1:]), order=((1,), (0,), *rest))
+
+
+def named_shapes(tree: Params) -> dict[str, tuple[int, ...]]:
+    """Returns path -> shape of every leaf."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {path_name(path): tuple(leaf.shape) for path, leaf in leaves}

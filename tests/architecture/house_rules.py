@@ -17,10 +17,10 @@ LAYERS: tuple[dict[str, str], ...] = (
     {"flanjax": "base"},
     {
         "flanjax": "losses parallel distributed html_page",
-        "flanjax.data": "task schema render fewshot mixing tokenize batch chat formats catalogue "
-        "objective holdout ablation",
+        "flanjax.data": "task schema render fewshot mixing tokenize hf_tokenizer batch chat "
+        "formats catalogue objective holdout ablation",
         "flanjax.engine": "permutation bin_packing",
-        "flanjax.models": "api kernels layers attention block",
+        "flanjax.models": "api kernels layers attention block configs positions context ends",
         "flanjax.train": "log",
         "flanjax.evaluation": "score text_metrics answer_metrics class_metrics metrics results "
         "comparison",
@@ -42,11 +42,11 @@ LAYERS: tuple[dict[str, str], ...] = (
         "flanjax.evaluation": "predict cluster",
     },
     {
-        "flanjax": "experiment certificate model_dir parts run run_data train_data data_progress "
-        "token_cache cached_data length_sample",
+        "flanjax": "experiment certificate model_dir model_card parts conversion run run_data "
+        "train_data data_progress token_cache cached_data length_sample",
         "flanjax.data": "seqio_bridge",
     },
-    {"flanjax": "gin_values gin_statements gin_bridge"},
+    {"flanjax": "gin_values gin_statements gin_bridge gin_text"},
     {"flanjax": "cli"},
 )
 """Modules and packages of each layer, from L0 up; a module imports its own or lower."""
@@ -71,8 +71,10 @@ THIRD_PARTIES = {
     "orbax": "flanjax.train.checkpoint",
     "grain": "flanjax.engine.pipeline",
     "sentencepiece": "flanjax.data.tokenize",
+    "tokenizers": "flanjax.data.hf_tokenizer",
     "msgpack": "flanjax.interop.t5x_format",
-    "tensorstore": "flanjax.interop.t5x_format flanjax.engine.staging",
+    "ml_dtypes": "flanjax.interop",
+    "tensorstore": "flanjax.interop.orbax_format flanjax.engine.staging",
     "pyarrow": "flanjax.data.sources",
     "tensorboardX": "flanjax.train.log",
     "rouge_score": "flanjax.evaluation.text_metrics",

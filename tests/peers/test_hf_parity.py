@@ -13,7 +13,7 @@ import torch
 import transformers
 
 from flanjax.data.batch import EncoderInput, SeqBatch
-from flanjax.models import attention, decode
+from flanjax.models import decode, positions
 from flanjax.models.decoder import DecoderConfig
 from flanjax.models.families import make_model
 from flanjax.models.t5 import T5Config
@@ -273,7 +273,7 @@ def test_relative_buckets_are_those_of_transformers(is_bidirectional, num_bucket
         num_buckets=num_buckets,
         max_distance=max_distance,
     ).numpy()
-    ours = attention.relative_buckets(
+    ours = positions.relative_buckets(
         jnp.asarray(offsets),
         is_bidirectional=is_bidirectional,
         num_buckets=num_buckets,

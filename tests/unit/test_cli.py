@@ -65,10 +65,14 @@ def gin_file(tmp_path) -> str:
 def test_the_verbs_are_these():
     assert sorted(map(" ".join, every_verb())) == [
         "cache",
+        "convert verify",
         "data advise",
         "data peek",
         "eval",
+        "export hf",
         "generate",
+        "import hf",
+        "import t5x",
         "mixture certify",
         "mixture show",
         "tasks check",

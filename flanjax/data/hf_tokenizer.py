@@ -1,0 +1,137 @@
+"""A tokenizer.json of the Hugging Face tokenizers library."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tokenizers
+
+TOKENIZER_FILE = "tokenizer.json"
+ABOUT_FILE = "tokenizer_config.json"
+_OWN_CONFIG = "flanjax_tokenizer.json"
+
+
+class HfTokenizer:
+    """A tokenizer.json, and what tokenizer_config.json says of its end id.
+
+    Text is encoded without the special tokens that a template would add, and
+    whole, whatever cuts or padding the file asks for.
+
+    Args:
+      content: The bytes of tokenizer.json.
+      about: Those of tokenizer_config.json, which names the end token.
+      name: What messages call it.
+    """
+
+    def __init__(self, content: bytes, about: bytes, *, name: str = TOKENIZER_FILE):
+        # Its threads do not survive the fork that makes a cache's workers.
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        self._content, self._about = content, about
+        try:
+            self._tokenizer = tokenizers.Tokenizer.from_buffer(content)
+        except Exception as error:  # the library raises Exception itself
+            raise ValueError(
+                f"tokenizer file must be a tokenizer.json, got {name} ({error}); check the path."
+            ) from None
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
+        self.vocab_size = max(vocabulary.values()) + 1
+        self.eos_id = _end_id(vocabulary, about, name)
+        self._sentinels = _sentinels(vocabulary)
+
+    @classmethod
+    def from_file(cls, path: pathlib.Path) -> HfTokenizer:
+        """Reads a tokenizer.json and the tokenizer_config.json beside it.
+
+        Raises:
+          ValueError: The latter is missing, or either is damaged.
+        """
+        about = path.with_name(ABOUT_FILE)
+        if not about.is_file():
+            raise ValueError(
+                f"tokenizer {path} must have {ABOUT_FILE} beside it, which names its end token, "
+                "got none; copy it from the model."
+            )
+        return cls(path.read_bytes(), about.read_bytes(), name=str(path))
+
+    @property
+    def num_sentinels(self) -> int:
+        return len(self._sentinels)
+
+    @property
+    def fingerprint(self) -> str:
+        digest = hashlib.sha256(self._content + str(self.eos_id).encode()).hexdigest()
+        return f"huggingface-{digest[:16]}"
+
+    def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
+        return [np.asarray(ids, np.int32) for ids in self._encode(texts)]
+
+    def encode_flat(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        encoded = self._encode(texts)
+        lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
+        values = np.empty(int(lengths.sum()), np.int32)
+        ends = np.cumsum(lengths)
+        for ids, end in zip(encoded, ends, strict=True):
+            values[end - len(ids) : end] = ids
+        return values, lengths
+
+    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
+        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [encoding.ids for encoding in encodings]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Returns the text before the first end id; id 0 may be a word of its own."""
+        known = [int(i) for i in ids]
+        if self.eos_id in known:
+            known = known[: known.index(self.eos_id)]
+        return str(self._tokenizer.decode(known, skip_special_tokens=True))
+
+    def sentinel(self, index: int) -> int:
+        if not 0 <= index < len(self._sentinels):
+            raise ValueError(
+                f"sentinel must be below the {len(self._sentinels)} of the tokenizer, got {index}; "
+                "use a T5 tokenizer or another objective."
+            )
+        return self._sentinels[index]
+
+    def save(self, directory: str | os.PathLike[str]) -> None:
+        folder = pathlib.Path(directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        own = json.dumps({"kind": "huggingface", "extra_ids": 0}) + "\n"
+        contents = {
+            TOKENIZER_FILE: self._content,
+            ABOUT_FILE: self._about,
+            _OWN_CONFIG: own.encode(),
+        }
+        for name, content in contents.items():
+            aside = folder / f"{name}.partial"
+            aside.write_bytes(content)
+            os.replace(aside, folder / name)
+
+
+def _end_id(vocabulary: dict[str, int], about: bytes, name: str) -> int:
+    try:
+        config: Any = json.loads(about)
+        token = config["eos_token"]
+        token = token["content"] if isinstance(token, dict) else token
+        return vocabulary[token]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{ABOUT_FILE} of {name} must name an eos_token of its vocabulary, got {error!r:.80}; "
+            "add it."
+        ) from None
+
+
+def _sentinels(vocabulary: dict[str, int]) -> list[int]:
+    """Returns the ids of <extra_id_0> and so on, as many as follow one another."""
+    found: list[int] = []
+    while (token := f"<extra_id_{len(found)}>") in vocabulary:
+        found.append(vocabulary[token])
+    return found

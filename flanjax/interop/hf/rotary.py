@@ -1,0 +1,111 @@
+"""Rotary positions as config.json gives them, in the older way and the newer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flanjax.interop.hf.keys import Keys
+from flanjax.models.configs import RotaryConfig
+
+
+def read_rotary(
+    keys: Keys, *, default_theta: float = 10_000.0, fraction: float = 1.0
+) -> RotaryConfig:
+    """Returns the rotary positions of a config.json.
+
+    transformers 5 writes `rope_parameters`, earlier ones `rope_theta` and
+    `rope_scaling`; either is read, and where both stand the newer counts.
+    """
+    theta = keys.take("rope_theta", float, default_theta)
+    old, new = keys.part("rope_scaling"), keys.part("rope_parameters")
+    fraction = keys.take("partial_rotary_factor", float, fraction)
+    length = keys.take("original_max_position_embeddings", int, None)
+    length = length or keys.take("max_position_embeddings", int, 8192)
+    return read_scaling(new or old, theta=theta, fraction=fraction, length=length, keys=keys)
+
+
+def read_scaling(
+    scaling: Keys | None, *, theta: float, fraction: float, length: int, keys: Keys
+) -> RotaryConfig:
+    """Returns rotary positions, scaled as a part of config.json says.
+
+    Args:
+      scaling: The part, or None for none.
+      theta: The base, where the part gives none.
+      fraction: The share of channels, where the part gives none.
+      length: Tokens of pre-training, where the part gives none.
+      keys: The whole file.
+    """
+    if scaling is None:
+        return RotaryConfig(theta=theta, fraction=fraction)
+    kind = scaling.take("rope_type", str, None) or scaling.take("type", str, "default")
+    scaling.take("type", str, None)
+    theta = scaling.take("rope_theta", float, theta)
+    fraction = scaling.take("partial_rotary_factor", float, fraction)
+    fields: dict[str, Any] = {"theta": theta, "fraction": fraction}
+    if kind == "linear":
+        fields |= {"scaling": "linear", "factor": scaling.take("factor", float)}
+    elif kind == "llama3":
+        fields |= {
+            "scaling": "llama3",
+            "factor": scaling.take("factor", float),
+            "low_frequency": scaling.take("low_freq_factor", float),
+            "high_frequency": scaling.take("high_freq_factor", float),
+            "original_length": scaling.take("original_max_position_embeddings", int),
+        }
+    elif kind in ("longrope", "su"):
+        fields |= _long(scaling, keys, length)
+    elif kind != "default":
+        raise ValueError(
+            f"rope scaling must be linear, llama3 or longrope, got {kind!r}; "
+            "remove it to train within the lengths of pre-training."
+        )
+    scaling.finish()
+    return RotaryConfig(**fields)
+
+
+def _long(scaling: Keys, keys: Keys, length: int) -> dict[str, Any]:
+    original = scaling.take("original_max_position_embeddings", int, length)
+    most = keys.take("max_position_embeddings", int, original)
+    return {
+        "scaling": "longrope",
+        "factor": scaling.take("factor", float, most / original),
+        "original_length": original,
+        "short_factors": tuple(map(float, scaling.take("short_factor", list))),
+        "long_factors": tuple(map(float, scaling.take("long_factor", list))),
+    }
+
+
+def write_rotary(config: RotaryConfig) -> dict[str, Any]:
+    """Returns the keys that `read_rotary` reads, in the way that every version does."""
+    keys: dict[str, Any] = {"rope_theta": config.theta}
+    if config.fraction != 1:
+        keys["partial_rotary_factor"] = config.fraction
+    scaling = write_scaling(config)
+    if scaling:
+        keys["rope_scaling"] = scaling
+    if config.scaling == "longrope":
+        keys["original_max_position_embeddings"] = config.original_length
+        keys["max_position_embeddings"] = round(config.factor * config.original_length)
+    return keys
+
+
+def write_scaling(config: RotaryConfig) -> dict[str, Any] | None:
+    """Returns the scaling, None where there is none."""
+    if config.scaling == "linear":
+        return {"rope_type": "linear", "factor": config.factor}
+    if config.scaling == "llama3":
+        return {
+            "rope_type": "llama3",
+            "factor": config.factor,
+            "low_freq_factor": config.low_frequency,
+            "high_freq_factor": config.high_frequency,
+            "original_max_position_embeddings": config.original_length,
+        }
+    if config.scaling == "longrope":
+        return {
+            "rope_type": "longrope",
+            "short_factor": list(config.short_factors),
+            "long_factor": list(config.long_factors),
+        }
+    return None

@@ -1,0 +1,204 @@
+"""`flanjax import`, `export`, `convert verify`, and runs that start from them."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import Any
+
+import jax
+import ml_dtypes
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from flanjax import conversion
+from flanjax.base import path_name
+from flanjax.cli.main import main
+from flanjax.interop.hf import checkpoint
+from flanjax.interop.places import StoredArray, everything
+from flanjax.models.configs import EmbeddingConfig, RelativeConfig
+from flanjax.models.decoder import DecoderConfig
+from flanjax.models.families import make_model
+from flanjax.models.t5 import T5Config
+
+T5 = T5Config(
+    vocab_size=384,
+    d_model=16,
+    d_ff=24,
+    num_heads=2,
+    d_head=6,
+    num_encoder_layers=1,
+    num_decoder_layers=2,
+    positions=RelativeConfig(num_buckets=8, max_distance=20),
+    dropout_rate=0.0,
+    scan_layers=False,
+)
+LLAMA = DecoderConfig(
+    vocab_size=390,
+    d_model=16,
+    d_ff=24,
+    num_heads=4,
+    num_kv_heads=2,
+    d_head=6,
+    num_layers=2,
+    embedding=EmbeddingConfig(),
+)
+BYTES = {"tokenizer_class": "ByT5Tokenizer", "extra_ids": 125}
+TRAIN = [
+    "--gin.TRAIN_STEPS=1",
+    "--gin.BATCH_SIZE=2",
+    "--gin.MIXTURE_OR_TASK_NAME='struct_to_text'",
+    "--gin.TASK_FEATURE_LENGTHS={'inputs': 160, 'targets': 64}",
+    "--gin.DataConfig.max_examples=20",
+    "--gin.DataConfig.passes=1",
+    "--gin.EvalConfig.before_and_after=False",
+]
+
+
+def flanjax(*arguments: Any, code: int = 0) -> Result:
+    ended = CliRunner().invoke(main, [str(a) for a in arguments], prog_name="flanjax")
+    assert ended.exit_code == code, ended.output
+    return ended
+
+
+def random_arrays(config: Any, *, seed: int = 0) -> dict[str, StoredArray]:
+    """Returns random parameters of a model, under our names."""
+    params = make_model(config).init(jax.random.key(seed))
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    values = {path_name(path): np.asarray(leaf) for path, leaf in leaves}
+    return {k: StoredArray(v.shape, v.dtype, v.__getitem__) for k, v in values.items()}
+
+
+def write_hf(folder: pathlib.Path, model_type: str, config: Any, *, seed: int = 0) -> pathlib.Path:
+    """Writes a checkpoint of transformers with a byte tokenizer."""
+    arrays = random_arrays(config, seed=seed)
+    checkpoint.write_checkpoint(
+        folder, model_type, config, arrays, dtype=np.dtype(np.float32),
+        base={"max_position_embeddings": 77},
+    )  # fmt: skip
+    (folder / "tokenizer_config.json").write_text(json.dumps(BYTES), "utf-8")
+    return folder
+
+
+def values(path: pathlib.Path, name: str) -> np.ndarray:
+    array = conversion.open_any(str(path)).arrays[name]
+    return array.read(everything(array.shape))
+
+
+@pytest.fixture
+def t5(tmp_path: pathlib.Path) -> pathlib.Path:
+    return write_hf(tmp_path / "t5", "t5", T5)
+
+
+def test_import_and_export_give_the_very_tensors_back(tmp_path, t5):
+    said = flanjax("import", "hf", t5, tmp_path / "own").output
+    assert "from a Hugging Face checkpoint" in said
+    flanjax("export", "hf", tmp_path / "own", tmp_path / "back")
+    before, after = (checkpoint.open_checkpoint(f) for f in (t5, tmp_path / "back"))
+    assert set(before.arrays) == set(after.arrays)
+    for name, array in before.arrays.items():
+        index = everything(array.shape)
+        assert array.read(index).tobytes() == after.arrays[name].read(index).tobytes()
+    assert after.raw["max_position_embeddings"] == 77
+    assert json.loads((tmp_path / "back/tokenizer_config.json").read_text()) == BYTES
+
+
+def test_verify_tells_the_same_model_from_another(tmp_path, t5):
+    flanjax("import", "hf", t5, tmp_path / "own")
+    found = json.loads(flanjax("convert", "verify", t5, tmp_path / "own", "--json").output)
+    assert found["agrees"] and found["logits"] == 0
+    assert len(found["tensors"]) == len(random_arrays(T5))
+    other = write_hf(tmp_path / "other", "t5", T5, seed=1)
+    said = flanjax("convert", "verify", t5, other, code=1).output
+    assert "not the same model within 0.0001" in said
+
+
+def test_padding_of_the_vocabulary_is_undone_on_export(tmp_path):
+    source = write_hf(tmp_path / "llama", "llama", LLAMA)
+    flanjax("import", "hf", source, tmp_path / "own", "--pad_vocab_to=128")
+    opened = conversion.open_any(str(tmp_path / "own"))
+    assert (opened.config.vocab_size, opened.config.embedding.num_unused) == (512, 122)
+    np.testing.assert_array_equal(values(tmp_path / "own", "embed")[:390], values(source, "embed"))
+    assert not values(tmp_path / "own", "embed")[390:].any()
+    assert not values(tmp_path / "own", "head")[:, 390:].any()
+    flanjax("convert", "verify", source, tmp_path / "own", "--tolerance=0")
+    flanjax("export", "hf", tmp_path / "own", tmp_path / "back")
+    assert checkpoint.open_checkpoint(tmp_path / "back").config == LLAMA
+
+
+@pytest.mark.parametrize("name", ["bfloat16", "float16"])
+def test_parameters_are_kept_in_the_type_that_was_asked_for(tmp_path, t5, name):
+    dtype = np.dtype({"bfloat16": ml_dtypes.bfloat16, "float16": np.float16}[name])
+    flanjax("import", "hf", t5, tmp_path / "own", f"--dtype={name}")
+    opened = conversion.open_any(str(tmp_path / "own"))
+    assert {array.dtype for array in opened.arrays.values()} == {dtype}
+    wanted = values(t5, "decoder/layers/mlp/up").astype(dtype)
+    np.testing.assert_array_equal(values(tmp_path / "own", "decoder/layers/mlp/up"), wanted)
+    flanjax("export", "hf", tmp_path / "own", tmp_path / "back", f"--dtype={name}")
+    arrays = checkpoint.open_checkpoint(tmp_path / "back").arrays
+    assert {array.dtype for array in arrays.values()} == {dtype}
+
+
+def test_a_run_starts_from_an_import_or_from_transformers_itself(tmp_path, t5):
+    flanjax("import", "hf", t5, tmp_path / "own")
+    slow = "--gin.ScheduleConfig.peak=1e-12"
+    for number, start in enumerate((t5, tmp_path / "own")):
+        run = tmp_path / f"run{number}"
+        said = flanjax(
+            "train", "--gin_file=base.gin", f"--gin_file={tmp_path}/own/model.gin",
+            "--gin_file=objectives/instruction.gin", *TRAIN, slow,
+            f"--gin.MODEL_DIR='{run}'", f"--gin.INITIAL_CHECKPOINT_PATH='{start}'",
+        )  # fmt: skip
+        kind = "flanjax" if number else "Hugging Face"
+        assert f"parameters of {kind} checkpoint {start}" in said.output
+        flanjax("export", "hf", run, tmp_path / f"back{number}")
+        card = (tmp_path / f"back{number}/README.md").read_text("utf-8")
+        about = (tmp_path / f"back{number}/tokenizer_config.json").read_text("utf-8")
+        assert json.loads(about) == BYTES
+        assert f"| started from | {start.name} |" in card
+        assert "| steps | 1 of 2 rows |" in card
+        assert "| held out | nothing (no task) |" in card
+        assert "| tasks trained on | 2 |" in card
+        flanjax("convert", "verify", t5, tmp_path / f"back{number}", "--tolerance=1e-6")
+
+
+def test_another_model_than_the_checkpoint_s_is_refused(tmp_path, t5):
+    flanjax("import", "hf", t5, tmp_path / "own")
+    ended = flanjax(
+        "train", "--gin_file=base.gin", f"--gin_file={tmp_path}/own/model.gin",
+        "--gin_file=objectives/instruction.gin", *TRAIN, f"--gin.MODEL_DIR='{tmp_path}/run'",
+        f"--gin.INITIAL_CHECKPOINT_PATH='{t5}'", "--gin.BlockConfig.norm_eps=1e-5", code=1,
+    )  # fmt: skip
+    assert "model must be that of checkpoint" in ended.stderr
+    assert "block.norm_eps: 1e-06 -> 1e-05" in ended.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_t5x_checkpoints_are_imported(tmp_path, test_data):
+    sample = test_data / "reference/t5x_checkpoints/scalable_t5_legacy"
+    model = tmp_path / "model.gin"
+    model.write_text(
+        "MODEL = @T5Config()\nT5Config.vocab_size = 264\nT5Config.d_model = 128\n"
+        "T5Config.d_ff = 160\nT5Config.num_heads = 4\nT5Config.d_head = 8\n"
+        "T5Config.num_encoder_layers = 2\nT5Config.num_decoder_layers = 2\n"
+        "T5Config.positions = @RelativeConfig()\nRelativeConfig.is_shared = False\n"
+        "TokenizerConfig.extra_ids = 5\n"
+    )
+    path = sample / "checkpoint_6"
+    flanjax("import", "t5x", path, tmp_path / "own", f"--gin_file={model}")
+    flanjax("convert", "verify", path, tmp_path / "own", "--tolerance=0")
+    ended = flanjax("export", "hf", tmp_path / "own", tmp_path / "hf", code=1)
+    assert "must be of a family of transformers" in ended.stderr
+
+
+def test_what_cannot_be_imported_is_one_line(tmp_path, t5):
+    (tmp_path / "there").mkdir()
+    ended = flanjax("import", "hf", t5, tmp_path / "there", code=1)
+    assert "import must go to a new directory" in ended.stderr
+    (t5 / "tokenizer_config.json").unlink()
+    ended = flanjax("import", "hf", t5, tmp_path / "own", code=1)
+    assert "must have a tokenizer to travel with, got none" in ended.stderr
+    assert not (tmp_path / "own").exists()
+    ended = flanjax("export", "hf", t5, tmp_path / "out", "--family=llama", code=1)
+    assert "llama" in ended.stderr and not (tmp_path / "out").exists()

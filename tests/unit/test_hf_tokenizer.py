@@ -1,0 +1,116 @@
+"""tokenizer.json: the ids that the tokenizers library gives, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+import tokenizers
+
+from flanjax.data.hf_tokenizer import ABOUT_FILE, TOKENIZER_FILE, HfTokenizer
+from flanjax.data.tokenize import TokenizerConfig, load_tokenizer, make_tokenizer
+
+TEXTS = ["the cat sat on the mat", "", "Où est-il ? 42\n\tünïcode", "the the the"]
+SPECIAL = ["!", "</s>", "<s>", "<extra_id_0>", "<extra_id_1>"]
+
+
+@pytest.fixture
+def folder(tmp_path: pathlib.Path) -> pathlib.Path:
+    """A byte-level BPE whose id 0 is a word, with a template, a cut and padding."""
+    made = tokenizers.Tokenizer(tokenizers.models.BPE())
+    made.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = tokenizers.decoders.ByteLevel()
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=300,
+        initial_alphabet=sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    made.train_from_iterator(TEXTS, trainer)
+    made.add_special_tokens(SPECIAL[1:])
+    made.post_processor = tokenizers.processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", made.token_to_id("<s>"))]
+    )
+    made.enable_truncation(3)
+    made.enable_padding()
+    made.save(str(tmp_path / TOKENIZER_FILE))
+    (tmp_path / ABOUT_FILE).write_text(json.dumps({"eos_token": "</s>"}), "utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def tokenizer(folder: pathlib.Path) -> HfTokenizer:
+    return HfTokenizer.from_file(folder / TOKENIZER_FILE)
+
+
+def plain(folder: pathlib.Path) -> tokenizers.Tokenizer:
+    theirs = tokenizers.Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+    theirs.no_truncation()
+    theirs.no_padding()
+    return theirs
+
+
+def test_ids_are_the_library_s_without_template_cut_and_padding(folder, tokenizer):
+    theirs = plain(folder)
+    wanted = [theirs.encode(text, add_special_tokens=False).ids for text in TEXTS]
+    assert max(map(len, wanted)) > 3
+    assert [ids.tolist() for ids in tokenizer.encode_batch(TEXTS)] == wanted
+    values, lengths = tokenizer.encode_flat(TEXTS)
+    assert lengths.tolist() == [len(ids) for ids in wanted]
+    assert values.tolist() == [i for ids in wanted for i in ids]
+    assert values.dtype == np.int32
+
+
+def test_text_comes_back_up_to_the_end_id(tokenizer):
+    for text, ids in zip(TEXTS, tokenizer.encode_batch(TEXTS), strict=True):
+        assert tokenizer.decode([*ids, tokenizer.eos_id, 7, 7]) == text
+    assert tokenizer.decode([0]) == "!"
+
+
+def test_sizes_and_special_ids(folder, tokenizer):
+    theirs = plain(folder)
+    assert tokenizer.eos_id == theirs.token_to_id("</s>")
+    assert tokenizer.vocab_size == theirs.get_vocab_size(with_added_tokens=True)
+    assert tokenizer.num_sentinels == 2
+    assert tokenizer.sentinel(1) == theirs.token_to_id("<extra_id_1>")
+    with pytest.raises(ValueError, match="sentinel must be below the 2 of the tokenizer, got 2"):
+        tokenizer.sentinel(2)
+
+
+def test_it_travels(tmp_path, folder, tokenizer):
+    tokenizer.save(tmp_path / "saved")
+    again = load_tokenizer(tmp_path / "saved")
+    assert again.fingerprint == tokenizer.fingerprint
+    assert again.encode_batch(TEXTS)[2].tolist() == tokenizer.encode_batch(TEXTS)[2].tolist()
+    made = make_tokenizer(TokenizerConfig(kind="huggingface", path=str(folder / TOKENIZER_FILE)))
+    assert made.fingerprint == tokenizer.fingerprint
+
+
+def test_another_end_id_or_vocabulary_is_another_fingerprint(folder, tokenizer):
+    (folder / ABOUT_FILE).write_text(json.dumps({"eos_token": {"content": "<s>"}}), "utf-8")
+    assert HfTokenizer.from_file(folder / TOKENIZER_FILE).fingerprint != tokenizer.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("about", "message"),
+    [
+        (None, "must have tokenizer_config.json beside it, which names its end token, got none"),
+        ("{}", "must name an eos_token of its vocabulary, got KeyError"),
+        ("[", "must name an eos_token of its vocabulary, got JSONDecodeError"),
+        ('{"eos_token": "<nope>"}', "must name an eos_token of its vocabulary, got KeyError"),
+        ('{"eos_token": null}', "must name an eos_token of its vocabulary, got KeyError"),
+    ],
+)
+def test_a_tokenizer_without_an_end_is_refused(folder, about, message):
+    (folder / ABOUT_FILE).unlink()
+    if about is not None:
+        (folder / ABOUT_FILE).write_text(about, "utf-8")
+    with pytest.raises(ValueError, match=message):
+        HfTokenizer.from_file(folder / TOKENIZER_FILE)
+
+
+def test_a_file_that_is_no_tokenizer_is_refused(folder):
+    (folder / TOKENIZER_FILE).write_text("{}", "utf-8")
+    with pytest.raises(ValueError, match=r"tokenizer file must be a tokenizer\.json, got "):
+        HfTokenizer.from_file(folder / TOKENIZER_FILE)
