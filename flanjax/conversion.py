@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+import re
 import shutil
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -31,9 +32,10 @@ from flanjax.data.tokenize import (
     saved_config,
 )
 from flanjax.experiment import differences, to_plain
-from flanjax.interop import orbax_format, t5x
+from flanjax.interop import orbax_format, t5x, t5x_export
 from flanjax.interop.hf import checkpoint as hf
-from flanjax.interop.places import Arrays, StoredArray, everything
+from flanjax.interop.places import Arrays, StoredArray, everything, to_theirs
+from flanjax.interop.t5x_export import Form
 from flanjax.model_card import model_card
 from flanjax.models import families
 from flanjax.models.t5 import T5Config
@@ -284,6 +286,35 @@ def export_hf(
         card=model_card(made_by, name=folder.name, model_type=model_type),
     )
     return model_type
+
+
+def export_t5x(source: Opened, folder: pathlib.Path, *, form: Form, dtype: np.dtype) -> int:
+    """Writes a checkpoint as T5X reads it; returns its step, N of the folder's name.
+
+    Layers are scanned where each has a table of distances, as in scalable_t5.
+
+    Args:
+      source: The checkpoint.
+      folder: checkpoint_N; must not exist.
+      form: Which of T5X's two forms.
+      dtype: The type of every parameter.
+
+    Raises:
+      ValueError: The folder is there or has another name, or T5X has no place
+        for some parameter.
+    """
+    found = re.fullmatch(r"checkpoint_(\d+)", folder.name)
+    if found is None:
+        raise ValueError(
+            f"export must go to checkpoint_N, whose N is T5X's step, got {folder.name}; rename it."
+        )
+    config, arrays = unpadded(source.config, source.arrays)
+    shapes = {name: array.shape for name, array in arrays.items()}
+    is_scanned = not getattr(config.positions, "is_shared", True)
+    theirs = to_theirs(arrays, t5x.places(config, shapes, is_scanned=is_scanned))
+    target = {name: cast(array, dtype) for name, array in theirs.items()}
+    t5x_export.write_checkpoint(folder, target, step=int(found[1]), form=form)
+    return int(found[1])
 
 
 class Comparison(NamedTuple):

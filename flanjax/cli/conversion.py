@@ -187,6 +187,35 @@ def export_hf(source: str, target: pathlib.Path, dtype: str, family: str | None)
     click.echo(f"wrote {target}: {_size(opened)}, as {model_type} in {dtype}")
 
 
+@export.command("t5x")
+@_source
+@_target
+@click.option("--dtype", type=click.Choice(_DTYPES), default="float32", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["legacy", "orbax"]),
+    default="legacy",
+    show_default=True,
+    help="Which of T5X's two forms.",
+)
+@examples("flanjax export t5x /tmp/run /tmp/checkpoint_1100000")
+def export_t5x(source: str, target: pathlib.Path, dtype: str, form: str) -> None:
+    """Export SRC, a MODEL_DIR or a checkpoint in it, as DST for T5X.
+
+    DST is named checkpoint_N, and N becomes T5X's step. The slots of its
+    Adafactor are zero.
+    """
+    from flanjax import conversion
+
+    opened = conversion.open_any(source)
+    wanted = _dtype(dtype)
+    assert wanted is not None
+    chosen: Any = form
+    step = conversion.export_t5x(opened, target, form=chosen, dtype=wanted)
+    click.echo(f"wrote {target}: {_size(opened)}, at step {step:,} in {dtype}")
+
+
 @click.group("convert")
 def convert() -> None:
     """Compare checkpoints of any makes."""

@@ -166,21 +166,36 @@ def _sync(path: pathlib.Path) -> None:
 
 
 def _write(base: dict[str, Any], name: str, array: StoredArray) -> None:
+    write_zarr({"driver": "ocdbt", "base": base, "path": f"{name.replace('/', '.')}/"}, array)
+
+
+def write_zarr(
+    kvstore: Mapping[str, Any], array: StoredArray, *, compressor: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Writes an array in zarr's second format, a chunk at a time; returns its metadata.
+
+    Args:
+      kvstore: Where it goes, as TensorStore's spec has it.
+      array: The array.
+      compressor: Of its chunks; None for none.
+    """
     chunk = chunk_shape(array.shape, array.dtype.itemsize)
+    metadata = {"chunks": list(chunk), "compressor": compressor, "shape": list(array.shape)}
     spec = {
         "driver": "zarr",
-        "kvstore": {"driver": "ocdbt", "base": base, "path": f"{name.replace('/', '.')}/"},
+        "kvstore": kvstore,
         "context": {"file_io_sync": False},  # once at the end, not for each chunk
-        "metadata": {"compressor": None, "chunks": list(chunk)},
+        "metadata": metadata,
     }
-    store = tensorstore.open(spec, create=True, dtype=array.dtype.name, shape=array.shape).result()
+    store = tensorstore.open(spec, create=True, dtype=array.dtype.name).result()
     if not array.shape:
         store.write(array.read(())).result()
-        return
+        return metadata
     rows = chunk[0]
     for first in range(0, array.shape[0], rows):
         index = (slice(first, min(first + rows, array.shape[0])), *everything(array.shape[1:]))
         store[index].write(np.ascontiguousarray(array.read(index))).result()
+    return metadata
 
 
 def chunk_shape(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:

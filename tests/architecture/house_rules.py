@@ -72,7 +72,7 @@ THIRD_PARTIES = {
     "grain": "flanjax.engine.pipeline",
     "sentencepiece": "flanjax.data.tokenize",
     "tokenizers": "flanjax.data.hf_tokenizer",
-    "msgpack": "flanjax.interop.t5x_format",
+    "msgpack": "flanjax.interop.t5x_format flanjax.interop.t5x_export",
     "ml_dtypes": "flanjax.interop",
     "tensorstore": "flanjax.interop.orbax_format flanjax.engine.staging",
     "pyarrow": "flanjax.data.sources",

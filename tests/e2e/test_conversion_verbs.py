@@ -188,6 +188,9 @@ def test_t5x_checkpoints_are_imported(tmp_path, test_data):
     path = sample / "checkpoint_6"
     flanjax("import", "t5x", path, tmp_path / "own", f"--gin_file={model}")
     flanjax("convert", "verify", path, tmp_path / "own", "--tolerance=0")
+    said = flanjax("export", "t5x", tmp_path / "own", tmp_path / "checkpoint_7").output
+    assert "at step 7 in float32" in said
+    flanjax("convert", "verify", path, tmp_path / "checkpoint_7", f"--gin_file={model}")
     ended = flanjax("export", "hf", tmp_path / "own", tmp_path / "hf", code=1)
     assert "must be of a family of transformers" in ended.stderr
 

@@ -70,6 +70,7 @@ def test_the_verbs_are_these():
         "data peek",
         "eval",
         "export hf",
+        "export t5x",
         "generate",
         "import hf",
         "import t5x",
