@@ -1,0 +1,83 @@
+"""A checkpoint of another make is read into a mesh: a device reads its slices alone."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pytest
+
+from flanjax import conversion, parallel, parts
+from flanjax.data.tokenize import ByteTokenizer
+from flanjax.experiment import Experiment
+from flanjax.interop.hf import checkpoint
+from flanjax.interop.places import StoredArray
+from flanjax.models.configs import EmbeddingConfig
+from flanjax.models.decoder import DecoderConfig
+from flanjax.models.families import make_model
+from flanjax.train.loop import TrainConfig
+
+CONFIG = DecoderConfig(
+    vocab_size=384,
+    d_model=16,
+    d_ff=32,
+    num_heads=4,
+    num_kv_heads=2,
+    d_head=8,
+    num_layers=2,
+    embedding=EmbeddingConfig(),
+)
+MESH = parallel.MeshConfig(fsdp=4, tensor=2)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    shapes = conversion.shapes_of(CONFIG)
+    rng = np.random.default_rng(0)
+    values = {name: rng.normal(size=s).astype(np.float32) for name, s in shapes.items()}
+    arrays = {k: StoredArray(v.shape, v.dtype, v.__getitem__) for k, v in values.items()}
+    target = tmp_path / "hf"
+    checkpoint.write_checkpoint(target, "llama", CONFIG, arrays, dtype=np.dtype(np.float32))
+    return target, values
+
+
+@pytest.fixture
+def made():
+    experiment = Experiment(
+        model_dir="unused", model=CONFIG, mesh=MESH, train=TrainConfig(steps=1, batch_size=8)
+    )
+    return parts.assemble(experiment, ByteTokenizer(extra_ids=125))
+
+
+def test_each_device_gets_its_part_of_every_parameter(folder, made):
+    path, values = folder
+    params = parts.load_params(str(path), made, parts.param_shardings(made))
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    assert len(leaves) == len(values)
+    for where, leaf in leaves:
+        wanted = values["/".join(key.key for key in where)]
+        for shard in leaf.addressable_shards:
+            np.testing.assert_array_equal(shard.data, wanted[shard.index])
+
+
+def test_no_device_reads_what_another_has(folder, made):
+    path, _ = folder
+    read = checkpoint.open_checkpoint(path)
+    asked: dict[str, list[int]] = {}
+
+    def watched(name, array):
+        def part(index):
+            found = array.read(index)
+            asked.setdefault(name, []).append(found.size)
+            return found
+
+        return StoredArray(array.shape, array.dtype, part)
+
+    arrays = {name: watched(name, array) for name, array in read.arrays.items()}
+    shapes = conversion.shapes_of(CONFIG)
+    ours = checkpoint.our_arrays(read._replace(arrays=arrays), shapes)
+    like = jax.eval_shape(make_model(CONFIG).init, jax.random.key(0))
+    parts.place_arrays(ours, like, parts.param_shardings(made))
+    embedding = asked["model.embed_tokens.weight"]
+    assert set(embedding) == {384 * 16 // 8}
+    query = asked["model.layers.1.self_attn.q_proj.weight"]
+    assert set(query) == {16 * 32 // 8}
