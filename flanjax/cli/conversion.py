@@ -13,8 +13,9 @@ from flanjax.cli.output import open_console, print_json
 if TYPE_CHECKING:
     import numpy as np
 
-    from flanjax.conversion import Comparison, Opened
+    from flanjax.conversion import Opened
     from flanjax.experiment import Experiment
+    from flanjax.model_comparison import Comparison
 
 _DTYPES = ("float32", "bfloat16", "float16")
 _SHOWN = 5
@@ -242,7 +243,7 @@ def verify(
     A gin file gives the model of a T5X checkpoint; without one, the other
     checkpoint's model is taken. Ends with status 1 where they differ.
     """
-    from flanjax import conversion, model_dir
+    from flanjax import conversion, model_comparison, model_dir
 
     config = None
     if gin_files:
@@ -251,7 +252,7 @@ def verify(
     known = conversion.open_any(paths[0], config=config)
     other = conversion.open_any(paths[1], config=config or known.config)
     a, b = (known, other) if paths[0] == first else (other, known)
-    found = conversion.compare(a, b)
+    found = model_comparison.compare(a, b)
     if as_json:
         print_json({**found._asdict(), "agrees": found.agrees(tolerance)})
     else:

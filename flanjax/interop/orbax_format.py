@@ -172,7 +172,7 @@ def _write(base: dict[str, Any], name: str, array: StoredArray) -> None:
 def write_zarr(
     kvstore: Mapping[str, Any], array: StoredArray, *, compressor: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Writes an array in zarr's second format, a chunk at a time; returns its metadata.
+    """Writes an array as zarr 2, a chunk at a time; returns its metadata.
 
     Args:
       kvstore: Where it goes, as TensorStore's spec has it.

@@ -108,7 +108,7 @@ def _write_legacy(folder: pathlib.Path, arrays: Arrays) -> None:
 
 
 def _write_array(folder: pathlib.Path, name: str, array: StoredArray) -> Any:
-    """Returns an array's entry: its bytes, or the spec of the zarr array that it became.
+    """Returns an array's entry: its bytes, or the spec of its zarr array.
 
     T5X keeps in the file itself what it does not partition: the step, factored
     slots and unused ones.

@@ -42,8 +42,8 @@ LAYERS: tuple[dict[str, str], ...] = (
         "flanjax.evaluation": "predict cluster",
     },
     {
-        "flanjax": "experiment certificate model_dir model_card parts conversion run run_data "
-        "train_data data_progress token_cache cached_data length_sample",
+        "flanjax": "experiment certificate model_dir model_card parts conversion run "
+        "run_data model_comparison train_data data_progress token_cache cached_data length_sample",
         "flanjax.data": "seqio_bridge",
     },
     {"flanjax": "gin_values gin_statements gin_bridge gin_text"},

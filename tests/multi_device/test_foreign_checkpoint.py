@@ -1,4 +1,4 @@
-"""A checkpoint of another make is read into a mesh: a device reads its slices alone."""
+"""A checkpoint of another make in a mesh: a device reads its slices alone."""
 
 from __future__ import annotations
 
