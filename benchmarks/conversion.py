@@ -25,7 +25,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from flanjax import conversion
+from flanjax import opened
 from flanjax.interop.hf import checkpoint
 from flanjax.interop.places import StoredArray
 from flanjax.models.configs import EmbeddingConfig, RotaryConfig
@@ -47,14 +47,14 @@ _DTYPE = np.dtype(ml_dtypes.bfloat16)
 _MEASURED = """
 import json, pathlib, re, sys, time
 import ml_dtypes, numpy as np
-from flanjax import conversion
+from flanjax import opened
 verb, source, target = sys.argv[1:]
 started = time.perf_counter()
 if verb == "import":
-    conversion.import_into(conversion.open_any(source), pathlib.Path(target))
+    conversion.import_into(opened.open_any(source), pathlib.Path(target))
 elif verb == "export":
     conversion.export_hf(
-        conversion.open_any(source), pathlib.Path(target), model_type="llama",
+        opened.open_any(source), pathlib.Path(target), model_type="llama",
         dtype=np.dtype(ml_dtypes.bfloat16),
     )
 seconds = time.perf_counter() - started
@@ -75,7 +75,7 @@ def write_checkpoint(folder: pathlib.Path) -> int:
 
         return StoredArray(shape, _DTYPE, read)
 
-    shapes = conversion.shapes_of(CONFIG)
+    shapes = opened.shapes_of(CONFIG)
     arrays = {name: stored(shape, seed) for seed, (name, shape) in enumerate(shapes.items())}
     checkpoint.write_checkpoint(
         folder, "llama", CONFIG, arrays, dtype=_DTYPE, max_shard_bytes=_SHARD_BYTES

@@ -15,132 +15,28 @@ import pathlib
 import re
 import shutil
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
 import numpy as np
 
 from flanjax import model_dir
-from flanjax.data.hf_tokenizer import TOKENIZER_FILE
-from flanjax.data.tokenize import (
-    Tokenizer,
-    TokenizerConfig,
-    load_tokenizer,
-    make_tokenizer,
-    saved_config,
-)
+from flanjax.data.tokenize import Tokenizer, TokenizerConfig, saved_config
 from flanjax.experiment import to_plain
-from flanjax.interop import orbax_format, t5x, t5x_export
+from flanjax.interop import moments, orbax_format, t5x, t5x_export, t5x_slots
 from flanjax.interop.hf import checkpoint as hf
-from flanjax.interop.places import Arrays, StoredArray, to_theirs
+from flanjax.interop.moments import Moment, Moments
+from flanjax.interop.places import Arrays, StoredArray, cast, to_theirs
 from flanjax.interop.t5x_export import Form
 from flanjax.model_card import model_card
 from flanjax.models import families
-from flanjax.train.checkpoint import Checkpoints
+from flanjax.opened import Opened
+from flanjax.train import optim
+from flanjax.train.optim import OptimizerConfig
+from flanjax.train.state import optimizer_shapes
 
-_BYTE_TOKENIZER = "ByT5Tokenizer"
+Shapes = Mapping[str, tuple[int, ...]]
 _TABLES = {"embed": 0, "encoder/embed": 0, "head": 1}
 """Parameters with a row or column for each id -> that axis."""
-
-
-class Opened(NamedTuple):
-    """A checkpoint of any make.
-
-    Attributes:
-      kind: Whose it is.
-      path: Where it lies.
-      config: The model's.
-      arrays: Its parameters under our names.
-      tokenizer: What travels with it, None for nothing.
-      files: Where files of transformers lie that go with it, None for nowhere.
-    """
-
-    kind: str
-    path: pathlib.Path
-    config: Any
-    arrays: Arrays
-    tokenizer: Tokenizer | None
-    files: pathlib.Path | None
-
-
-def open_any(path: str, *, config: Any = None) -> Opened:
-    """Opens a checkpoint; parameters are read when they are used.
-
-    Args:
-      path: A MODEL_DIR or a checkpoint in it, T5X's checkpoint_N, or a
-        directory of transformers.
-      config: The model's where the checkpoint has none, as T5X's.
-
-    Raises:
-      ValueError: There is none, it is damaged, or its config is not known.
-    """
-    kind = model_dir.checkpoint_kind(path)
-    if kind == "Hugging Face":
-        return _open_hf(pathlib.Path(path))
-    if kind == "flanjax":
-        return _open_own(path)
-    if config is None:
-        raise ValueError(
-            f"T5X checkpoint {path} must be opened with its model's config, which it does not "
-            "hold, got none; give a gin file of models/ by --gin_file."
-        )
-    arrays = t5x.our_arrays(path, config, shapes_of(config))
-    return Opened(kind, pathlib.Path(path), config, arrays, None, None)
-
-
-def shapes_of(config: Any) -> dict[str, tuple[int, ...]]:
-    """Returns path -> shape of a model's parameters."""
-    model = families.make_model(config)
-    return t5x.named_shapes(jax.eval_shape(model.init, jax.random.key(0)))
-
-
-def _open_hf(folder: pathlib.Path) -> Opened:
-    checkpoint = hf.open_checkpoint(folder)
-    arrays = hf.our_arrays(checkpoint, shapes_of(checkpoint.config))
-    config = checkpoint.config
-    return Opened("Hugging Face", folder, config, arrays, _hf_tokenizer(folder), folder)
-
-
-def _hf_tokenizer(folder: pathlib.Path) -> Tokenizer | None:
-    """Returns the tokenizer of a directory of transformers.
-
-    T5's SentencePiece model comes before its tokenizer.json: it is the original.
-    """
-    about = folder / "tokenizer_config.json"
-    plain = json.loads(about.read_text("utf-8")) if about.is_file() else {}
-    extra_ids = int(plain.get("extra_ids", 100))
-    if (folder / "spiece.model").is_file():
-        path = str(folder / "spiece.model")
-        return make_tokenizer(TokenizerConfig(kind="sentencepiece", path=path, extra_ids=extra_ids))
-    if (folder / TOKENIZER_FILE).is_file():
-        path = str(folder / TOKENIZER_FILE)
-        return make_tokenizer(TokenizerConfig(kind="huggingface", path=path))
-    if plain.get("tokenizer_class") == _BYTE_TOKENIZER:
-        return make_tokenizer(TokenizerConfig(extra_ids=int(plain.get("extra_ids", 125))))
-    return None
-
-
-def _open_own(path: str) -> Opened:
-    folder, step = model_dir.split_checkpoint(path)
-    checkpoints = Checkpoints(folder)
-    try:
-        step = checkpoints.latest_step() if step is None else step
-        if step is None or not checkpoints.has(step):
-            raise ValueError(
-                f"checkpoint must be a complete one, got none at {path}; name another."
-            )
-    finally:
-        checkpoints.close()
-    config = model_dir.read_model(folder)
-    arrays = orbax_format.open_arrays(folder / "checkpoints" / str(step) / "state", top="params")
-    return Opened(
-        "flanjax",
-        pathlib.Path(path),
-        config,
-        arrays,
-        load_tokenizer(folder / model_dir.TOKENIZER),
-        model_dir.travelling_files(path),
-    )
 
 
 def import_into(
@@ -150,6 +46,7 @@ def import_into(
     tokenizer: Tokenizer | None = None,
     dtype: np.dtype | None = None,
     multiple: int = 1,
+    optimizer: OptimizerConfig | None = None,
 ) -> Any:
     """Writes a checkpoint as a MODEL_DIR that runs start from; returns its config.
 
@@ -162,11 +59,14 @@ def import_into(
       dtype: The type of the parameters; None for the source's own.
       multiple: The vocabulary is filled up to a multiple of this with rows
         that stand for no token, and are taken away on export.
+      optimizer: What goes on from the source's second moments, where it has
+        them; None leaves them out.
 
     Raises:
-      ValueError: The folder is there, or there is no tokenizer.
+      ValueError: The folder is there, there is no tokenizer, or the optimizer
+        is another.
     """
-    tokenizer = source.tokenizer or tokenizer
+    tokenizer = source.tokenizers[0] if source.tokenizers else tokenizer
     if tokenizer is None:
         raise ValueError(
             f"checkpoint {source.path} must have a tokenizer to travel with, got none; copy "
@@ -174,20 +74,39 @@ def import_into(
         )
     if folder.exists():
         raise ValueError(f"import must go to a new directory, got {folder}; name another.")
-    config, arrays = padded(source.config, source.arrays, multiple)
+    config, arrays, second = padded(source, multiple)
+    shapes = {name: array.shape for name, array in arrays.items()}
+    state: Arrays = {}
+    if optimizer is not None and second is not None:
+        state = _state(source, config, second, shapes, optimizer)
     if config.vocab_size - config.embedding.num_unused < tokenizer.vocab_size:
         raise ValueError(
             f"tokenizer must fit the checkpoint's {config.vocab_size} ids, got "
             f"{tokenizer.vocab_size}; name the checkpoint's own."
         )
     if dtype is not None:
-        arrays = {name: cast(array, dtype) for name, array in arrays.items()}
+        arrays = {name: cast(array, dtype, name) for name, array in arrays.items()}
+    stored = {f"params/{name}": array for name, array in arrays.items()}
+    stored |= {f"opt_state/{name}": array for name, array in state.items()}
+    step = source.step if state else 0
+    _write_model_dir(source, folder, config, stored, step=step, tokenizer=tokenizer)
+    return config
+
+
+def _write_model_dir(
+    source: Opened,
+    folder: pathlib.Path,
+    config: Any,
+    stored: Arrays,
+    *,
+    step: int,
+    tokenizer: Tokenizer,
+) -> None:
+    """Writes a MODEL_DIR aside, then renames it."""
     aside = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(aside, ignore_errors=True)
     try:
-        orbax_format.write_step(
-            aside / "checkpoints" / "0", {f"params/{name}": a for name, a in arrays.items()}
-        )
+        orbax_format.write_step(aside / "checkpoints" / str(step), stored)
         tokenizer.save(aside / model_dir.TOKENIZER)
         if source.files is not None:
             model_dir.keep_files(source.files, aside)
@@ -196,7 +115,6 @@ def import_into(
         aside.rename(folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    return config
 
 
 def tokenizer_config(folder: pathlib.Path) -> TokenizerConfig:
@@ -204,31 +122,52 @@ def tokenizer_config(folder: pathlib.Path) -> TokenizerConfig:
     return saved_config(folder / model_dir.TOKENIZER)
 
 
-def cast(array: StoredArray, dtype: np.dtype) -> StoredArray:
-    """Returns an array whose parts are read in another type."""
-    return StoredArray(array.shape, dtype, lambda index: array.read(index).astype(dtype))
+def _state(
+    source: Opened, config: Any, second: Moments, shapes: Shapes, optimizer: OptimizerConfig
+) -> Arrays:
+    """Returns the state of an optimizer that goes on from second moments."""
+    model = families.make_model(config)
+    tx = optim.make_optimizer(optimizer, model.axes, num_steps=source.step + 1)
+    found = moments.to_leaves(second, shapes, optimizer_shapes(model, tx), step=source.step)
+    if found is None:
+        raise ValueError(
+            f"optimizer must be adafactor to keep the state of {source.path}, got "
+            f"{optimizer.name}; set OptimizerConfig.name, or leave the state out."
+        )
+    return found
 
 
-def padded(config: Any, arrays: Arrays, multiple: int) -> tuple[Any, Arrays]:
+def padded(source: Opened, multiple: int) -> tuple[Any, Arrays, Moments | None]:
     """Returns a model whose vocabulary is filled up to a multiple, with zeros."""
-    more = -config.vocab_size % multiple
+    return _with_rows(source, -source.config.vocab_size % multiple)
+
+
+def unpadded(source: Opened) -> tuple[Any, Arrays, Moments | None]:
+    """Returns a model without the rows that stand for no token."""
+    return _with_rows(source, -source.config.embedding.num_unused)
+
+
+def _with_rows(source: Opened, more: int) -> tuple[Any, Arrays, Moments | None]:
+    """Returns config, parameters and moments with so many more or fewer unused ids."""
+    config, arrays, second = source.config, source.arrays, source.open_moments()
     if not more:
-        return config, arrays
+        return config, arrays, second
     embedding = dataclasses.replace(config.embedding, num_unused=config.embedding.num_unused + more)
     config = dataclasses.replace(config, vocab_size=config.vocab_size + more, embedding=embedding)
     resized = {n: _resized(a, _TABLES[n], more) for n, a in arrays.items() if n in _TABLES}
-    return config, {**arrays, **resized}
+    if second is not None:
+        tables = {
+            n: _resized_moment(m, _TABLES[n], more) for n, m in second.items() if n in _TABLES
+        }
+        second = {**second, **tables}
+    return config, {**arrays, **resized}, second
 
 
-def unpadded(config: Any, arrays: Arrays) -> tuple[Any, Arrays]:
-    """Returns a model without the rows that stand for no token."""
-    less = config.embedding.num_unused
-    if not less:
-        return config, arrays
-    embedding = dataclasses.replace(config.embedding, num_unused=0)
-    config = dataclasses.replace(config, vocab_size=config.vocab_size - less, embedding=embedding)
-    resized = {n: _resized(a, _TABLES[n], -less) for n, a in arrays.items() if n in _TABLES}
-    return config, {**arrays, **resized}
+def _resized_moment(moment: Moment, axis: int, more: int) -> Moment:
+    return {
+        kept: _resized(array, kept.index(axis), more) if axis in kept else array
+        for kept, array in moment.items()
+    }
 
 
 def _resized(array: StoredArray, axis: int, more: int) -> StoredArray:
@@ -262,7 +201,7 @@ def export_hf(
     Raises:
       ValueError: The folder is there, or no family expresses the model.
     """
-    config, arrays = unpadded(source.config, source.arrays)
+    config, arrays, _ = unpadded(source)
     base: Mapping[str, Any] = {}
     if source.files is not None:
         base = json.loads((source.files / hf.CONFIG).read_text("utf-8"))
@@ -288,6 +227,8 @@ def export_t5x(source: Opened, folder: pathlib.Path, *, form: Form, dtype: np.dt
     """Writes a checkpoint as T5X reads it; returns its step, N of the folder's name.
 
     Layers are scanned where each has a table of distances, as in scalable_t5.
+    The slots of T5X's Adafactor are made of those of ours; where a run had
+    another optimizer they are zero, as before the first step.
 
     Args:
       source: The checkpoint.
@@ -304,10 +245,11 @@ def export_t5x(source: Opened, folder: pathlib.Path, *, form: Form, dtype: np.dt
         raise ValueError(
             f"export must go to checkpoint_N, whose N is T5X's step, got {folder.name}; rename it."
         )
-    config, arrays = unpadded(source.config, source.arrays)
+    config, arrays, second = unpadded(source)
     shapes = {name: array.shape for name, array in arrays.items()}
     is_scanned = not getattr(config.positions, "is_shared", True)
-    theirs = to_theirs(arrays, t5x.places(config, shapes, is_scanned=is_scanned))
-    target = {name: cast(array, dtype) for name, array in theirs.items()}
-    t5x_export.write_checkpoint(folder, target, step=int(found[1]), form=form)
+    places = t5x.places(config, shapes, is_scanned=is_scanned)
+    target = {name: cast(a, dtype, name) for name, a in to_theirs(arrays, places).items()}
+    slots = t5x_slots.their_slots(second or {}, places, shapes)
+    t5x_export.write_checkpoint(folder, target, slots, step=int(found[1]), form=form)
     return int(found[1])

@@ -28,6 +28,7 @@ from flanjax.models.t5 import T5Config
 from flanjax.parallel import MeshConfig
 from flanjax.train.loop import TrainConfig
 from flanjax.train.optim import OptimizerConfig, ScheduleConfig
+from flanjax.train.restore import RestoreConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -126,7 +127,9 @@ class Experiment:
       mesh: How arrays are laid over devices.
       train: Steps, batch, periods, seed.
       evaluation: How clusters are scored.
-      initial_checkpoint_path: A flanjax or T5X checkpoint to start from, or None.
+      initial_checkpoint_path: What to start from, or None: a checkpoint of
+        flanjax, T5X or transformers.
+      restore: What of it is read.
     """
 
     model_dir: str
@@ -142,10 +145,16 @@ class Experiment:
     train: TrainConfig
     evaluation: EvalConfig = dataclasses.field(default_factory=EvalConfig)
     initial_checkpoint_path: str | None = None
+    restore: RestoreConfig = dataclasses.field(default_factory=RestoreConfig)
 
     def __post_init__(self) -> None:
         if not self.model_dir:
             raise ValueError("MODEL_DIR must name a directory, got ''; set MODEL_DIR.")
+        if self.initial_checkpoint_path is None and self.restore != RestoreConfig():
+            raise ValueError(
+                "RestoreConfig must go with a checkpoint to start from, got no "
+                "INITIAL_CHECKPOINT_PATH; set it."
+            )
         is_prefix = getattr(self.model, "prefix_lm", False)
         if self.objective.name == "prefix_lm" and not is_prefix:
             raise ValueError(
@@ -210,6 +219,7 @@ CONFIGS: Mapping[str, type] = {
         LossConfig,
         OptimizerConfig,
         ScheduleConfig,
+        RestoreConfig,
         MeshConfig,
         TrainConfig,
         EvalConfig,

@@ -69,7 +69,9 @@ def convert(value: Any, annotation: Any) -> Any:
     elif origin is collections.abc.Mapping and isinstance(value, dict):
         return {convert(k, arguments[0]): convert(v, arguments[1]) for k, v in value.items()}
     elif origin is tuple and isinstance(value, (list, tuple)):
-        return tuple(convert(entry, arguments[0]) for entry in value)
+        of_entries = arguments[:1] * len(value) if arguments[-1] is ... else arguments
+        if len(value) == len(of_entries):
+            return tuple(convert(entry, of) for entry, of in zip(value, of_entries, strict=True))
     elif isinstance(value, Reference):
         if value.name == getattr(annotation, "__name__", None):
             return value
@@ -90,7 +92,9 @@ def described(annotation: Any) -> str:
     if origin is collections.abc.Mapping:
         return f"a dict of {described(arguments[0])} to {described(arguments[1])}"
     if origin is tuple:
-        return f"a tuple of {described(arguments[0])}"
+        is_any_length = arguments[-1] is ...
+        entries = arguments[:1] if is_any_length else arguments
+        return f"a tuple of {' and '.join(described(entry) for entry in entries)}"
     if annotation is type(None):
         return "None"
     is_config = dataclasses.is_dataclass(annotation)

@@ -9,12 +9,13 @@ import jax
 import numpy as np
 
 from flanjax.base import path_name
-from flanjax.conversion import Opened, unpadded
+from flanjax.conversion import unpadded
 from flanjax.data.batch import EncoderInput, SeqBatch
 from flanjax.experiment import differences, to_plain
 from flanjax.interop.places import Arrays, StoredArray, everything
 from flanjax.models import families
 from flanjax.models.t5 import T5Config
+from flanjax.opened import Opened
 
 _ROWS, _LENGTH, _SEED = 2, 16, 0
 
@@ -48,8 +49,8 @@ class Comparison(NamedTuple):
 
 def compare(a: Opened, b: Opened) -> Comparison:
     """Compares two checkpoints, parameter by parameter and by logits."""
-    config_a, arrays_a = unpadded(a.config, a.arrays)
-    config_b, arrays_b = unpadded(b.config, b.arrays)
+    config_a, arrays_a, _ = unpadded(a)
+    config_b, arrays_b, _ = unpadded(b)
     both = sorted(set(arrays_a) & set(arrays_b))
     tensors = {name: _distance(arrays_a[name], arrays_b[name]) for name in both}
     can_run = isinstance(config_a, T5Config) == isinstance(config_b, T5Config)

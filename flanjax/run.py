@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import pathlib
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import rich.console
 
-from flanjax import data_progress, model_dir
+from flanjax import data_progress, model_dir, start
 from flanjax.certificate import certify_run, split_catalogue
 from flanjax.data.catalogue import Catalogue
 from flanjax.data.holdout import Split, resolve
@@ -22,17 +20,17 @@ from flanjax.engine.account import Account
 from flanjax.evaluation import report
 from flanjax.evaluation.cluster import evaluate_cluster
 from flanjax.evaluation.results import Certificate, ClusterReport
-from flanjax.experiment import Experiment, fingerprint, to_plain
+from flanjax.experiment import Experiment, to_plain
 from flanjax.parts import (
     Parts,
     assemble,
     assemble_for_reading,
-    checkpoint_step,
-    load_params,
     make_predictor,
     param_shardings,
 )
 from flanjax.run_data import EvalRecords, read_eval_records
+from flanjax.run_facts import run_facts
+from flanjax.start import Start
 from flanjax.train import optim
 from flanjax.train.checkpoint import Checkpoints
 from flanjax.train.log import open_log
@@ -83,40 +81,60 @@ def train_and_evaluate(
     parts = assemble(experiment)
     scored = _eval_clusters(experiment, catalogue, split)
     records = _read_all(experiment, scored, parts)
-    initial_params = _load(experiment.initial_checkpoint_path, parts, console)
-    with data_progress.shown(console) as on_progress:  # the first to leave anything behind
-        data = prepare_train_data(experiment, split.train, parts.tokenizer, on_progress=on_progress)
-    folder = pathlib.Path(experiment.model_dir)
-    if (before := model_dir.read_data_report(folder)) is not None:
-        check_resumable(folder / model_dir.DATA_REPORT, before, data)
-    certificate = certify_run(experiment, catalogue, split, data.missing, _not_tested(records))
+    begun = _open_start(experiment, parts)
+    data, certificate = _prepare(experiment, catalogue, split, parts, records, begun, console)
     if jax.process_index() == 0:
         _claim(experiment, parts, data, certificate, resolved_text)
     told = [*data_progress.staged_lines(data.staged), data.table(), certificate.summary()]
-    console.print(*told, sep="\n", soft_wrap=True)
+    console.print(*told, *([begun.summary()] if begun else []), sep="\n", soft_wrap=True)
     key_init, key_dropout = jax.random.split(jax.random.key(experiment.train.seed))
-    state, shardings = make_state(parts.model, parts.tx, parts.mesh, key_init)
-    state = state if initial_params is None else state._replace(params=initial_params)
+    state, shardings = make_state(parts.model, parts.tx, parts.mesh, key_init, parts.frozen)
+    state = state if begun is None else start.apply(begun, state, shardings)
     stages: dict[str, list[ClusterReport]] = {}
 
     def score(stage: str, params: Any) -> None:
         stages[stage] = _score(experiment, parts, records, params, stage, console)
 
     if scored:
-        score("before", state.params)
+        score("before", state.model_params())
 
     def on_eval(step: int, state: TrainState) -> None:
-        score(f"step {step}", state.params)
+        score(f"step {step}", state.model_params())
 
     state = _train(
         experiment, parts, data, state, shardings, key_dropout, console, on_eval if scored else None
     )
     files: Mapping[str, str] = {}
     if scored:
-        score("after", state.params)
-        facts = _facts(experiment, command, time.monotonic() - started)
+        score("after", state.model_params())
+        facts = run_facts(experiment, command, time.monotonic() - started)
+        folder = pathlib.Path(experiment.model_dir)
         files = _report(folder, stages, facts | {"data": data.fingerprint()}, certificate, console)
     return TrainOutcome(int(state.step), stages, files)
+
+
+def _prepare(
+    experiment: Experiment,
+    catalogue: Catalogue,
+    split: Split,
+    parts: Parts,
+    records: Mapping[str, EvalRecords],
+    begun: Start | None,
+    console: rich.console.Console,
+) -> tuple[TrainData, Certificate]:
+    """Returns the training data and its certificate; the first to leave files."""
+    with data_progress.shown(console) as on_progress:
+        data = prepare_train_data(
+            experiment,
+            split.train,
+            parts.tokenizer,
+            first_step=begun.step if begun else 0,
+            on_progress=on_progress,
+        )
+    folder = pathlib.Path(experiment.model_dir)
+    if (before := model_dir.read_data_report(folder)) is not None:
+        check_resumable(folder / model_dir.DATA_REPORT, before, data)
+    return data, certify_run(experiment, catalogue, split, data.missing, _not_tested(records))
 
 
 def _claim(
@@ -172,10 +190,10 @@ def _train(
         console.print(f"resumed from step {latest}")
     loss_fn = token_loss(parts.model, experiment.loss)
     step = make_train_step(loss_fn, parts.tx, microbatches=config.microbatches)
-    start = int(state.step)
+    first = int(state.step)
     try:
         with open_log(
-            experiment.model_dir, total_steps=config.steps, start_step=start, console=console
+            experiment.model_dir, total_steps=config.steps, start_step=first, console=console
         ) as log:
             return train(
                 config,
@@ -242,12 +260,14 @@ def evaluate(
         key_init, _ = jax.random.split(jax.random.key(experiment.train.seed))
         params = jax.jit(parts.model.init, out_shardings=param_shardings(parts))(key_init)
     else:
-        params = _load(checkpoint, parts, console)
+        found = start.open_start(checkpoint, parts)
+        console.print(found.summary(), soft_wrap=True)
+        params = start.read_params(found, parts, param_shardings(parts))
     stage = "untrained" if checkpoint is None else "checkpoint"
     stages = {stage: _score(experiment, parts, records, params, stage, console)}
-    facts = _facts(experiment, command, time.monotonic() - started)
+    facts = run_facts(experiment, command, time.monotonic() - started)
     facts["checkpoint"] = checkpoint or "untrained"
-    step = 0 if checkpoint is None else checkpoint_step(checkpoint)
+    step = 0 if checkpoint is None else found.source.step
     certificate = model_dir.read_certificate(checkpoint) or certify_run(
         experiment, catalogue, split, {}, _not_tested(records)
     )
@@ -270,20 +290,23 @@ def generate(
     folder, _ = model_dir.split_checkpoint(checkpoint)
     experiment = model_dir.read_experiment(folder)
     parts = assemble_for_reading(experiment, model_dir.read_tokenizer(folder))
-    params = load_params(checkpoint, parts, param_shardings(parts))
+    params = start.load_params(checkpoint, parts, param_shardings(parts))
     predictor = make_predictor(experiment, parts, params)
     return predictor.generate(prompts, max_length=max_length, temperature=temperature, seed=seed)
 
 
-def _load(path: str | None, parts: Parts, console: rich.console.Console) -> Any:
-    """Returns a checkpoint's parameters, and says whose it is; None without a path."""
+def _open_start(experiment: Experiment, parts: Parts) -> Start | None:
+    """Opens what a run starts from; None without a checkpoint."""
+    path = experiment.initial_checkpoint_path
     if not path:
         return None
-    params = load_params(path, parts, param_shardings(parts))
-    console.print(
-        f"parameters of {model_dir.checkpoint_kind(path)} checkpoint {path}", soft_wrap=True
-    )
-    return params
+    begun = start.open_start(path, parts, experiment.restore)
+    if begun.step >= experiment.train.steps:
+        raise ValueError(
+            f"TRAIN_STEPS must be above the {begun.step:,} steps of {path}, whose optimizer is "
+            f"kept, got {experiment.train.steps:,}; raise it."
+        )
+    return begun
 
 
 def _eval_clusters(experiment: Experiment, catalogue: Catalogue, split: Split) -> list[TaskCluster]:
@@ -358,39 +381,3 @@ def _report(
     console.print(report.terminal_table(stages, certificate=certificate, facts=facts))
     console.print(f"report: {files['html']}", soft_wrap=True)
     return files
-
-
-def _facts(experiment: Experiment, command: str, wall_s: float) -> dict[str, str]:
-    """Returns what a reader needs to run it again."""
-    return {
-        "command": command,
-        "config": fingerprint(experiment),
-        "commit": _commit(),
-        "family": "encoder-decoder" if experiment.is_encoder_decoder else "causal",
-        "seed": str(experiment.train.seed),
-        "steps": str(experiment.train.steps),
-        "flanjax": _version(),
-        "jax": jax.__version__,
-        "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
-        "wall time": f"{wall_s:.0f} s",
-    }
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version("flanjax")
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
-
-
-def _commit() -> str:
-    """Returns the commit of the checkout that this file lies in, if it is one."""
-    here = pathlib.Path(__file__).resolve().parent
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"],
-            cwd=here, capture_output=True, text=True, timeout=5, check=True,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
-    return found.stdout.strip()

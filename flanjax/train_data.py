@@ -41,6 +41,7 @@ class TrainData(NamedTuple):
       missing: Task -> why it was dropped, where its data is not here.
       root: The local directory of the cache.
       staged: What was copied from a remote cache, None where nothing was.
+      first_step: Steps done before the run's first.
     """
 
     plan: Plan
@@ -50,6 +51,7 @@ class TrainData(NamedTuple):
     missing: dict[str, str]
     root: pathlib.Path
     staged: staging.StageCounts | None
+    first_step: int = 0
 
     def fingerprint(self) -> str:
         """Returns a hash of the order of rows and of every task's tokens."""
@@ -71,6 +73,7 @@ class TrainData(NamedTuple):
         seen = account.seen(self.plan)
         return {
             "step": step,
+            "first_step": self.first_step,
             "rows": account.rows,
             "tokens": account.tokens,
             "fill": account.fill(self.plan.capacities),
@@ -120,6 +123,7 @@ def prepare_train_data(
     mixture: Mixture,
     tokenizer: Tokenizer,
     *,
+    first_step: int = 0,
     workers: int = 1,
     on_progress: OnProgress | None = None,
 ) -> TrainData:
@@ -129,6 +133,7 @@ def prepare_train_data(
       experiment: The run.
       mixture: What it trains on.
       tokenizer: Text to ids.
+      first_step: Steps done before the run's first.
       workers: Processes that build; more than 1 only before any thread runs.
       on_progress: Told of records tokenized.
 
@@ -149,14 +154,15 @@ def prepare_train_data(
     build.build(root, wanted, settings, workers=workers, on_progress=on_progress)
     stores = token_cache.open_stores(root, wanted, [])
     plan = make_plan(experiment, mixture, stores, layout)
-    needed = _passes_needed(experiment, plan, wanted)
+    num_rows = (experiment.train.steps - first_step) * experiment.train.batch_size
+    needed = _passes_needed(num_rows, experiment.data.passes, plan, wanted)
     wanted = [want._replace(num_passes=n) for want, n in zip(wanted, needed, strict=True)]
     token_cache.check_may_build(experiment, root, wanted)
     build.build(root, wanted, settings, workers=workers, on_progress=on_progress)
     stores = token_cache.open_stores(root, wanted, stores)
     plan = make_plan(experiment, mixture, stores, layout)
     prepared = _prepared(stores, plan)
-    return TrainData(plan, Tokens(stores), layout, prepared, missing, root, staged)
+    return TrainData(plan, Tokens(stores), layout, prepared, missing, root, staged, first_step)
 
 
 def _present(mixture: Mixture, missing: Mapping[str, str]) -> Mixture:
@@ -212,17 +218,14 @@ class _Costs:
         return self.layout.costs(self.store.lengths(examples))
 
 
-def _passes_needed(experiment: Experiment, plan: Plan, wanted: Sequence[Wanted]) -> list[int]:
-    """Returns how many passes the run draws of each task, as far as it has wordings."""
-    train = experiment.train
-    windows = train.steps * train.batch_size / len(plan.rows(0))
-    last = math.ceil(_SPARE_DRAWS * windows)
+def _passes_needed(num_rows: int, most: int, plan: Plan, wanted: Sequence[Wanted]) -> list[int]:
+    """Returns how many passes so many rows draw of each task, at most."""
+    last = math.ceil(_SPARE_DRAWS * num_rows / len(plan.rows(0)))
     needed = []
     for number, want in enumerate(wanted):
         draws = plan.num_draws(number, last)
         passes = math.ceil(draws / plan.tasks[number].pass_sizes[0])
-        most = min(experiment.data.passes, len(want.task.templates))
-        needed.append(min(max(passes, 1), most))
+        needed.append(min(max(passes, 1), most, len(want.task.templates)))
     return needed
 
 

@@ -13,9 +13,9 @@ from flanjax.cli.output import open_console, print_json
 if TYPE_CHECKING:
     import numpy as np
 
-    from flanjax.conversion import Opened
     from flanjax.experiment import Experiment
     from flanjax.model_comparison import Comparison
+    from flanjax.opened import Opened
 
 _DTYPES = ("float32", "bfloat16", "float16")
 _SHOWN = 5
@@ -67,10 +67,9 @@ def import_hf(source: str, target: pathlib.Path, dtype: str | None, multiple: in
 
     DST gets the parameters, the tokenizer and model.gin, which a run includes.
     """
-    from flanjax import conversion
+    from flanjax import opened
 
-    opened = conversion.open_any(source)
-    _import(opened, target, dtype=dtype, multiple=multiple)
+    _import(opened.open_any(source), target, dtype=dtype, multiple=multiple)
 
 
 @import_.command("t5x")
@@ -81,6 +80,13 @@ def import_hf(source: str, target: pathlib.Path, dtype: str | None, multiple: in
     "--dtype", type=click.Choice(_DTYPES), help="Of the parameters.  [default: as stored]"
 )
 @_multiple_option
+@click.option(
+    "--optimizer_state",
+    type=click.Choice(["keep", "reset"]),
+    default="keep",
+    show_default=True,
+    help="Whether the slots of T5X's Adafactor come along, where there are any.",
+)
 @examples(
     "flanjax import t5x checkpoint_1000000 /tmp/t5 --gin_file=models/t5_1_1_base.gin "
     "--gin.TOKENIZER_PATH=\"'sentencepiece.model'\"",
@@ -93,19 +99,25 @@ def import_t5x(
     gin_search_paths: tuple[str, ...],
     dtype: str | None,
     multiple: int,
+    optimizer_state: str,
 ) -> None:
     """Import SRC, T5X's checkpoint_N, as DST.
 
     The gin file gives the model and the tokenizer, which T5X does not keep with
-    its checkpoints. Parameters are imported, optimizer slots are not.
+    its checkpoints, and the Adafactor that a run goes on with from T5X's slots.
     """
-    from flanjax import conversion
+    from flanjax import opened
     from flanjax.data.tokenize import make_tokenizer
 
     experiment = _experiment(gin_files, bindings, gin_search_paths)
-    opened = conversion.open_any(source, config=experiment.model)
-    tokenizer = make_tokenizer(experiment.tokenizer)
-    _import(opened, target, dtype=dtype, multiple=multiple, tokenizer=tokenizer)
+    _import(
+        opened.open_any(source, config=experiment.model),
+        target,
+        dtype=dtype,
+        multiple=multiple,
+        tokenizer=make_tokenizer(experiment.tokenizer),
+        optimizer=experiment.optimizer if optimizer_state == "keep" else None,
+    )
 
 
 def _experiment(
@@ -122,32 +134,29 @@ def _experiment(
 
 
 def _import(
-    opened: Opened,
-    target: pathlib.Path,
-    *,
-    dtype: str | None,
-    multiple: int,
-    tokenizer: Any = None,
+    source: Opened, target: pathlib.Path, *, dtype: str | None, multiple: int, **arguments: Any
 ) -> None:
     from flanjax import conversion, gin_text, model_dir
 
     config = conversion.import_into(
-        opened, target, tokenizer=tokenizer, dtype=_dtype(dtype), multiple=multiple
+        source, target, dtype=_dtype(dtype), multiple=multiple, **arguments
     )
     text = gin_text.model_file(
         config,
         conversion.tokenizer_config(target),
-        comment=f"A {opened.kind} checkpoint; start from it by INITIAL_CHECKPOINT_PATH.",
+        comment=f"A {source.kind} checkpoint; start from it by INITIAL_CHECKPOINT_PATH.",
     )
     model_dir.write_text(target / "model.gin", text)
-    click.echo(f"wrote {target}: {_size(opened)}, from a {opened.kind} checkpoint")
+    is_kept = arguments.get("optimizer") is not None and source.open_moments() is not None
+    kept = f", optimizer at step {source.step:,}" if is_kept else ""
+    click.echo(f"wrote {target}: {_size(source)}, from a {source.kind} checkpoint{kept}")
 
 
-def _size(opened: Opened) -> str:
+def _size(source: Opened) -> str:
     import math
 
-    count = sum(math.prod(array.shape) for array in opened.arrays.values())
-    return f"{count / 1e6:,.1f} M parameters in {len(opened.arrays)} arrays"
+    count = sum(math.prod(array.shape) for array in source.arrays.values())
+    return f"{count / 1e6:,.1f} M parameters in {len(source.arrays)} arrays"
 
 
 def _dtype(name: str | None) -> np.dtype | None:
@@ -179,13 +188,13 @@ def export_hf(source: str, target: pathlib.Path, dtype: str, family: str | None)
 
     DST gets safetensors, config.json, the tokenizer's files and a model card.
     """
-    from flanjax import conversion
+    from flanjax import conversion, opened
 
-    opened = conversion.open_any(source)
+    found = opened.open_any(source)
     wanted = _dtype(dtype)
     assert wanted is not None
-    model_type = conversion.export_hf(opened, target, model_type=family, dtype=wanted)
-    click.echo(f"wrote {target}: {_size(opened)}, as {model_type} in {dtype}")
+    model_type = conversion.export_hf(found, target, model_type=family, dtype=wanted)
+    click.echo(f"wrote {target}: {_size(found)}, as {model_type} in {dtype}")
 
 
 @export.command("t5x")
@@ -204,17 +213,18 @@ def export_hf(source: str, target: pathlib.Path, dtype: str, family: str | None)
 def export_t5x(source: str, target: pathlib.Path, dtype: str, form: str) -> None:
     """Export SRC, a MODEL_DIR or a checkpoint in it, as DST for T5X.
 
-    DST is named checkpoint_N, and N becomes T5X's step. The slots of its
-    Adafactor are zero.
+    DST is named checkpoint_N, and N becomes T5X's step. The slots of T5X's
+    Adafactor are those of SRC's; zero where SRC has another optimizer.
     """
-    from flanjax import conversion
+    from flanjax import conversion, opened
 
-    opened = conversion.open_any(source)
+    found = opened.open_any(source)
     wanted = _dtype(dtype)
     assert wanted is not None
     chosen: Any = form
-    step = conversion.export_t5x(opened, target, form=chosen, dtype=wanted)
-    click.echo(f"wrote {target}: {_size(opened)}, at step {step:,} in {dtype}")
+    step = conversion.export_t5x(found, target, form=chosen, dtype=wanted)
+    slots = "its optimizer's slots" if found.open_moments() is not None else "slots that are zero"
+    click.echo(f"wrote {target}: {_size(found)}, at step {step:,} in {dtype}, with {slots}")
 
 
 @click.group("convert")
@@ -243,14 +253,14 @@ def verify(
     A gin file gives the model of a T5X checkpoint; without one, the other
     checkpoint's model is taken. Ends with status 1 where they differ.
     """
-    from flanjax import conversion, model_comparison, model_dir
+    from flanjax import model_comparison, model_dir, opened
 
     config = None
     if gin_files:
         config = _experiment(gin_files, bindings, gin_search_paths).model
     paths = sorted((first, second), key=lambda path: model_dir.checkpoint_kind(path) == "T5X")
-    known = conversion.open_any(paths[0], config=config)
-    other = conversion.open_any(paths[1], config=config or known.config)
+    known = opened.open_any(paths[0], config=config)
+    other = opened.open_any(paths[1], config=config or known.config)
     a, b = (known, other) if paths[0] == first else (other, known)
     found = model_comparison.compare(a, b)
     if as_json:

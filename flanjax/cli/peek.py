@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -68,16 +69,19 @@ def peek(
     """
     if num_rows is not None and row is not None:
         raise click.UsageError("--rows and --row must not stand together: choose one.")
+    from flanjax import model_dir
     from flanjax.cached_data import cached_train_data
     from flanjax.cli.catalog import load_catalog
     from flanjax.engine.peek import Reader, seen_batch
 
     experiment, tokenizer = _run(checkpoint, gin_files, bindings, gin_search_paths, catalog)
     train = experiment.train
-    if step > train.steps:
+    told = model_dir.read_data_report(pathlib.Path(experiment.model_dir)) or {}
+    first = told.get("first_step", 0)
+    if not first < step <= train.steps:
         raise ValueError(
-            f"step must be one of the run's {train.steps:,} steps, got {step:,}; name an earlier "
-            "one, or raise TRAIN_STEPS."
+            f"step must be one of the run's steps {first + 1:,} to {train.steps:,}, got {step:,}; "
+            "name another, or raise TRAIN_STEPS."
         )
     if row is not None and row >= train.batch_size:
         raise ValueError(
@@ -93,7 +97,7 @@ def peek(
         def on_window(known: int, sought: int) -> None:
             status.update(f"planning rows: {min(known, sought + 1):,} of {sought + 1:,}")
 
-        seen = seen_batch(reader, step, rows=shown, on_window=on_window)
+        seen = seen_batch(reader, step - first, rows=shown, on_window=on_window)
     if as_json:
         print_json(_plain(seen, step, data.plan_id()))
     else:

@@ -30,6 +30,8 @@ DTYPES: Mapping[str, np.dtype] = {
     "float64": np.dtype(np.float64),
 }
 """TensorStore's name -> type, of all that a parameter may have."""
+STATE_DTYPES = {**DTYPES, "int32": np.dtype(np.int32), "int64": np.dtype(np.int64)}
+"""Those of an optimizer's state, which counts steps in integers."""
 
 METADATA = "_METADATA"
 _MAX_CHUNK_BYTES = 1 << 26
@@ -38,24 +40,28 @@ _DICT_KEY = 2
 """Orbax's number for the key of a dict."""
 
 
-def open_arrays(folder: pathlib.Path, *, top: str) -> dict[str, StoredArray]:
-    """Returns the arrays below one name of the tree, without that name.
+def open_arrays(
+    folder: pathlib.Path, *, top: str, dtypes: Mapping[str, np.dtype] | None = None
+) -> dict[str, StoredArray]:
+    """Returns the arrays at or below one path of the tree, without that path.
 
     Args:
       folder: Where the tree lies.
-      top: Such as "params".
+      top: Such as "params"; a tree without it has no arrays there.
+      dtypes: The types that an array may have; None for those of a parameter.
 
     Raises:
-      ValueError: It is damaged, in another layout, or an array is not of floats.
+      ValueError: It is damaged, in another layout, or an array is of another type.
     """
     folder = folder.absolute()
     base = {"driver": "file", "path": f"{folder}/"}
     arrays = {}
+    above = top.split("/")
     for keys in _names(folder / METADATA):
-        if keys[0] == top:
+        if keys[: len(above)] == above:
             kvstore = {"driver": "ocdbt", "base": base, "path": f"{'.'.join(keys)}/"}
-            name = "/".join(keys[1:])
-            arrays[name] = open_zarr(kvstore, f"{folder}, {top}/{name}")
+            name = "/".join(keys[len(above) :])
+            arrays[name] = open_zarr(kvstore, f"{folder}, {top}/{name}", dtypes or DTYPES)
     return arrays
 
 

@@ -15,7 +15,10 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
+import jax
 import numpy as np
+
+from flanjax.base import Params, path_name
 
 Index = tuple[slice, ...]
 
@@ -126,6 +129,12 @@ def everything(shape: tuple[int, ...]) -> Index:
     return tuple(slice(0, size) for size in shape)
 
 
+def named_shapes(tree: Params) -> dict[str, tuple[int, ...]]:
+    """Returns path -> shape of every leaf."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {path_name(path): tuple(leaf.shape) for path, leaf in leaves}
+
+
 def to_ours(
     theirs: Arrays, places: Mapping[str, Place], shapes: Mapping[str, tuple[int, ...]]
 ) -> dict[str, StoredArray]:
@@ -171,6 +180,27 @@ def _layer(array: StoredArray, layer: int | None) -> np.ndarray:
     if layer is None:
         return array.read(index)
     return array.read((slice(layer, layer + 1), *index[1:]))[0]
+
+
+def cast(array: StoredArray, dtype: np.dtype, name: str) -> StoredArray:
+    """Returns an array whose parts are read in another type.
+
+    Raises:
+      ValueError: When it is read: a finite value is out of the type's range.
+    """
+
+    def read(index: Index) -> np.ndarray:
+        found = array.read(index)
+        with np.errstate(over="ignore"):
+            converted = found.astype(dtype)
+        if found.dtype != dtype and (lost := np.isfinite(found) & ~np.isfinite(converted)).any():
+            raise ValueError(
+                f"parameter {name} must fit {dtype}, got {np.abs(found[lost]).max():g} in "
+                f"{lost.sum():,} places; use bfloat16 or float32."
+            )
+        return converted
+
+    return StoredArray(array.shape, dtype, read)
 
 
 _MAX_SHOWN = 8

@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-import jax
-
-from flanjax.base import Params, path_name
-from flanjax.interop.places import Arrays, Place, StoredArray, check_arrays, to_ours
+from flanjax.interop.places import Arrays, Place, check_arrays, to_ours
 from flanjax.interop.t5x_format import open_arrays
 from flanjax.models.decoder import DecoderConfig
 from flanjax.models.t5 import T5Config
 
+_TABLE = "embed"
 _EMBEDDING = "token_embedder/embedding"
 _HEAD = "decoder/logits_dense/kernel"
 _PROJECTIONS = {"q": "query", "k": "key", "v": "value", "o": "out"}
@@ -32,28 +30,45 @@ _CROSS = "cross_attention"
 Shapes = Mapping[str, tuple[int, ...]]
 
 
-def our_arrays(path: str, config: Any, shapes: Shapes) -> dict[str, StoredArray]:
+class Found(NamedTuple):
+    """The parameters of a T5X checkpoint.
+
+    Attributes:
+      arrays: Our path -> array.
+      places: Our path -> where it lies there.
+      unread: Arrays of the checkpoint that no parameter is made of.
+    """
+
+    arrays: Arrays
+    places: Mapping[str, Place]
+    unread: tuple[str, ...]
+
+
+def our_arrays(path: str, config: Any, shapes: Shapes, *, has_more: bool = False) -> Found:
     """Returns the parameters of a T5X checkpoint under our names.
 
     Args:
-      path: checkpoint_N, as T5X wrote it; optimizer slots are not read.
+      path: checkpoint_N, as T5X wrote it.
       config: The model's, of the checkpoint's sizes.
       shapes: Path -> shape of the model's parameters.
+      has_more: Whether the checkpoint may hold arrays of no parameter.
 
     Raises:
       ValueError: The checkpoint is damaged or is not of this config; all
         arrays that are missing, unexpected or of another shape are named.
     """
     theirs = open_arrays(pathlib.Path(path))
-    _check_family(path, config, theirs)
+    _check_family(path, config, theirs, has_table=_TABLE in shapes)
     where = places(config, shapes, is_scanned=is_scanned(theirs))
+    wanted = {name for place in where.values() for name in place.names}
+    unread = tuple(sorted(set(theirs) - wanted))
     check_arrays(
         f"T5X checkpoint {path}",
-        theirs,
+        {name: theirs[name] for name in set(theirs) & wanted} if has_more else theirs,
         where,
         remedy="choose the gin file of its family and size",
     )
-    return to_ours(theirs, where, shapes)
+    return Found(to_ours(theirs, where, shapes), where, unread)
 
 
 def is_scanned(names: Collection[str]) -> bool:
@@ -61,7 +76,7 @@ def is_scanned(names: Collection[str]) -> bool:
     return any(name.startswith("decoder/decoder/") for name in names)
 
 
-def _check_family(path: str, config: Any, theirs: Arrays) -> None:
+def _check_family(path: str, config: Any, theirs: Arrays, *, has_table: bool) -> None:
     has_encoder = any(name.startswith("encoder/") for name in theirs)
     wanted = T5Config if has_encoder else DecoderConfig
     if not isinstance(config, wanted):
@@ -71,7 +86,7 @@ def _check_family(path: str, config: Any, theirs: Arrays) -> None:
         )
     embedding = _embedding(config)
     num_rows = theirs[embedding].shape[0] if embedding in theirs else config.vocab_size
-    if num_rows != config.vocab_size:
+    if has_table and num_rows != config.vocab_size:
         raise ValueError(
             f"{type(config).__name__} vocab_size must be the T5X checkpoint's {num_rows} ({path}), "
             f"got {config.vocab_size}; set it."
@@ -107,7 +122,7 @@ def _place(config: Any, path: str, shape: tuple[int, ...], is_scanned: bool) -> 
     side, _, rest = path.partition("/")
     if side not in ("encoder", "decoder"):
         side, rest = "decoder", path
-    plain = {"embed": _embedding(config), "norm/scale": f"{side}/{side}_norm/scale", "head": _HEAD}
+    plain = {_TABLE: _embedding(config), "norm/scale": f"{side}/{side}_norm/scale", "head": _HEAD}
     if rest in plain:
         return Place(names=(plain[rest],), shape=shape)
     if rest == "relative_bias":
@@ -160,9 +175,3 @@ def _scanned(config: Any, name: str, shape: tuple[int, ...]) -> Place:
         return Place(names=(name,), shape=(own[0], num_layers, *heads), order=((1,), (0,), (2, 3)))
     rest = tuple((axis,) for axis in range(2, len(shape)))
     return Place(names=(name,), shape=(own[0], num_layers, *own[1:]), order=((1,), (0,), *rest))
-
-
-def named_shapes(tree: Params) -> dict[str, tuple[int, ...]]:
-    """Returns path -> shape of every leaf."""
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {path_name(path): tuple(leaf.shape) for path, leaf in leaves}

@@ -1,4 +1,4 @@
-"""A checkpoint as T5X writes it: parameters, and the slots of its Adafactor.
+"""A checkpoint as T5X writes it: parameters, and the state of its Adafactor.
 
 ```
   legacy  checkpoint_N/checkpoint   msgpack: small arrays, and specs that name the others
@@ -6,8 +6,7 @@
   Orbax   checkpoint_N/state/       one tree of state and target
 ```
 
-Slots are zero, as those of an optimizer that has not stepped. Source: T5X's own checkpoints, and
-its Adafactor for which slots an array has.
+Source: T5X's own checkpoints.
 """
 
 from __future__ import annotations
@@ -22,22 +21,23 @@ import numpy as np
 
 from flanjax.interop import orbax_format
 from flanjax.interop.places import Arrays, StoredArray, everything
+from flanjax.interop.t5x_slots import UNUSED
 
 Form = Literal["legacy", "orbax"]
 _VERSION = 3
 _NDARRAY = 1
-_SLOTS = ("m", "v", "v_row", "v_col")
-_UNUSED = (1,)
-_MIN_FACTORED = 128
 _COMPRESSOR = {"id": "gzip", "level": 1}
 
 
-def write_checkpoint(folder: pathlib.Path, target: Arrays, *, step: int, form: Form) -> None:
+def write_checkpoint(
+    folder: pathlib.Path, target: Arrays, slots: Arrays, *, step: int, form: Form
+) -> None:
     """Writes a checkpoint aside, then renames it: it is never half there.
 
     Args:
       folder: checkpoint_N; must not exist.
-      target: T5X's name -> parameter.
+      target: T5X's NAME -> parameter.
+      slots: NAME/SLOT -> array.
       step: The optimizer's step.
       form: Which of T5X's two forms.
 
@@ -46,11 +46,7 @@ def write_checkpoint(folder: pathlib.Path, target: Arrays, *, step: int, form: F
     """
     if folder.exists():
         raise ValueError(f"export must go to a new directory, got {folder}; name another.")
-    state = {
-        f"state/param_states/{name}/{slot}": _zeros(shape)
-        for name, array in target.items()
-        for slot, shape in slot_shapes(name, array.shape).items()
-    }
+    state = {f"state/param_states/{name}": array for name, array in slots.items()}
     counter = np.array(step, np.int32)
     state["state/step"] = StoredArray((), counter.dtype, lambda index: counter)
     arrays = {**state, **{f"target/{name}": array for name, array in target.items()}}
@@ -63,35 +59,6 @@ def write_checkpoint(folder: pathlib.Path, target: Arrays, *, step: int, form: F
         os.replace(aside, folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-
-
-def slot_shapes(name: str, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-    """Returns the shapes of an array's slots; one that is not used has [1].
-
-    A kernel of scanned layers is factored by what its axes are: v_row keeps
-    embed and layers, v_col all but embed. A matrix is factored where both
-    sizes are at least 128: v_row is without its larger axis, v_col without the
-    other.
-    """
-    slots: dict[str, tuple[int, ...]] = dict.fromkeys(_SLOTS, _UNUSED)
-    if name.endswith("/kernel") and len(shape) > 2:
-        is_last = name.split("/")[-2] in ("out", "wo")
-        embed = len(shape) - 1 if is_last else 0
-        rows = tuple(size for axis, size in enumerate(shape) if axis in (1, embed))
-        columns = tuple(size for axis, size in enumerate(shape) if axis != embed)
-        return slots | {"v_row": rows, "v_col": columns}
-    if len(shape) == 2 and min(shape) >= _MIN_FACTORED and not name.endswith("/scale"):
-        larger = 1 if shape[1] >= shape[0] else 0
-        return slots | {"v_row": (shape[1 - larger],), "v_col": (shape[larger],)}
-    return slots | {"v": shape}
-
-
-def _zeros(shape: tuple[int, ...]) -> StoredArray:
-    def read(index: tuple[slice, ...]) -> np.ndarray:
-        sizes = [len(range(*part.indices(size))) for part, size in zip(index, shape, strict=True)]
-        return np.zeros(sizes, np.float32)
-
-    return StoredArray(shape, np.dtype(np.float32), read)
 
 
 def _write_legacy(folder: pathlib.Path, arrays: Arrays) -> None:
@@ -131,4 +98,4 @@ def _write_array(folder: pathlib.Path, name: str, array: StoredArray) -> Any:
 
 
 def _is_unused(name: str, array: StoredArray) -> bool:
-    return name.startswith("state/") and array.shape == _UNUSED
+    return name.startswith("state/") and array.shape == UNUSED

@@ -7,7 +7,7 @@ checkpoint_N/state/_METADATA       Orbax: the names, as JSON
              state/manifest.ocdbt  and the zarr arrays, in one OCDBT database
 ```
 
-Only `target`, the parameters, is read. A spec is data: nothing of it is opened but the array whose
+A spec is data: nothing of it is opened but the array whose
 relative path it names, below the checkpoint.
 """
 
@@ -21,12 +21,13 @@ import msgpack
 import numpy as np
 
 from flanjax.interop import orbax_format
-from flanjax.interop.orbax_format import DTYPES, not_floats, open_zarr
+from flanjax.interop.orbax_format import DTYPES, STATE_DTYPES, not_floats, open_zarr
 from flanjax.interop.places import StoredArray
 
 _LEGACY_VERSIONS = (2, 3)
 _UINT16_VERSION = 2
 """In which a bfloat16 is stored as the uint16 of its bits."""
+_TARGET = "target"
 _KVSTORES = ("file", "gfile", "gcs")
 """Where T5X kept an array when it wrote its spec; a copy's paths are local in all three cases."""
 _NDARRAY, _SCALAR = 1, 3
@@ -50,24 +51,56 @@ def open_arrays(path: pathlib.Path) -> dict[str, StoredArray]:
     Raises:
       ValueError: It is none, is damaged, or an array is not of floats.
     """
+    if _form(path) == "orbax":
+        return orbax_format.open_arrays(path.absolute() / "state", top=_TARGET)
+    return _open_legacy(_legacy_file(path), _TARGET, DTYPES)
+
+
+def open_step(path: pathlib.Path) -> int | None:
+    """Returns the optimizer's step, None for a checkpoint without one."""
+    found = _open_state(path, "step").get("")
+    return None if found is None else int(found.read(()))
+
+
+def open_slots(path: pathlib.Path) -> dict[str, StoredArray]:
+    """Returns the optimizer's slots by name, `decoder/layers_0/mlp/wo/kernel/v_row`.
+
+    Raises:
+      ValueError: As for the parameters.
+    """
+    return _open_state(path, "param_states")
+
+
+def _open_state(path: pathlib.Path, name: str) -> dict[str, StoredArray]:
+    if _form(path) == "orbax":
+        folder = path.absolute() / "state"
+        return orbax_format.open_arrays(folder, top=f"state/{name}", dtypes=STATE_DTYPES)
+    return _open_legacy(_legacy_file(path), f"state/{name}", STATE_DTYPES)
+
+
+def _form(path: pathlib.Path) -> Literal["legacy", "orbax"]:
     form = find_form(path)
     if form is None:
         raise ValueError(
             "T5X checkpoint must be a local checkpoint_N directory with the file `checkpoint` or "
             f"state/_METADATA, got {path}; check the path."
         )
-    if form == "legacy":
-        return _open_legacy(path)
-    return orbax_format.open_arrays(path.absolute() / "state", top="target")
+    return form
 
 
-def _open_legacy(path: pathlib.Path) -> dict[str, StoredArray]:
-    file = path if path.is_file() else path / "checkpoint"
+def _legacy_file(path: pathlib.Path) -> pathlib.Path:
+    return path if path.is_file() else path / "checkpoint"
+
+
+def _open_legacy(
+    file: pathlib.Path, top: str, dtypes: Mapping[str, np.dtype]
+) -> dict[str, StoredArray]:
     arrays = {}
-    version, target = _legacy_target(file)
-    dtypes = {**DTYPES, **({"uint16": np.dtype(np.uint16)} if version == _UINT16_VERSION else {})}
-    for name, leaf in _leaves(target):
-        where = f"{file}, target/{name}"
+    version, tree = _legacy_tree(file, top)
+    if version == _UINT16_VERSION:
+        dtypes = {**dtypes, "uint16": np.dtype(np.uint16)}
+    for name, leaf in _leaves(tree):
+        where = f"{file}, {top}/{name}".rstrip("/")
         if isinstance(leaf, Mapping):
             place = file.parent.absolute() / _relative_path(leaf, where)
             array = open_zarr({"driver": "file", "path": f"{place}/"}, where, dtypes)
@@ -82,8 +115,8 @@ def _as_bfloat16(array: StoredArray) -> StoredArray:
     return StoredArray(array.shape, dtype, lambda index: array.read(index).view(dtype))
 
 
-def _legacy_target(file: pathlib.Path) -> tuple[int, Any]:
-    """Returns the version of a legacy checkpoint, and its parameters."""
+def _legacy_tree(file: pathlib.Path, top: str) -> tuple[int, Any]:
+    """Returns the version of a legacy checkpoint and a part of its tree, or None."""
     try:
         content = msgpack.unpackb(file.read_bytes())
     except ValueError as error:
@@ -97,20 +130,21 @@ def _legacy_target(file: pathlib.Path) -> tuple[int, Any]:
             f"{file} must be a T5X checkpoint of version {known}, got {version!r:.40}; "
             "load and save it with a newer T5X."
         )
-    optimizer = content.get("optimizer")
-    target = optimizer.get("target") if isinstance(optimizer, Mapping) else None
-    if not isinstance(target, Mapping):
-        raise ValueError(f"{file} must hold optimizer/target, got none; copy it again.")
-    return int(version), target
+    tree = content.get("optimizer")
+    for key in top.split("/"):
+        tree = tree.get(key) if isinstance(tree, Mapping) else None
+    if top == _TARGET and not isinstance(tree, Mapping):
+        raise ValueError(f"{file} must hold optimizer/{top}, got none; copy it again.")
+    return int(version), tree
 
 
-def _leaves(target: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yields each leaf, an array or a spec, with its name."""
-    rest = list(target.items())
+def _leaves(tree: Any) -> Iterator[tuple[str, Any]]:
+    """Yields each leaf, an array or a spec, with its name; "" for the tree itself."""
+    rest = [("", tree)] if tree is not None else []
     while rest:
         name, entry = rest.pop()
         if isinstance(entry, Mapping) and not {"driver", "kvstore"} <= set(entry):
-            rest += [(f"{name}/{key}", value) for key, value in entry.items()]
+            rest += [(f"{name}/{key}".lstrip("/"), value) for key, value in entry.items()]
         else:
             yield name, entry
 

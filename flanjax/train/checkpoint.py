@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
-from flanjax.base import path_name
+from flanjax.train import opt_state
 from flanjax.train.state import TrainState
 
 _FOLDER = "checkpoints"
@@ -93,40 +93,10 @@ class Checkpoints:
             ),
         )
         tree = restored["state"]
-        leaves = [leaf for _, leaf in sorted(tree["opt_state"].items())]
-        opt_state = jax.tree.unflatten(jax.tree.structure(like.opt_state), leaves)
-        state = TrainState(tree["step"], tree["params"], tree.get("frozen"), opt_state)
+        leaves = opt_state.flat(tree["opt_state"])
+        optimizer = opt_state.from_named(leaves, like.opt_state, like.params)
+        state = TrainState(tree["step"], tree["params"], tree.get("frozen"), optimizer)
         return state, dict(restored["data"])
-
-    def restore_params(self, step: int, like: Any, shardings: Any) -> Any:
-        """Returns the parameters of a checkpoint alone.
-
-        Args:
-          step: Its step.
-          like: A tree of the parameters' shapes.
-          shardings: A tree like it.
-
-        Raises:
-          ValueError: The checkpoint's parameters have other names or shapes.
-        """
-        folder = self._folder / str(step) / "state"
-        _check_shapes(folder, like)
-        abstract = jax.tree.map(
-            lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), like, shardings
-        )
-        reader = ocp.PyTreeCheckpointer()
-        try:
-            restored = reader.restore(
-                folder,
-                args=ocp.args.PyTreeRestore(
-                    {"params": abstract},
-                    restore_args=ocp.checkpoint_utils.construct_restore_args({"params": abstract}),
-                    partial_restore=True,
-                ),
-            )
-        finally:
-            reader.close()
-        return restored["params"]
 
     def wait(self) -> None:
         """Returns once every started save is complete."""
@@ -139,39 +109,13 @@ class Checkpoints:
             self._open = None
 
 
-def _check_shapes(folder: pathlib.Path, like: Any) -> None:
-    """Checks that a checkpoint holds parameters of these names and shapes."""
-    reader = ocp.PyTreeCheckpointHandler()
-    try:
-        found = _named_shapes(reader.metadata(folder).tree["params"])
-    finally:
-        reader.close()
-    wanted = _named_shapes(like)
-    for name in sorted(found | wanted):
-        if found.get(name) != wanted.get(name):
-            raise ValueError(
-                f"checkpoint {folder.parent}: parameter {name} must be "
-                f"{wanted.get(name, 'absent')} as in the run's model, got "
-                f"{found.get(name, 'none')}; use the model that was saved."
-            )
-
-
-def _named_shapes(tree: Any) -> dict[str, tuple[int, ...]]:
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {path_name(path): tuple(leaf.shape) for path, leaf in leaves}
-
-
 def _tree(state: TrainState) -> dict[str, Any]:
-    """Returns a state as nested dicts; the optimizer's leaves by number.
-
-    Optimizer states are tuples of library types; numbering their leaves keeps
-    those types out of the file.
-    """
-    leaves = jax.tree.leaves(state.opt_state)
+    """Returns a state as nested dicts, without the types of its optimizer's library."""
+    leaves = opt_state.named(state.opt_state, state.params)
     tree = {
         "step": state.step,
         "params": state.params,
-        "opt_state": {f"{index:05d}": leaf for index, leaf in enumerate(leaves)},
+        "opt_state": opt_state.nested(leaves),
     }
     if state.frozen is not None:
         tree["frozen"] = state.frozen

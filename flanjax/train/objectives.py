@@ -12,6 +12,7 @@ from flanjax.base import Key, Mean, Params
 from flanjax.data.batch import SeqBatch
 from flanjax.losses.tokens import LossConfig, TokenSums, example_sums, token_values
 from flanjax.models.api import Model
+from flanjax.train import frozen
 
 
 class LossAux(NamedTuple):
@@ -38,9 +39,9 @@ def token_loss(model: Model, config: LossConfig) -> LossFn:
     """
 
     def loss_fn(
-        params: Params, frozen: Any, batch: SeqBatch, key: Key | None
+        trained: Params, rest: Any, batch: SeqBatch, key: Key | None
     ) -> tuple[jax.Array, LossAux]:
-        del frozen
+        params = frozen.merge(trained, rest)
         hidden_BTD = model.hidden(params, batch, key=key)
         values = _token_values(model, params, hidden_BTD, batch, config)
         sums = jax.tree.map(jnp.sum, values)

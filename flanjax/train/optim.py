@@ -11,6 +11,7 @@ import optax
 
 from flanjax.base import Params, path_name
 from flanjax.models.api import is_axes
+from flanjax.train import restore
 
 _STACKED = ("layers",)
 """The first logical axis of an array with one entry a layer."""
@@ -65,6 +66,8 @@ class OptimizerConfig:
       eps: AdamW's epsilon.
       decay_rate: Adafactor's second-moment exponent: 1 - step ** -rate.
       min_dim_to_factor: Adafactor factors matrices at least this wide.
+      freeze: Patterns; a parameter whose whole path one of them matches is not
+        trained.
     """
 
     name: OptimizerName = "adafactor"
@@ -76,8 +79,12 @@ class OptimizerConfig:
     eps: float = 1e-8
     decay_rate: float = 0.8
     min_dim_to_factor: int = 128
+    freeze: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "freeze", tuple(self.freeze))  # JSON gives a list
+        for pattern in self.freeze:
+            restore.check_pattern("freeze", pattern)
         if self.name not in ("adamw", "adafactor"):
             raise ValueError(
                 f"optimizer must be adamw or adafactor, got {self.name!r}; choose one."
@@ -131,7 +138,7 @@ def make_optimizer(
 
     Args:
       config: The settings.
-      axes: The model's logical axes, a tree like its parameters.
+      axes: Logical axes, a tree like the parameters that are trained.
       num_steps: The run's last step, for schedules that end.
     """
     schedule = make_schedule(config.schedule, num_steps=num_steps)

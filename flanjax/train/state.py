@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +13,7 @@ from jax.sharding import Mesh
 from flanjax import parallel
 from flanjax.base import Key, Params
 from flanjax.models.api import Model, is_axes
+from flanjax.train import frozen, opt_state
 
 
 class TrainState(NamedTuple):
@@ -20,7 +22,7 @@ class TrainState(NamedTuple):
     Attributes:
       step: int32 [], updates done.
       params: What is trained.
-      frozen: What is read but not trained; None for full fine-tuning.
+      frozen: What is read but not trained; None where all is trained.
       opt_state: The optimizer's state.
     """
 
@@ -29,26 +31,60 @@ class TrainState(NamedTuple):
     frozen: Any
     opt_state: Any
 
+    def model_params(self) -> Params:
+        """Returns the parameters of the model, trained or not."""
+        return frozen.merge(self.params, self.frozen)
 
-def init_state(model: Model, tx: optax.GradientTransformation, key: Key) -> TrainState:
+
+def init_state(
+    model: Model,
+    tx: optax.GradientTransformation,
+    key: Key,
+    frozen_paths: Collection[str] = (),
+) -> TrainState:
     """Returns the state before the first step."""
-    params = model.init(key)
-    return TrainState(jnp.zeros((), jnp.int32), params, None, tx.init(params))
+    params, rest = frozen.split(model.init(key), frozen_paths)
+    return TrainState(jnp.zeros((), jnp.int32), params, rest, tx.init(params))
 
 
-def state_shardings(model: Model, tx: optax.GradientTransformation, mesh: Mesh) -> TrainState:
+def optimizer_shapes(
+    model: Model, tx: optax.GradientTransformation, frozen_paths: Collection[str] = ()
+) -> dict[str, tuple[int, ...]]:
+    """Returns name -> shape of the leaves of an optimizer's state."""
+    state = _abstract(model, tx, frozen_paths)
+    leaves = opt_state.named(state.opt_state, state.params)
+    return {name: tuple(leaf.shape) for name, leaf in leaves.items()}
+
+
+def _abstract(
+    model: Model, tx: optax.GradientTransformation, frozen_paths: Collection[str]
+) -> TrainState:
+    """Returns the shapes of a state."""
+    shapes: TrainState = jax.eval_shape(
+        lambda key: init_state(model, tx, key, frozen_paths), jax.random.key(0)
+    )
+    return shapes
+
+
+def state_shardings(
+    model: Model,
+    tx: optax.GradientTransformation,
+    mesh: Mesh,
+    frozen_paths: Collection[str] = (),
+) -> TrainState:
     """Returns a TrainState of shardings.
 
     An optimizer array of its parameter's shape lies as the parameter does;
     smaller ones (Adafactor's factors, counters) are on every device.
     """
-    abstract = jax.eval_shape(lambda key: init_state(model, tx, key), jax.random.key(0))
-    params = jax.tree.map(
+    abstract = _abstract(model, tx, frozen_paths)
+    every = jax.tree.map(
         lambda axes, leaf: parallel.param_sharding(mesh, axes, leaf.shape),
         model.axes,
-        abstract.params,
+        abstract.model_params(),
         is_leaf=is_axes,
     )
+    params, rest = frozen.split(every, frozen_paths)
     whole = parallel.replicated(mesh)
     by_path = {
         tuple(path): (leaf.shape, sharding)
@@ -66,14 +102,26 @@ def state_shardings(model: Model, tx: optax.GradientTransformation, mesh: Mesh) 
                 return sharding
         return whole
 
-    opt_state = jax.tree_util.tree_map_with_path(of_optimizer, abstract.opt_state)
-    return TrainState(whole, params, None, opt_state)
+    optimizer = jax.tree_util.tree_map_with_path(of_optimizer, abstract.opt_state)
+    return TrainState(whole, params, rest, optimizer)
 
 
 def make_state(
-    model: Model, tx: optax.GradientTransformation, mesh: Mesh, key: Key
+    model: Model,
+    tx: optax.GradientTransformation,
+    mesh: Mesh,
+    key: Key,
+    frozen_paths: Collection[str] = (),
 ) -> tuple[TrainState, TrainState]:
-    """Returns a fresh state on the mesh, and its shardings."""
-    shardings = state_shardings(model, tx, mesh)
-    state = jax.jit(lambda k: init_state(model, tx, k), out_shardings=shardings)(key)
-    return state, shardings
+    """Returns a fresh state on the mesh, and its shardings.
+
+    Args:
+      model: The model.
+      tx: The optimizer of what is trained.
+      mesh: Where arrays lie.
+      key: Seeds the parameters.
+      frozen_paths: The parameters that are not trained.
+    """
+    shardings = state_shardings(model, tx, mesh, frozen_paths)
+    make = jax.jit(lambda k: init_state(model, tx, k, frozen_paths), out_shardings=shardings)
+    return make(key), shardings

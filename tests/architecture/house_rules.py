@@ -33,7 +33,7 @@ LAYERS: tuple[dict[str, str], ...] = (
         "plan row_index pack gather account pipeline peek "
         "advise advise_text advise_plot advise_page",
         "flanjax.models": "t5 decoder decode families",
-        "flanjax.train": "optim state",
+        "flanjax.train": "optim state restore opt_state frozen",
         "flanjax.evaluation": "report page plot queries",
     },
     {
@@ -42,8 +42,9 @@ LAYERS: tuple[dict[str, str], ...] = (
         "flanjax.evaluation": "predict cluster",
     },
     {
-        "flanjax": "experiment certificate model_dir model_card parts conversion run "
-        "run_data model_comparison train_data data_progress token_cache cached_data length_sample",
+        "flanjax": "experiment certificate model_dir model_card parts conversion opened start run "
+        "run_data run_facts model_comparison train_data data_progress token_cache cached_data "
+        "length_sample",
         "flanjax.data": "seqio_bridge",
     },
     {"flanjax": "gin_values gin_statements gin_bridge gin_text"},

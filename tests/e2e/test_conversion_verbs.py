@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from flanjax import conversion
+from flanjax import opened
 from flanjax.base import path_name
 from flanjax.cli.main import main
 from flanjax.interop.hf import checkpoint
@@ -82,7 +82,7 @@ def write_hf(folder: pathlib.Path, model_type: str, config: Any, *, seed: int = 
 
 
 def values(path: pathlib.Path, name: str) -> np.ndarray:
-    array = conversion.open_any(str(path)).arrays[name]
+    array = opened.open_any(str(path)).arrays[name]
     return array.read(everything(array.shape))
 
 
@@ -117,8 +117,8 @@ def test_verify_tells_the_same_model_from_another(tmp_path, t5):
 def test_padding_of_the_vocabulary_is_undone_on_export(tmp_path):
     source = write_hf(tmp_path / "llama", "llama", LLAMA)
     flanjax("import", "hf", source, tmp_path / "own", "--pad_vocab_to=128")
-    opened = conversion.open_any(str(tmp_path / "own"))
-    assert (opened.config.vocab_size, opened.config.embedding.num_unused) == (512, 122)
+    own = opened.open_any(str(tmp_path / "own"))
+    assert (own.config.vocab_size, own.config.embedding.num_unused) == (512, 122)
     np.testing.assert_array_equal(values(tmp_path / "own", "embed")[:390], values(source, "embed"))
     assert not values(tmp_path / "own", "embed")[390:].any()
     assert not values(tmp_path / "own", "head")[:, 390:].any()
@@ -131,8 +131,8 @@ def test_padding_of_the_vocabulary_is_undone_on_export(tmp_path):
 def test_parameters_are_kept_in_the_type_that_was_asked_for(tmp_path, t5, name):
     dtype = np.dtype({"bfloat16": ml_dtypes.bfloat16, "float16": np.float16}[name])
     flanjax("import", "hf", t5, tmp_path / "own", f"--dtype={name}")
-    opened = conversion.open_any(str(tmp_path / "own"))
-    assert {array.dtype for array in opened.arrays.values()} == {dtype}
+    source = opened.open_any(str(tmp_path / "own"))
+    assert {array.dtype for array in source.arrays.values()} == {dtype}
     wanted = values(t5, "decoder/layers/mlp/up").astype(dtype)
     np.testing.assert_array_equal(values(tmp_path / "own", "decoder/layers/mlp/up"), wanted)
     flanjax("export", "hf", tmp_path / "own", tmp_path / "back", f"--dtype={name}")

@@ -200,14 +200,13 @@ def test_initial_checkpoint_of_another_vocabulary_is_refused(shop, trained):
 @pytest.mark.parametrize(
     ("binding", "expected"),
     [
-        ("T5Config.d_model=24", r"attention/k must be \(2, 24, 16\) as .*, got \(2, 16, 16\);"),
-        ("EmbeddingConfig.is_tied=True", r"parameter \w+ must be absent as .*, got \(16, 384\);"),
+        ("T5Config.d_model=24", "d_model: 16 -> 24"),
+        ("EmbeddingConfig.is_tied=True", "embedding.is_tied: False -> True"),
     ],
 )
 def test_initial_checkpoint_of_another_model_is_refused(shop, trained, binding, expected):
     message = refused(shop, f"INITIAL_CHECKPOINT_PATH='{trained.model_dir}'", binding)
-    assert f"checkpoint {trained.model_dir}/checkpoints/2: parameter " in message
-    assert re.search(expected, message)
+    assert f"model must be that of checkpoint {trained.model_dir}, got {expected}; " in message
 
 
 def test_checkpoint_of_a_step_that_was_not_kept_is_refused(shop, trained):

@@ -8,7 +8,7 @@ import sys
 
 import jax
 
-from flanjax import model_dir, parts
+from flanjax import model_dir, parts, start
 
 ROOT = pathlib.Path(__file__).parents[2]
 STEPS = 24
@@ -84,5 +84,5 @@ def final_params(folder):
     experiment = model_dir.read_experiment(pathlib.Path(folder))
     tokenizer = model_dir.read_tokenizer(pathlib.Path(folder))
     made = parts.assemble_for_reading(experiment, tokenizer)
-    params = parts.load_params(str(folder), made, parts.param_shardings(made))
+    params = start.load_params(str(folder), made, parts.param_shardings(made))
     return jax.tree.leaves(jax.device_get(params))

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from flanjax import conversion, parallel, parts
+from flanjax import opened, parallel, parts, start
 from flanjax.data.tokenize import ByteTokenizer
 from flanjax.experiment import Experiment
 from flanjax.interop.hf import checkpoint
@@ -31,7 +31,7 @@ MESH = parallel.MeshConfig(fsdp=4, tensor=2)
 
 @pytest.fixture
 def folder(tmp_path):
-    shapes = conversion.shapes_of(CONFIG)
+    shapes = opened.shapes_of(CONFIG)
     rng = np.random.default_rng(0)
     values = {name: rng.normal(size=s).astype(np.float32) for name, s in shapes.items()}
     arrays = {k: StoredArray(v.shape, v.dtype, v.__getitem__) for k, v in values.items()}
@@ -50,7 +50,7 @@ def made():
 
 def test_each_device_gets_its_part_of_every_parameter(folder, made):
     path, values = folder
-    params = parts.load_params(str(path), made, parts.param_shardings(made))
+    params = start.load_params(str(path), made, parts.param_shardings(made))
     leaves = jax.tree_util.tree_leaves_with_path(params)
     assert len(leaves) == len(values)
     for where, leaf in leaves:
@@ -73,10 +73,10 @@ def test_no_device_reads_what_another_has(folder, made):
         return StoredArray(array.shape, array.dtype, part)
 
     arrays = {name: watched(name, array) for name, array in read.arrays.items()}
-    shapes = conversion.shapes_of(CONFIG)
+    shapes = opened.shapes_of(CONFIG)
     ours = checkpoint.our_arrays(read._replace(arrays=arrays), shapes)
     like = jax.eval_shape(make_model(CONFIG).init, jax.random.key(0))
-    parts.place_arrays(ours, like, parts.param_shardings(made))
+    start.read_into(ours, like, parts.param_shardings(made))
     embedding = asked["model.embed_tokens.weight"]
     assert set(embedding) == {384 * 16 // 8}
     query = asked["model.layers.1.self_attn.q_proj.weight"]

@@ -13,7 +13,7 @@ import pytest
 import tensorstore
 from t5x_samples import SAMPLES, model_of
 
-from flanjax import conversion
+from flanjax import conversion, opened
 from flanjax.interop import t5x_format
 from flanjax.interop.places import everything
 
@@ -30,9 +30,9 @@ def facts_of(sample: pathlib.Path) -> dict[str, Any]:
 
 def export(sample: pathlib.Path, folder: pathlib.Path, form: Any) -> pathlib.Path:
     facts = facts_of(sample)
-    opened = conversion.open_any(str(sample / facts["checkpoint_dir"]), config=model_of(facts))
+    source = opened.open_any(str(sample / facts["checkpoint_dir"]), config=model_of(facts))
     target = folder / facts["checkpoint_dir"]
-    conversion.export_t5x(opened, target, form=form, dtype=np.dtype(np.float32))
+    conversion.export_t5x(source, target, form=form, dtype=np.dtype(np.float32))
     return target
 
 
@@ -97,10 +97,10 @@ def test_an_orbax_checkpoint_has_t5x_s_arrays(sample, tmp_path):
 
 def test_the_name_gives_the_step(sample, tmp_path):
     facts = facts_of(sample)
-    opened = conversion.open_any(str(sample / facts["checkpoint_dir"]), config=model_of(facts))
+    source = opened.open_any(str(sample / facts["checkpoint_dir"]), config=model_of(facts))
     dtype = np.dtype(np.float32)
     with pytest.raises(ValueError, match="export must go to checkpoint_N, whose N is T5X's step"):
-        conversion.export_t5x(opened, tmp_path / "out", form="orbax", dtype=dtype)
+        conversion.export_t5x(source, tmp_path / "out", form="orbax", dtype=dtype)
     (tmp_path / "checkpoint_3").mkdir()
     with pytest.raises(ValueError, match="export must go to a new directory"):
-        conversion.export_t5x(opened, tmp_path / "checkpoint_3", form="orbax", dtype=dtype)
+        conversion.export_t5x(source, tmp_path / "checkpoint_3", form="orbax", dtype=dtype)

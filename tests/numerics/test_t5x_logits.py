@@ -13,7 +13,7 @@ import pytest
 import rich.console
 from t5x_samples import SAMPLES, model_of
 
-from flanjax import parts, run
+from flanjax import parts, run, start
 from flanjax.data.batch import EncoderInput, SeqBatch
 from flanjax.data.tokenize import ByteTokenizer, TokenizerConfig
 from flanjax.evaluation.cluster import EvalConfig
@@ -45,7 +45,7 @@ def loaded(sample):
     experiment = experiment_of(sample)
     made = parts.assemble_for_reading(experiment, ByteTokenizer(extra_ids=5))
     path = experiment.initial_checkpoint_path
-    return made.model, parts.load_params(path, made, parts.param_shardings(made))
+    return made.model, start.load_params(path, made, parts.param_shardings(made))
 
 
 def reference_batch(arrays, prefix):
@@ -116,7 +116,7 @@ def test_a_run_starts_from_it_and_says_so(test_data, tmp_path):
     assert f"parameters of T5X checkpoint {path}\n" in text.getvalue()
     made = parts.assemble_for_reading(experiment, ByteTokenizer(extra_ids=5))
     before, after = (
-        parts.load_params(place, made, parts.param_shardings(made))
+        start.load_params(place, made, parts.param_shardings(made))
         for place in (path, experiment.model_dir)
     )
     assert Checkpoints(experiment.model_dir).latest_step() == 1

@@ -22,9 +22,8 @@ from hf_models import VOCAB
 
 from flanjax.base import path_name
 from flanjax.data.batch import EncoderInput, SeqBatch
-from flanjax.interop import t5x
 from flanjax.interop.hf import checkpoint
-from flanjax.interop.places import StoredArray, everything
+from flanjax.interop.places import StoredArray, everything, named_shapes
 from flanjax.models import decode
 from flanjax.models.api import Model
 from flanjax.models.families import make_model
@@ -53,7 +52,7 @@ class Pair(NamedTuple):
 def make_pair(theirs, read):
     model = make_model(read.config)
     like = jax.eval_shape(model.init, jax.random.key(0))
-    arrays = checkpoint.our_arrays(read, t5x.named_shapes(like))
+    arrays = checkpoint.our_arrays(read, named_shapes(like))
     params = jax.tree_util.tree_map_with_path(
         lambda path, leaf: arrays[path_name(path)].read(everything(leaf.shape)), like
     )

@@ -240,7 +240,7 @@ def test_a_bad_command_line_binding_is_refused(bindings: list[str], message: str
 
 def test_a_missing_required_value_names_both_remedies() -> None:
     message = (
-        f"{BASE}:6: TRAIN_STEPS must be set, got nothing; add TRAIN_STEPS = ... to the gin file "
+        f"{BASE}:5: TRAIN_STEPS must be set, got nothing; add TRAIN_STEPS = ... to the gin file "
         "or pass --gin.TRAIN_STEPS=..."
     )
     with pytest.raises(GinError, match=exactly(message)):
@@ -249,7 +249,7 @@ def test_a_missing_required_value_names_both_remedies() -> None:
 
 def test_all_missing_required_values_stand_in_one_line() -> None:
     message = (
-        f"{BASE}:5: MODEL, MODEL_DIR must be set, got nothing; add MODEL = ... and "
+        f"{BASE}:4: MODEL, MODEL_DIR must be set, got nothing; add MODEL = ... and "
         "MODEL_DIR = ... to the gin file or pass --gin.MODEL=... --gin.MODEL_DIR=..."
     )
     with pytest.raises(GinError, match=exactly(message)):

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from t5x_files import inline, nested, spec, write
 
-from flanjax import model_dir, parts
+from flanjax import model_dir, parts, start
 from flanjax.data.tokenize import ByteTokenizer
 from flanjax.experiment import Experiment
 from flanjax.interop import t5x
-from flanjax.interop.places import Place, StoredArray, everything
+from flanjax.interop.places import Place, StoredArray, everything, named_shapes
 from flanjax.models.configs import EmbeddingConfig, RelativeConfig
 from flanjax.models.decoder import DecoderConfig
 from flanjax.models.families import make_model
@@ -78,7 +78,7 @@ EMBEDDING, NORM = "token_embedder/embedding", "decoder/decoder_norm/scale"
 def load(path: str, config: Any = CONFIG, *, extra_ids: int = 5) -> Any:
     experiment = Experiment(model_dir="unused", model=config, train=TrainConfig(steps=1))
     made = parts.assemble_for_reading(experiment, ByteTokenizer(extra_ids=extra_ids))
-    return parts.load_params(path, made, parts.param_shardings(made))
+    return start.load_params(path, made, parts.param_shardings(made))
 
 
 def test_every_tensor_lands_where_the_model_reads_it(tmp_path: pathlib.Path) -> None:
@@ -134,7 +134,7 @@ def test_a_checkpoint_may_be_named_by_its_file(tmp_path: pathlib.Path) -> None:
 def test_scanned_layers_are_one_array(tmp_path: pathlib.Path) -> None:
     """Layers are the second axis, and heads an axis of their own."""
     config = dataclasses.replace(CONFIG, positions=dataclasses.replace(POSITIONS, is_shared=False))
-    shapes = t5x.named_shapes(jax.eval_shape(make_model(config).init, jax.random.key(0)))
+    shapes = named_shapes(jax.eval_shape(make_model(config).init, jax.random.key(0)))
     where = t5x.places(config, shapes, is_scanned=True)
     rng = np.random.default_rng(0)
     names = {place.names[0]: place.shape for place in where.values()}

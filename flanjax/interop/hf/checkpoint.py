@@ -18,6 +18,7 @@ from flanjax.interop.hf.keys import IGNORED
 from flanjax.interop.places import (
     Arrays,
     StoredArray,
+    cast,
     check_arrays,
     everything,
     to_ours,
@@ -143,13 +144,13 @@ def write_checkpoint(
     """
     if folder.exists():
         raise ValueError(f"export must go to a new directory, got {folder}; name another.")
-    family = FAMILIES[model_type]
+    family = family_of({"model_type": model_type}, "export")
     shapes = {name: array.shape for name, array in ours.items()}
     kept = {name: value for name, value in (base or {}).items() if name in IGNORED}
     kept.pop("dtype", None)  # transformers 5 would believe it, and not torch_dtype
     raw = {**kept, **write_config(family, config), "torch_dtype": dtype.name}
     theirs = to_theirs(ours, places(family, config, shapes))
-    theirs = {name: _cast(array, dtype) for name, array in theirs.items()}
+    theirs = {name: cast(array, dtype, name) for name, array in theirs.items()}
     aside = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
     try:
         aside.mkdir(parents=True)
@@ -176,7 +177,7 @@ def find_family(config: Config, arrays: Arrays) -> str:
         try:
             write_config(family, config)
             places(family, config, shapes)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except ValueError as error:
             reasons.append(f"{model_type}: {error}")
         else:
             return model_type
@@ -191,10 +192,6 @@ def copy_travelling(source: pathlib.Path, target: pathlib.Path) -> None:
     for name in TRAVELLING:
         if (source / name).is_file() and not (target / name).exists():
             shutil.copyfile(source / name, target / name)
-
-
-def _cast(array: StoredArray, dtype: np.dtype) -> StoredArray:
-    return StoredArray(array.shape, dtype, lambda index: array.read(index).astype(dtype))
 
 
 def _write_arrays(folder: pathlib.Path, arrays: Arrays, max_shard_bytes: int) -> None:

@@ -1,0 +1,280 @@
+"""What a run starts from: a checkpoint of any make, read straight into the mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from flanjax import model_dir, opened
+from flanjax.base import path_name
+from flanjax.experiment import differences, to_plain
+from flanjax.interop import moments
+from flanjax.interop.places import Arrays, StoredArray, named_shapes
+from flanjax.opened import Opened
+from flanjax.parts import Parts
+from flanjax.train import opt_state, restore
+from flanjax.train.restore import RestoreConfig
+from flanjax.train.state import TrainState, optimizer_shapes
+
+_MAX_UNUSED_ROWS = 128
+"""T5X pads an embedding to a multiple of 128 rows: T5's 32,100 ids have 32,128."""
+_FREE = ("dropout_rate", "dtype", "scan_layers", "remat", "prefix_lm")
+"""What a run may set otherwise than its checkpoint."""
+_MAX_SHOWN = 8
+
+
+class Start(NamedTuple):
+    """What a run reads of a checkpoint, checked but not yet read.
+
+    Attributes:
+      source: The checkpoint.
+      params: Path -> array of each parameter that is read.
+      fresh: The parameters that are not.
+      opt_state: The optimizer's state by name, None where it starts anew.
+      step: Updates done before the run's first.
+      notes: What is told of it, beside whose it is.
+    """
+
+    source: Opened
+    params: Arrays
+    fresh: Sequence[str]
+    opt_state: Arrays | None
+    step: int
+    notes: Sequence[str]
+
+    def summary(self) -> str:
+        """Returns one line: whose checkpoint, and what of it."""
+        read = f"parameters of {self.source.kind} checkpoint {self.source.path}"
+        kept = f"optimizer kept, from step {self.step:,}" if self.opt_state is not None else ""
+        return "; ".join(part for part in (read, kept, *self.notes) if part)
+
+
+def open_start(path: str, parts: Parts, config: RestoreConfig | None = None) -> Start:
+    """Opens what a run starts from, and checks all of it before anything is read.
+
+    Args:
+      path: MODEL_DIR, MODEL_DIR/checkpoints/STEP, T5X's checkpoint_N, or a
+        directory of transformers.
+      parts: The run's parts; tokenizer and shapes must be the checkpoint's.
+      config: What of it is read; None for all parameters and nothing else.
+
+    Raises:
+      ValueError: There is no checkpoint, it is of another vocabulary or model,
+        or it lacks what the run would keep.
+    """
+    config = config or RestoreConfig()
+    shapes = named_shapes(jax.eval_shape(parts.model.init, jax.random.key(0)))
+    sources = restore.sources(config, shapes)
+    names = {name for name in sources.values() if name} if config.assignment_map else None
+    if model_dir.checkpoint_kind(path) == "T5X":
+        _check_rows(path, parts)
+    source = opened.open_any(path, config=parts.model.config, names=names)
+    _check_tokenizer(source, parts)
+    notes = _check_model(source, parts, is_mapped=bool(config.assignment_map))
+    _check_shapes(source, sources, shapes)
+    params = {ours: source.arrays[name] for ours, name in sources.items() if name}
+    fresh = [ours for ours, name in sources.items() if name is None]
+    unread = sorted(set(source.arrays) - {name for name in sources.values() if name})
+    kept = _kept_state(source, parts, shapes, sources) if config.optimizer_state == "keep" else None
+    return Start(
+        source=source,
+        params=params,
+        fresh=fresh,
+        opt_state=kept,
+        step=source.step if kept is not None else 0,
+        notes=[*notes, *_counted("new", fresh), *_counted("not read", [*unread, *source.unread])],
+    )
+
+
+def _counted(what: str, names: Sequence[str]) -> list[str]:
+    return [f"{len(names)} {what} ({_shown(names)})"] if names else []
+
+
+def _shown(names: Sequence[str]) -> str:
+    more = [f"and {len(names) - _MAX_SHOWN} more"] if len(names) > _MAX_SHOWN else []
+    return ", ".join([*names[:_MAX_SHOWN], *more])
+
+
+def _check_rows(path: str, parts: Parts) -> None:
+    """Checks a tokenizer by its size, where a checkpoint has none to compare it with."""
+    num_rows, num_ids = parts.model.config.vocab_size, parts.tokenizer.vocab_size
+    if num_rows - num_ids > _MAX_UNUSED_ROWS:
+        raise ValueError(
+            f"tokenizer must be the one that T5X checkpoint {path} was trained with, of {num_rows} "
+            f"ids or up to {_MAX_UNUSED_ROWS} fewer, got {parts.tokenizer.fingerprint} of "
+            f"{num_ids}; set TOKENIZER_PATH to its own."
+        )
+
+
+def _check_tokenizer(source: Opened, parts: Parts) -> None:
+    """Checks that a run's tokenizer is the one that travels with a checkpoint."""
+    theirs = [tokenizer.fingerprint for tokenizer in source.tokenizers]
+    if theirs and parts.tokenizer.fingerprint not in theirs:
+        where = source.files or f"{source.path}/tokenizer"
+        raise ValueError(
+            f"tokenizer must be the checkpoint's {' or '.join(theirs)} ({source.path}), got "
+            f"{parts.tokenizer.fingerprint}; name the tokenizer that lies in {where}."
+        )
+
+
+def _check_model(source: Opened, parts: Parts, *, is_mapped: bool) -> list[str]:
+    """Checks that a checkpoint is of the run's model; tells where it may differ."""
+    found = differing(parts.model.config, source.config)
+    if found and is_mapped:
+        return [f"of another model: {'; '.join(found)}"]
+    if found:
+        raise ValueError(
+            f"model must be that of checkpoint {source.path}, got {'; '.join(found)}; set the "
+            "checkpoint's, or say by RestoreConfig.assignment_map what is read of it."
+        )
+    return []
+
+
+def differing(config: Any, other: Any) -> list[str]:
+    """Returns `field: other -> config` where two models are not the same network."""
+    ours, theirs = (
+        {name: value for name, value in to_plain(value).items() if name not in _FREE}
+        for value in (config, other)
+    )
+    return differences(theirs, ours)
+
+
+def _check_shapes(
+    source: Opened, sources: Mapping[str, str | None], shapes: Mapping[str, tuple[int, ...]]
+) -> None:
+    faults = []
+    for ours, name in sources.items():
+        if name is None:
+            continue
+        found = source.arrays[name].shape if name in source.arrays else "none"
+        if found != shapes[ours]:
+            faults.append(f"{ours} {shapes[ours]} from {name} {found}")
+    if faults:
+        raise ValueError(
+            f"checkpoint {source.path} must hold each parameter that is read of it, got "
+            f"{_shown(faults)}; set RestoreConfig.assignment_map."
+        )
+
+
+def _kept_state(
+    source: Opened,
+    parts: Parts,
+    shapes: Mapping[str, tuple[int, ...]],
+    sources: Mapping[str, str | None],
+) -> Arrays:
+    """Returns the state of the run's optimizer that lies in a checkpoint."""
+    leaves = optimizer_shapes(parts.model, parts.tx, parts.frozen)
+    names = {name: _source_of_leaf(name, sources) for name in leaves}
+    wanted = {name: shape for name, shape in leaves.items() if names[name]}
+    found: Arrays | None = None
+    if source.opt_state is not None:
+        theirs = source.opt_state
+        found = {ours: theirs[name] for ours, name in names.items() if name and name in theirs}
+    elif (second := source.open_moments()) is not None:
+        renamed = {ours: second[name] for ours, name in sources.items() if name and name in second}
+        found = moments.to_leaves(renamed, shapes, wanted, step=source.step)
+    what = f"{source.kind} checkpoint {source.path}"
+    if found is None:
+        raise ValueError(
+            f"optimizer_state 'keep' must have a checkpoint with the state of the run's optimizer, "
+            f"got {what}, which has none; set RestoreConfig.optimizer_state = 'reset'."
+        )
+    faults = [
+        f"{name} {shape} from {found[name].shape if name in found else 'none'}"
+        for name, shape in wanted.items()
+        if name not in found or found[name].shape != shape
+    ]
+    if faults:
+        raise ValueError(
+            f"optimizer_state 'keep' must have the run's own optimizer, got {what} with "
+            f"{_shown(faults)}; set its OptimizerConfig, or RestoreConfig.optimizer_state = "
+            "'reset'."
+        )
+    return found
+
+
+def _source_of_leaf(name: str, sources: Mapping[str, str | None]) -> str | None:
+    """Returns where a leaf of an optimizer's state is read, None for nowhere."""
+    role, _, path = name.partition("/")
+    if path not in sources:
+        return name
+    source = sources[path]
+    return None if source is None else f"{role}/{source}"
+
+
+def apply(start: Start, fresh: TrainState, shardings: TrainState) -> TrainState:
+    """Returns a state that starts from a checkpoint.
+
+    Args:
+      start: What is read.
+      fresh: The state of a run that starts from nothing; consumed array by array.
+      shardings: A tree like it.
+    """
+    params = read_into(start.params, fresh.params, shardings.params)
+    frozen = fresh.frozen
+    if frozen is not None:
+        frozen = read_into(start.params, frozen, shardings.frozen)
+    optimizer = fresh.opt_state
+    if start.opt_state is not None:
+        names = opt_state.named(optimizer, fresh.params)
+        places = opt_state.named(shardings.opt_state, fresh.params)
+        leaves = {
+            name: _read(start.opt_state[name], leaf, places[name])
+            if name in start.opt_state
+            else leaf
+            for name, leaf in names.items()
+        }
+        optimizer = opt_state.from_named(leaves, optimizer, fresh.params)
+    step = jax.device_put(np.int32(start.step), shardings.step)
+    return TrainState(step, params, frozen, optimizer)
+
+
+def load_params(path: str, parts: Parts, shardings: Any) -> Any:
+    """Returns all parameters of a checkpoint, laid out by `shardings`.
+
+    Args:
+      path: As in `open_start`.
+      parts: The run's parts.
+      shardings: A tree like the parameters.
+
+    Raises:
+      ValueError: As `open_start`.
+    """
+    return read_params(open_start(path, parts), parts, shardings)
+
+
+def read_params(start: Start, parts: Parts, shardings: Any) -> Any:
+    """Returns the parameters that a start reads, which must be all of them."""
+    shapes = jax.eval_shape(parts.model.init, jax.random.key(0))
+    return read_into(start.params, shapes, shardings)
+
+
+def read_into(arrays: Arrays, tree: Any, shardings: Any) -> Any:
+    """Returns a tree with stored arrays in it; each device's shard is read by itself.
+
+    Args:
+      arrays: Path -> array.
+      tree: Arrays or shapes; an array that is replaced is let go before the
+        one in its place is read.
+      shardings: A tree like it.
+    """
+
+    def load(path: Any, leaf: Any, sharding: Any) -> Any:
+        name = path_name(path)
+        return _read(arrays[name], leaf, sharding) if name in arrays else leaf
+
+    return jax.tree_util.tree_map_with_path(load, tree, shardings)
+
+
+def _read(array: StoredArray, leaf: Any, sharding: Any) -> jax.Array:
+    shape, dtype = leaf.shape, leaf.dtype
+    if isinstance(leaf, jax.Array):
+        leaf.delete()
+
+    def shard(index: Any) -> Any:
+        return array.read(index).astype(dtype)
+
+    return jax.make_array_from_callback(shape, sharding, shard)

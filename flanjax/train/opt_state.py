@@ -1,0 +1,62 @@
+"""An optimizer's state by names, without the types of the library that made it.
+
+```
+  v_row/encoder/layers/attention/q   what the optimizer keeps of a parameter: its name, the path
+  count/0                            what it keeps beside: its name, a number
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+
+from flanjax.base import Params, path_name
+
+
+def named(opt_state: Any, params: Params) -> dict[str, Any]:
+    """Returns name -> leaf of an optimizer's state, in the order of its leaves.
+
+    Args:
+      opt_state: The state, or shapes of it.
+      params: The parameters, or anything of their structure.
+    """
+    paths = {tuple(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)}
+    found: dict[str, Any] = {}
+    numbers: dict[str, int] = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(opt_state):
+        start = next((i for i in range(len(path)) if tuple(path[i:]) in paths), None)
+        if start is None:
+            role = path_name(path[-1:])
+            name = f"{role}/{numbers.setdefault(role, 0)}"
+            numbers[role] += 1
+        else:
+            name = path_name(path[start - 1 :])
+        assert name not in found, f"two leaves of an optimizer are called {name}"
+        found[name] = leaf
+    return found
+
+
+def from_named(leaves: Mapping[str, Any], like: Any, params: Params) -> Any:
+    """Returns the state of `like`'s structure whose leaves are those of a mapping."""
+    names = named(like, params)
+    return jax.tree.unflatten(jax.tree.structure(like), [leaves[name] for name in names])
+
+
+def nested(leaves: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a mapping of paths as dicts in dicts."""
+    tree: dict[str, Any] = {}
+    for name, leaf in leaves.items():
+        *parents, last = name.split("/")
+        place = tree
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[last] = leaf
+    return tree
+
+
+def flat(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns dicts in dicts as a mapping of paths."""
+    return {path_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}

@@ -1,0 +1,97 @@
+"""What a run reads of a checkpoint, and what it freezes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from flanjax.train import frozen, opt_state, restore
+from flanjax.train.optim import OptimizerConfig, make_optimizer
+from flanjax.train.restore import RestoreConfig
+
+PATHS = ["embed", "encoder/norm", "decoder/norm", "head"]
+AXES = {"embed": ("vocab", "embed"), "encoder": {"norm": ("embed",)}, "head": ("embed", "vocab")}
+
+
+def test_each_path_is_its_own_source_without_a_map():
+    assert restore.sources(RestoreConfig(), PATHS) == {path: path for path in PATHS}
+
+
+def test_the_first_pattern_that_matches_counts():
+    config = RestoreConfig(
+        assignment_map=[["head", None], [r"(en|de)coder/(.*)", r"encoder/\2"], ["decoder/.*", None]]
+    )
+    assert restore.sources(config, PATHS) == {
+        "embed": "embed",
+        "encoder/norm": "encoder/norm",
+        "decoder/norm": "encoder/norm",
+        "head": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"optimizer_state": "drop"}, "optimizer_state must be 'reset' or 'keep', got 'drop'; "),
+        ({"assignment_map": [("(head", None)]}, "assignment_map must hold regular expressions"),
+    ],
+)
+def test_a_config_is_refused(fields: dict[str, Any], message: str):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        RestoreConfig(**fields)
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        (
+            ("hea", None),
+            "assignment_map pattern must match the whole path of a parameter, got 'hea'",
+        ),
+        (("head", r"\1"), r"assignment_map source must refer to groups of 'head', got '\\1'"),
+    ],
+)
+def test_a_map_that_does_not_fit_the_model_is_refused(pair: Any, message: str):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        restore.sources(RestoreConfig(assignment_map=[pair]), PATHS)
+
+
+def test_frozen_paths_match_as_a_whole():
+    assert restore.frozen_paths(["encoder/.*", "embed"], AXES) == {"encoder/norm", "embed"}
+    with pytest.raises(
+        ValueError, match=r"freeze pattern must match the whole path .*, got 'norm'"
+    ):
+        restore.frozen_paths(["norm"], AXES)
+    with pytest.raises(ValueError, match=r"freeze must leave parameters to train, got .* all 3;"):
+        restore.frozen_paths([".*"], AXES)
+    with pytest.raises(ValueError, match=r"freeze must hold regular expressions, got '\['"):
+        OptimizerConfig(freeze=["["])
+
+
+def test_split_and_merge_are_inverse():
+    tree = {"a": {"x": 1, "y": 2}, "b": {"z": 3}}
+    trained, rest = frozen.split(tree, {"a/y", "b/z"})
+    assert (trained, rest) == ({"a": {"x": 1}}, {"a": {"y": 2}, "b": {"z": 3}})
+    assert frozen.merge(trained, rest) == tree
+    assert frozen.split(tree, ()) == (tree, None)
+    assert frozen.merge(tree, None) is tree
+
+
+@pytest.mark.parametrize("name", ["adamw", "adafactor"])
+def test_a_state_comes_back_from_its_names(name: Any):
+    axes = {"embed": ("vocab", "embed"), "layers": {"up": ("layers", "embed", "mlp")}}
+    params = {"embed": jnp.ones((3, 2)), "layers": {"up": jnp.ones((2, 3, 4))}}
+    tx = make_optimizer(OptimizerConfig(name=name, clip_norm=1.0), axes, num_steps=9)
+    state = tx.init(params)
+    leaves = opt_state.named(state, params)
+    roles = {"adamw": {"mu", "nu"}, "adafactor": {"v", "v_row", "v_col"}}[name]
+    assert {key.partition("/")[0] for key in leaves} == roles | {"count"}
+    assert leaves[f"{min(roles)}/layers/up"].ndim
+    numbered = {key: number for number, key in enumerate(leaves)}
+    again = opt_state.from_named(numbered, state, params)
+    assert jax.tree.leaves(again) == list(range(len(leaves)))
+    assert opt_state.flat(opt_state.nested(numbered)) == numbered
