@@ -6,15 +6,19 @@ import jax
 import numpy as np
 import pytest
 
-from flanjax import opened, parallel, parts, start
+from flanjax import model_dir, opened, parallel, parts, start
 from flanjax.data.tokenize import ByteTokenizer
-from flanjax.experiment import Experiment
+from flanjax.experiment import Experiment, to_plain
 from flanjax.interop.hf import checkpoint
 from flanjax.interop.places import StoredArray
 from flanjax.models.configs import EmbeddingConfig
 from flanjax.models.decoder import DecoderConfig
 from flanjax.models.families import make_model
+from flanjax.train.checkpoint import Checkpoints
 from flanjax.train.loop import TrainConfig
+from flanjax.train.optim import OptimizerConfig
+from flanjax.train.restore import RestoreConfig
+from flanjax.train.state import make_state
 
 CONFIG = DecoderConfig(
     vocab_size=384,
@@ -81,3 +85,45 @@ def test_no_device_reads_what_another_has(folder, made):
     assert set(embedding) == {384 * 16 // 8}
     query = asked["model.layers.1.self_attn.q_proj.weight"]
     assert set(query) == {16 * 32 // 8}
+
+
+@pytest.mark.parametrize("freeze", [(), ("embed", "layers/mlp/.*")])
+def test_a_state_in_a_mesh_starts_from_a_run_on_one_device(tmp_path, freeze):
+    optimizer = OptimizerConfig(freeze=freeze, min_dim_to_factor=8)
+    alone, meshed = (
+        parts.assemble(
+            Experiment(
+                model_dir="unused",
+                model=CONFIG,
+                mesh=mesh,
+                optimizer=optimizer,
+                train=TrainConfig(steps=9, batch_size=8),
+            ),
+            ByteTokenizer(extra_ids=125),
+        )
+        for mesh in (parallel.MeshConfig(data=8), MESH)
+    )
+    stored, _ = state_on(alone, seed=0)
+    stored = jax.tree.map(lambda leaf: leaf + 3, stored)  # a step, counters and moments unlike zero
+    folder = tmp_path / "run"
+    checkpoints = Checkpoints(folder)
+    checkpoints.save(3, stored, {})
+    checkpoints.wait()
+    checkpoints.close()
+    alone.tokenizer.save(folder / model_dir.TOKENIZER)
+    model_dir.write_json(folder / model_dir.MODEL, {"model": to_plain(CONFIG)})
+
+    fresh, shardings = state_on(meshed, seed=1)
+    begun = start.open_start(str(folder), meshed, RestoreConfig(optimizer_state="keep"))
+    found = start.apply(begun, fresh, shardings)
+    assert (found.frozen is None) == (not freeze)
+    assert jax.tree.structure(found) == jax.tree.structure(stored)
+    for ours, theirs, sharding in zip(
+        *map(jax.tree.leaves, (found, stored, shardings)), strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+        assert ours.sharding.is_equivalent_to(sharding, ours.ndim)
+
+
+def state_on(made, *, seed):
+    return make_state(made.model, made.tx, made.mesh, jax.random.key(seed), made.frozen)
