@@ -46,6 +46,7 @@ LAYERS: tuple[dict[str, str], ...] = (
         "run_data run_facts model_comparison train_data data_progress token_cache cached_data "
         "length_sample",
         "flanjax.data": "seqio_bridge",
+        "flanjax.tasks": "seqio_mixtures",
     },
     {"flanjax": "gin_values gin_statements gin_bridge gin_text"},
     {"flanjax": "cli"},
@@ -58,6 +59,9 @@ _LAYER_OF = {
     for package, names in packages.items()
     for name in names.split()
 }
+
+NEEDS_SEQIO = ("flanjax.data.seqio_bridge.", "flanjax.tasks.seqio_mixtures")
+"""What cannot be imported without the extra `seqio`."""
 
 _TENSORFLOW = "flanjax.data.seqio_bridge flanjax.data.tfds_source flanjax.tasks.seqio_mixtures"
 THIRD_PARTIES = {
