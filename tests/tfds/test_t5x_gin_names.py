@@ -1,4 +1,4 @@
-"""The names in the gin files that T5X reads: SeqIO's own, and those of flanjax's mixtures."""
+"""Names in the gin files that T5X reads: SeqIO's own, and flanjax's mixtures."""
 
 from __future__ import annotations
 

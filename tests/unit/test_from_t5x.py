@@ -1,4 +1,4 @@
-"""docs/from_t5x.md names only what is there: fields, macros, verbs, flags, files, metrics."""
+"""What docs/from_t5x.md names is there: fields, macros, verbs, flags, files."""
 
 from __future__ import annotations
 

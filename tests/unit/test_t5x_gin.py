@@ -1,4 +1,4 @@
-"""The gin files that T5X reads. T5X isn't here, so what it has stands in tables below."""
+"""The gin files that T5X reads, against tables of what T5X has."""
 
 from __future__ import annotations
 
