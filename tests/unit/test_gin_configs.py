@@ -8,13 +8,16 @@ import re
 
 import pytest
 
-from flanjax import gin_bridge, gin_statements
+from flanjax import gin_bridge, gin_statements, gin_values
 from flanjax.data.tokenize import ByteTokenizer
 from flanjax.experiment import DataConfig, Experiment
 from flanjax.train.loop import TrainConfig
 
 FOLDER = gin_statements.config_dir()
-FILES = {str(path.relative_to(FOLDER)): path for path in sorted(FOLDER.rglob("*.gin"))}
+OTHERS = ("t5x",)
+"""Folders of files that another program reads; each has tests of its own (test_t5x_gin.py)."""
+ALL_FILES = {str(path.relative_to(FOLDER)): path for path in sorted(FOLDER.rglob("*.gin"))}
+FILES = {name: path for name, path in ALL_FILES.items() if name.split("/")[0] not in OTHERS}
 RUNS = [name for name in FILES if name.startswith("runs/")]
 PATHS = {
     "TOKENIZER_PATH": "'sentencepiece.model'",
@@ -99,6 +102,12 @@ def test_every_run_has_a_test_above() -> None:
         "runs/mini_decoder.gin",
         "runs/mini_t5.gin",
     ]
+
+
+@pytest.mark.parametrize("name", sorted(ALL_FILES.keys() - FILES.keys()))
+def test_a_file_of_another_program_is_refused_with_its_place(name: str) -> None:
+    with pytest.raises(gin_values.GinError, match=f"{name}:[0-9]+: |include must be a file"):
+        gin_bridge.load([name], [])
 
 
 @pytest.mark.parametrize("name", RUNS)
