@@ -381,7 +381,7 @@ def first_entry(data):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--step=61"], "step must be one of the run's 60 steps, got 61; name an earlier one, or"),
+        (["--step=61"], "step must be one of the run's steps 1 to 60, got 61; name another, or"),
         (["--step=2", "--row=4"], "row must be below the batch size 4, got 4; count from 0."),
         (
             ["--step=2"],

@@ -119,8 +119,8 @@ def test_a_config_is_refused(fields, message):
         BridgeConfig(tokenizer=TokenizerConfig(), **fields)
 
 
+class Hashed:
     """A model that scores an option by a hash, and writes a word of its prompt."""
-    """A model whose score of an option is a hash of prompt and option; it writes one word."""
 
     def score(self, prompts: Sequence[str], options: Sequence[Sequence[str]]) -> list[list[float]]:
         return [
@@ -171,15 +171,12 @@ def seqio_scores(name: str, is_scored: bool) -> dict[str, float]:
 
 
 def test_options_that_were_cut_from_the_split_are_refused(registered):
-    task = seqio.TaskRegistry.get(first_scored())
+    name = next(name for name in registered.tasks if name.endswith("_score_eval"))
+    task = seqio.TaskRegistry.get(name)
     made = list(task.get_dataset(None, "validation", shuffle=False).take(3).as_numpy_iterator())
     targets = [task.postprocess_fn("x", example=example, is_target=True) for example in made]
     with pytest.raises(ValueError, match="options must be scored once, in their order, got"):
         task.score_metric_fns[0](targets[1:], [0.0, 1.0])
-
-
-def first_scored() -> str:
-    return next(n for n in seqio.TaskRegistry.names() if n.endswith("_0_score_eval"))
 
 
 def test_vocabularies_are_seqio_s_own_where_it_has_one(test_data: pathlib.Path):

@@ -224,8 +224,8 @@ class TaskSource(seqio.DataSource):
     def list_shards(self, split: str) -> Sequence[str]:
         return [split]
 
+    def num_input_examples(self, split: str) -> int:
         """Returns how many examples a split has: its kept records, times wordings."""
-        """Returns how many records a split has, after the task's rules, times their wordings."""
         return self.num_passes * self._records.count(self._wording.task, split)
 
     def get_dataset(
