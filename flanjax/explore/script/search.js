@@ -1,0 +1,79 @@
+// Which tasks and templates a search and the filters leave.
+
+const CONTENT = JSON.parse(byId("content").textContent);
+const TASKS = CONTENT.tasks;
+const BY_NAME = new Map(TASKS.map((task) => [task.name, task]));
+
+/** What a task may be asked to be, each with its words and its test. */
+const CLAIMS = {
+  inverted: ["have inverted templates", (task) => numInverted(task) > 0],
+  variant: ["share their templates", (task) => variants(task).length > 0],
+  extractive: ["answer with a piece of the prompt", (task) => task.is_extractive],
+  evaluation: ["are for evaluation only", (task) => !task.is_trainable],
+  read: ["show records of the data", (task) => isRead(task)],
+};
+
+function templates(task) {
+  return CONTENT.wordings[task.wording];
+}
+
+function numInverted(task) {
+  return templates(task).filter((template) => template.inverted).length;
+}
+
+function variants(task) {
+  return TASKS.filter((other) => other !== task && other.wording === task.wording);
+}
+
+function isRead(task) {
+  return task.lengths !== null && task.lengths.origin !== "hand-written";
+}
+
+/** Returns a template's side as its author wrote it, with {field} names. */
+function templateText(pieces) {
+  return pieces.map(([text, field]) => text + (field === undefined ? "" : `{${field}}`)).join("");
+}
+
+const INDEX = new Map(
+  TASKS.map((task) => {
+    const facts = [task.name, task.name.replaceAll("_", " "), task.cluster, task.mode];
+    facts.push(...task.metrics, ...task.corpora, task.source);
+    const texts = templates(task).map(({ inputs, targets }) =>
+      `${templateText(inputs)}\n${templateText(targets)}`.toLowerCase(),
+    );
+    return [task, { facts: facts.join("\n").toLowerCase(), texts }];
+  }),
+);
+
+/** Returns what is looked for: words, and phrases between quotation marks. */
+function searchWords(text) {
+  const found = text.toLowerCase().match(/"[^"]+"|[^\s"]+/g) ?? [];
+  return found.map((word) => word.replaceAll('"', "").trim()).filter(Boolean);
+}
+
+/** Returns the places of the templates that a search finds; null where it finds nothing. */
+function searched(task, words) {
+  const { facts, texts } = INDEX.get(task);
+  const places = texts.flatMap((text, place) => {
+    const isFound = words.every((word) => text.includes(word) || facts.includes(word));
+    return isFound && words.some((word) => text.includes(word)) ? [place] : [];
+  });
+  return places.length || words.every((word) => facts.includes(word)) ? places : null;
+}
+
+function isWanted(task) {
+  return (
+    (!state.cluster || task.cluster === state.cluster) &&
+    (!state.mode || task.mode === state.mode) &&
+    (!state.metric || task.metrics.includes(state.metric)) &&
+    claims().every((claim) => CLAIMS[claim]?.[1](task))
+  );
+}
+
+/** Returns {task, places} of each task that is left, in the catalogue's order. */
+function found() {
+  const words = searchWords(state.q);
+  return TASKS.filter(isWanted)
+    .map((task) => ({ task, places: words.length ? searched(task, words) : [] }))
+    .filter(({ places }) => places !== null);
+}
