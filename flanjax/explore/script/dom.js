@@ -7,7 +7,7 @@ function fill(node, attributes, children) {
     if (value === true) node.setAttribute(name, "");
     else if (value !== false && value !== null && value !== undefined) node.setAttribute(name, value);
   }
-  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== ""));
+  node.append(...children.flat(Infinity).filter(Boolean));
   return node;
 }
 
@@ -49,6 +49,11 @@ function short(value) {
   const [size, unit] = value < 1e3 ? [1, ""] : value < 1e6 ? [1e3, "k"] : [1e6, "M"];
   const scaled = value / size;
   return (unit && scaled < 10 ? scaled.toFixed(1).replace(".0", "") : Math.floor(scaled)) + unit;
+}
+
+/** Returns a name that may break after its underscores. */
+function breakable(name) {
+  return name.split(/(?<=_)/).map((part, place) => [place ? element("wbr") : "", part]);
 }
 
 /** Returns a text in pieces, those that are one of the words marked. */

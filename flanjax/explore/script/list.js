@@ -6,7 +6,7 @@ function drawList(hits) {
     const held = hits.filter(({ task }) => task.cluster === cluster);
     if (!held.length) return [];
     const items = held.map((hit) => listItem(hit, links));
-    const heading = element("h2", {}, cluster, element("span", { class: "soft" }, ` ${held.length}`));
+    const heading = element("h2", {}, breakable(cluster), element("span", { class: "soft" }, ` ${held.length}`));
     return [heading, element("ul", {}, items)];
   });
   if (!parts.length) parts.push(element("p", { class: "empty" }, "No task is left."));
@@ -70,5 +70,5 @@ function openNeighbour(step) {
   if (!names.length) return;
   const place = names.indexOf(state.task);
   const next = place < 0 ? 0 : Math.max(0, Math.min(names.length - 1, place + step));
-  go({ view: "tasks", task: names[next], template: "", sample: "" });
+  go({ task: names[next], template: "", sample: "" });
 }

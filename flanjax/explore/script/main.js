@@ -11,6 +11,7 @@ function show(before = null) {
   drawList(hits);
   byId("panel").replaceChildren(...panelParts(hits).flat(Infinity).filter(Boolean));
   document.title = `${isTaskOpen ? state.task : CONTENT.name} · flanjax tasks`;
+  byId("said").textContent = state.view === "mixture" ? splitSentence() : "";
   makeScrollable();
   if (before) moveTo(before);
 }
@@ -32,7 +33,7 @@ function moveTo(before) {
     const card = byId(`template-${state.template}`);
     card?.scrollIntoView({ block: "start" });
     card?.querySelector("a").focus({ preventScroll: true });
-  } else if (isOther && document.activeElement !== byId("q")) {
+  } else if (isOther && !byId("form").contains(document.activeElement)) {
     scrollTo(0, 0);
     byId("heading").focus({ preventScroll: true });
   }
@@ -70,7 +71,7 @@ function setUp() {
   byId("subtitle").textContent = `${plural(TASKS.length, "task")} in ${plural(CONTENT.clusters.length, "cluster")}, ${plural(numTemplates, "template")}`;
   const metrics = [...new Set(TASKS.flatMap((task) => task.metrics))].sort();
   fillSelect("cluster", CONTENT.clusters.map((name) => [name, name]));
-  fillSelect("mode", [["rank", "ranking options"], ["generate", "what is written"]]);
+  fillSelect("mode", [["rank", "rank classification"], ["generate", "generation"]]);
   fillSelect("metric", metrics.map((name) => [name, name]));
   for (const [claim, [text, test]] of Object.entries(CLAIMS)) {
     if (!TASKS.some(test) && !state.is.includes(claim)) continue;
@@ -107,13 +108,15 @@ function onKey(event) {
   else if (event.key === "Escape" && (event.target === byId("q") || !isTyped)) clearAll();
   else if (isTyped) isTaken = false;
   else if (event.key === "/") focusSearch();
-  else if (event.key === "j") openNeighbour(1);
-  else if (event.key === "k") openNeighbour(-1);
+  else if (event.key === "j" && state.view === "tasks") openNeighbour(1);
+  else if (event.key === "k" && state.view === "tasks") openNeighbour(-1);
   else isTaken = false;
   if (isTaken) event.preventDefault();
 }
 
-byId("q").addEventListener("input", () => go({ q: byId("q").value }, { replace: true }));
+byId("q").addEventListener("input", () => {
+  go({ q: byId("q").value, task: "", template: "" }, { replace: !state.task });
+});
 byId("form").addEventListener("submit", (event) => event.preventDefault());
 byId("claims").addEventListener("change", () => {
   const boxes = [...byId("claims").querySelectorAll("input:checked")];

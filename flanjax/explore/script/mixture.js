@@ -2,12 +2,31 @@
 
 function drawMixture() {
   const split = CONTENT.hold_outs.find(({ rule }) => rule === state.hold_out);
-  const parts = [
+  const isDrawn = split && !split.error;
+  return [
     element("h2", { id: "heading", tabindex: -1 }, "What a run draws"),
-    element("div", { class: "card chooser" }, holdOutChoice(), split ? splitSummary(split) : unknownRule()),
+    element(
+      "div",
+      { class: "mixture" },
+      element(
+        "div",
+        {},
+        element("div", { class: "card chooser" }, holdOutChoice(), split ? splitSummary(split) : unknownRule()),
+        isDrawn ? clusterShares(split) : "",
+      ),
+      isDrawn ? taskShares(split) : "",
+    ),
   ];
-  if (split && !split.error) parts.push(clusterShares(split), taskShares(split));
-  return parts;
+}
+
+/** Returns what a change of the hold-out is announced with. */
+function splitSentence() {
+  const split = CONTENT.hold_outs.find(({ rule }) => rule === state.hold_out);
+  if (!split || split.error) return "";
+  const numTrained = Object.keys(split.shares).length + split.unsized.length;
+  const numDropped = Object.keys(split.dropped).length;
+  const tasks = `${plural(numTrained, "task")} trained on, ${split.tested.length} tested`;
+  return `Held out ${split.rule || "nothing"}: ${tasks}, ${numDropped} left out.`;
 }
 
 function holdOutChoice() {
@@ -40,7 +59,7 @@ function splitSummary(split) {
   const { rate_cap: cap, max_examples: most, temperature } = CONTENT.mixture;
   const numTrained = Object.keys(split.shares).length + split.unsized.length;
   const numDropped = Object.keys(split.dropped).length;
-  const facts = [[numTrained, "trained on"], [split.tested.length, "held out and tested"], [numDropped, "left out of both"]];
+  const facts = [[numTrained, "trained on"], [split.tested.length, "tested"], [numDropped, "left out of both"]];
   const items = facts.map(([value, what]) =>
     element("div", {}, element("dd", { class: "big" }, number(value)), element("dt", {}, what)),
   );
@@ -56,7 +75,7 @@ function splitSummary(split) {
     ? element("p", { class: "missing" }, `Of unknown size, and without a share here: ${split.unsized.join(", ")}.`)
     : "";
   return [
-    element("dl", { class: "tiles", role: "status" }, items),
+    element("dl", { class: "tiles" }, items),
     element("p", { class: "soft" }, note, sizes),
     unsized,
   ];
@@ -75,14 +94,21 @@ function clusterShares(split) {
     element(
       "tr",
       {},
-      element("th", { scope: "row" }, cluster),
+      element("th", { scope: "row" }, breakable(cluster)),
       element("td", { class: "bars" }, bar(sum, largest, before[place])),
-      element("td", { class: "number" }, percent(sum)),
+      element("td", { class: "number" }, sum ? percent(sum) : clusterFate(split, cluster)),
       element("td", { class: "number soft was" }, split.rule ? percent(before[place]) : ""),
     ),
   );
   const heads = [["cluster"], ["share of draws", "bars"], ["", "number"], [split.rule ? "nothing held out" : "", "number was"]];
   return shareTable("By cluster", heads, rows);
+}
+
+/** Returns why a cluster has no share. */
+function clusterFate(split, cluster) {
+  const held = TASKS.filter((task) => task.cluster === cluster).map(({ name }) => name);
+  if (held.every((name) => split.tested.includes(name))) return tag("held out", "held");
+  return held.some((name) => split.unsized.includes(name)) ? "unknown" : tag("left out");
 }
 
 function taskShares(split) {
@@ -91,7 +117,7 @@ function taskShares(split) {
     element(
       "tr",
       { class: task.name in split.shares ? false : "out" },
-      element("th", { scope: "row" }, element("a", { href: taskAddress(task.name) }, task.name)),
+      element("th", { scope: "row" }, element("a", { href: taskAddress(task.name) }, breakable(task.name))),
       fateCells(split, task, largest),
       element("td", { class: "number" }, number(task.size.examples)),
     ),
@@ -108,7 +134,7 @@ function fateCells(split, task, largest) {
   }
   const reason = split.dropped[task.name];
   const fate = split.tested.includes(task.name)
-    ? tag("held out: tested", "held")
+    ? tag("held out", "held")
     : reason
       ? [tag("left out"), ` ${reason}`]
       : tag("size unknown");

@@ -6,11 +6,11 @@ const MOST_FOUND = 40;
 const COLUMNS = [
   ["task", "task", "text", (task) => task.name],
   ["cluster", "cluster", "text", (task) => task.cluster],
-  ["mode", "judged by", "text", (task) => task.mode],
+  ["mode", "mode", "text", (task) => task.mode],
   ["metric", "metrics", "text", (task) => task.metrics.join(", ")],
-  ["examples", "training examples", "number", (task) => task.size.examples],
+  ["examples", "train examples", "number", (task) => task.size.examples],
   ["share", "share %", "number", (task) => shareOf(task)],
-  ["words", "median prompt, words", "number", (task) => task.lengths?.words.inputs.median ?? null],
+  ["words", "prompt words", "number", (task) => task.lengths?.words.inputs.median ?? null],
   ["inverted", "inverted", "number", (task) => numInverted(task)],
 ];
 
@@ -23,7 +23,7 @@ function drawOverview(hits) {
   return [
     element("h2", { id: "heading", tabindex: -1 }, words.length ? "What was found" : "At a glance"),
     words.length ? foundTemplates(hits, words) : tiles(),
-    element("div", { class: "wide" }, element("h3", {}, "Every task that is left"), taskTable(hits)),
+    element("div", { class: "wide" }, element("h3", {}, hits.length < TASKS.length ? "Tasks that are left" : "Every task"), taskTable(hits)),
   ];
 }
 
@@ -34,8 +34,8 @@ function tiles() {
     [CONTENT.clusters.length, "clusters"],
     [TASKS.reduce((sum, task) => sum + templates(task).length, 0), "templates"],
     [CONTENT.wordings.length, "sets of templates"],
-    [count((task) => task.mode === "rank"), "rank options"],
-    [count((task) => task.mode === "generate"), "write freely"],
+    [count((task) => task.mode === "rank"), "rank classification"],
+    [count((task) => task.mode === "generate"), "generation"],
   ];
   const items = facts.map(([value, what]) =>
     element("div", {}, element("dd", { class: "big" }, number(value)), element("dt", {}, what)),
@@ -49,19 +49,28 @@ function foundTemplates(hits, words) {
     const what = hits.length ? "No template holds these words; the names and facts of tasks do." : "";
     return element("p", {}, what || "Nothing. Fewer words or filters find more.");
   }
-  const items = places.slice(0, MOST_FOUND).map(([task, place]) => {
-    const template = templates(task)[place];
-    const link = { href: taskAddress(task.name, { template: String(place) }) };
-    return element(
-      "li",
-      {},
-      element("a", link, `${task.name}, template ${place}`),
-      element("pre", {}, wordingNodes(task, template.inputs, words)),
-    );
-  });
-  const rest = places.length - MOST_FOUND;
+  const wordings = [...Map.groupBy(places, ([task, place]) => templates(task)[place])];
+  const items = wordings.slice(0, MOST_FOUND).map((entry) => foundTemplate(...entry, words));
+  const rest = wordings.length - MOST_FOUND;
   const more = rest > 0 ? element("p", { class: "soft" }, `${plural(rest, "template")} more.`) : "";
   return [element("ol", { class: "found" }, items), more];
+}
+
+/** Returns a template that was found, under the names of all tasks that share it. */
+function foundTemplate(template, places, words) {
+  const names = places.map(([task, place], number_) => [
+    number_ ? ", " : "",
+    element("a", { href: taskAddress(task.name, { template: String(place), part: "" }) }, breakable(task.name)),
+  ]);
+  const [task, place] = places[0];
+  const target = templateText(template.targets);
+  return element(
+    "li",
+    {},
+    element("p", {}, names, element("span", { class: "soft" }, ` template ${place}`)),
+    element("pre", {}, wordingNodes(task, template.inputs, words)),
+    target === "{answer}" ? "" : element("pre", { class: "to" }, wordingNodes(task, template.targets, words)),
+  );
 }
 
 function taskTable(hits) {
@@ -101,9 +110,10 @@ function sortBy(key, next) {
 function tableRow(task) {
   const cells = COLUMNS.slice(1).map(([key, , kind, of]) => {
     const value = of(task);
-    const text = key === "share" && value !== null ? (100 * value).toFixed(2) : value;
-    return element("td", { class: kind }, typeof text === "number" ? number(text) : (text ?? "–"));
+    if (kind === "text") return element("td", { class: kind }, breakable(value));
+    const text = key === "share" && value !== null ? (100 * value).toFixed(2) : number(value);
+    return element("td", { class: kind }, text);
   });
-  const link = element("a", { href: taskAddress(task.name) }, task.name);
+  const link = element("a", { href: taskAddress(task.name) }, breakable(task.name));
   return element("tr", {}, element("th", { scope: "row" }, link), cells);
 }

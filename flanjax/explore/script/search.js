@@ -6,15 +6,19 @@ const BY_NAME = new Map(TASKS.map((task) => [task.name, task]));
 
 /** What a task may be asked to be, each with its words and its test. */
 const CLAIMS = {
-  inverted: ["have inverted templates", (task) => numInverted(task) > 0],
-  variant: ["share their templates", (task) => variants(task).length > 0],
-  extractive: ["answer with a piece of the prompt", (task) => task.is_extractive],
-  evaluation: ["are for evaluation only", (task) => !task.is_trainable],
-  read: ["show records of the data", (task) => isRead(task)],
+  inverted: ["has inverted", (task) => numInverted(task) > 0],
+  variant: ["has variants", (task) => variants(task).length > 0],
+  extractive: ["extractive", (task) => task.is_extractive],
+  evaluation: ["evaluation only", (task) => !task.is_trainable],
+  read: ["data at hand", (task) => isRead(task)],
 };
 
 function templates(task) {
   return CONTENT.wordings[task.wording];
+}
+
+function modeName(task) {
+  return task.mode === "rank" ? "rank classification" : "generation";
 }
 
 function numInverted(task) {

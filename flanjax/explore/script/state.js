@@ -8,6 +8,7 @@ const DEFAULTS = {
   metric: "",
   is: "",
   task: "",
+  part: "",
   template: "",
   sample: "",
   shots: "",

@@ -1,11 +1,14 @@
 // One task: its facts, its lengths, and its templates beside what a record makes of them.
 
 function drawTask(task) {
+  const isAbout = state.part === "about";
+  const about = () => element("div", { class: "about" }, factsCard(task), lengthsCard(task));
   return [
     backLink(),
     taskHead(task),
-    element("div", { class: "about" }, factsCard(task), lengthsCard(task)),
-    templatesSection(task),
+    element("div", { class: "head spread controls" }, partChoice(), isAbout ? "" : recordChoices(task)),
+    isAbout ? about() : templateCards(task),
+    neighbours(),
   ];
 }
 
@@ -24,17 +27,17 @@ function taskHead(task) {
     "div",
     { class: "task-head" },
     element("p", { class: "soft" }, element("a", { href: address({ task: "", cluster: task.cluster }) }, task.cluster)),
-    element("h2", { id: "heading", tabindex: -1 }, task.name),
+    element("h2", { id: "heading", tabindex: -1 }, breakable(task.name)),
     element(
       "p",
       { class: "tags" },
-      tag(task.mode === "rank" ? "ranks options" : "writes freely", "held"),
+      tag(modeName(task), "held"),
       task.metrics.map((metric) => tag(metric)),
       inverted ? tag(`${inverted} of ${templates(task).length} inverted`) : "",
-      task.is_extractive ? tag("answer is a piece of the prompt") : "",
-      task.is_trainable ? "" : tag("for evaluation only", "bad"),
+      task.is_extractive ? tag("extractive") : "",
+      task.is_trainable ? "" : tag("no training split: evaluation only", "bad"),
     ),
-    element("p", { class: "soft" }, sizes.join(" · ")),
+    element("p", { class: "soft" }, [...sizes, ...task.missing ? ["data not read"] : []].join(" · ")),
   );
 }
 
@@ -47,7 +50,7 @@ function factsCard(task) {
     ["metrics", links(task.metrics, (metric) => ({ metric }))],
     ["built on", links(task.corpora, (corpus) => ({ q: `"${corpus}"` }))],
     ["fields", task.fields.map((field) => [element("span", { class: `field ${hue(task, field)}` }, field), " "])],
-    ["splits", splitFacts(task)],
+    ["published", splitFacts(task)],
     ["share", share === null ? "none: not trained on" : shareFact(task, share)],
     ["variants", links(variants(task).map(({ name }) => name), (name) => ({ task: name }))],
     ["version", String(task.version)],
@@ -86,11 +89,9 @@ function lengthsCard(task) {
   const { lengths } = task;
   if (!lengths) return element("div", { class: "card" }, element("h3", {}, "Lengths"), "No record is at hand.");
   const unit = state.unit in lengths ? state.unit : DEFAULTS.unit;
-  const what = lengths.origin === "hand-written" ? "hand-written records" : `records of ${lengths.origin}`;
-  const note =
-    lengths.origin === "hand-written"
-      ? " They are short; lengths of the data need --data_dir."
-      : " Chosen by a hash of their content.";
+  const what = isRead(task) ? `records of ${lengths.origin}` : "hand-written records";
+  const remedy = task.missing ? "the data was not read." : "those of the data need --data_dir.";
+  const note = isRead(task) ? " Chosen by a hash of their content." : ` They are short; ${remedy}`;
   const from = `${plural(lengths.renders, "render")}: ${lengths.records} ${what} in ${templates(task).length} templates.`;
   return element(
     "div",
@@ -123,36 +124,47 @@ function choice(label, key, options, chosen) {
   return element("div", { class: "choice", role: "group", "aria-label": label }, buttons);
 }
 
-function templatesSection(task) {
+function partChoice() {
+  return choice("Part", "part", [["", "Templates"], ["about", "Facts and lengths"]], state.part);
+}
+
+function templateCards(task) {
   const sample = task.samples[Number(state.sample)] ?? task.samples[0];
   const cards = templates(task).map((template, place) => templateCard(task, template, place, sample));
-  const command = `flanjax tasks show ${task.name} --catalog=${CONTENT.place} --handwritten --all`;
-  return [
-    element(
-      "div",
-      { class: "head spread bar" },
-      element("h3", {}, plural(cards.length, "template")),
-      sample ? recordChoices(task) : "",
-    ),
-    sample ? "" : element("p", {}, `No record to render. ${task.missing}`),
-    cards,
-    sample ? element("p", { class: "soft command" }, "In a terminal: ", element("code", {}, command)) : "",
-  ];
+  if (!sample) return [element("p", { class: "missing" }, `No record to render. ${task.missing}`), cards];
+  const isWritten = sample.origin.startsWith("hand-written");
+  const from = isWritten ? "--handwritten" : "--data_dir=DIR";
+  const command = `flanjax tasks show ${task.name} --catalog=${CONTENT.place} ${from} --all`;
+  return [cards, element("p", { class: "soft command" }, "In a terminal: ", element("code", {}, command))];
+}
+
+/** Returns links to the tasks before and after this one, among those that are left. */
+function neighbours() {
+  const names = found().map(({ task }) => task.name);
+  const place = names.indexOf(state.task);
+  const link = (name, text) => (name ? element("a", { href: taskAddress(name) }, text(breakable(name))) : "");
+  return element(
+    "nav",
+    { class: "head spread neighbours", "aria-label": "Neighbours" },
+    element("span", {}, link(names[place - 1], (name) => ["← ", name])),
+    element("span", {}, place < 0 ? "" : link(names[place + 1], (name) => [name, " →"])),
+  );
 }
 
 function recordChoices(task) {
+  if (!task.samples.length) return "";
   const chosen = task.samples[Number(state.sample)] ? Number(state.sample) : 0;
   const options = task.samples.map(({ origin }, place) =>
     element("option", { value: place, selected: place === chosen }, origin),
   );
-  const select = element("select", { "data-key": "sample" }, options);
+  const select = element("select", { "data-key": "sample", "aria-label": "record" }, options);
   select.addEventListener("change", () => {
     go({ sample: select.value === "0" ? "" : select.value }, { replace: true });
     byId("panel").querySelector('[data-key="sample"]').focus();
   });
   const most = Math.max(...task.samples.map(({ shots }) => shots.length));
   const shots = most ? choice("Solved examples", "shots", [["", "zero-shot"], [String(most), `${most}-shot`]], state.shots) : "";
-  return element("div", { class: "head" }, element("label", {}, "record ", select), shots);
+  return element("div", { class: "head" }, element("label", {}, element("span", { class: "label" }, "record "), select), shots);
 }
 
 function templateCard(task, template, place, sample) {
