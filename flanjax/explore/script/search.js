@@ -1,17 +1,23 @@
 // Which tasks and templates a search and the filters leave.
 
-const CONTENT = JSON.parse(byId("content").textContent);
+const CONTENT = JSON.parse(byId("content").textContent, (key, value) => bare(value));
 const TASKS = CONTENT.tasks;
 const BY_NAME = new Map(TASKS.map((task) => [task.name, task]));
 
+/** Returns an object without a prototype, so that a task may be named "constructor". */
+function bare(value) {
+  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+  return isObject ? Object.assign(Object.create(null), value) : value;
+}
+
 /** What a task may be asked to be, each with its words and its test. */
-const CLAIMS = {
+const CLAIMS = bare({
   inverted: ["has inverted", (task) => numInverted(task) > 0],
   variant: ["has variants", (task) => variants(task).length > 0],
   extractive: ["extractive", (task) => task.is_extractive],
   evaluation: ["evaluation only", (task) => !task.is_trainable],
   read: ["data at hand", (task) => isRead(task)],
-};
+});
 
 function templates(task) {
   return CONTENT.wordings[task.wording];
