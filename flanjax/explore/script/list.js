@@ -6,7 +6,12 @@ function drawList(hits) {
     const held = hits.filter(({ task }) => task.cluster === cluster);
     if (!held.length) return [];
     const items = held.map((hit) => listItem(hit, links));
-    const heading = element("h2", {}, breakable(cluster), element("span", { class: "soft" }, ` ${held.length}`));
+    const heading = element(
+      "h2",
+      {},
+      breakable(cluster),
+      element("span", { class: "soft" }, ` ${held.length}`),
+    );
     return [heading, element("ul", {}, items)];
   });
   if (!parts.length) parts.push(element("p", { class: "empty" }, "No task is left."));

@@ -49,17 +49,25 @@ function makeScrollable() {
 function drawControls(hits) {
   if (byId("q").value !== state.q) byId("q").value = state.q;
   for (const name of ["cluster", "mode", "metric"]) byId(name).value = state[name];
-  for (const box of byId("claims").querySelectorAll("input")) box.checked = claims().includes(box.value);
+  for (const box of byId("claims").querySelectorAll("input"))
+    box.checked = claims().includes(box.value);
   const num = FILTERS.filter((name) => name !== "is" && state[name]).length + claims().length;
   byId("num-filters").textContent = num ? `(${num} on)` : "";
   byId("clear").hidden = !num && !state.q;
   const numTemplates = hits.reduce((sum, { places }) => sum + places.length, 0);
-  const tasks = hits.length === TASKS.length ? plural(hits.length, "task") : `${hits.length} of ${plural(TASKS.length, "task")}`;
+  const tasks =
+    hits.length === TASKS.length
+      ? plural(hits.length, "task")
+      : `${hits.length} of ${plural(TASKS.length, "task")}`;
   byId("hits").textContent = state.q ? `${tasks}, ${plural(numTemplates, "template")}` : tasks;
   const tabs = { "to-tasks": "tasks", "to-mixture": "mixture" };
   for (const [id, view] of Object.entries(tabs)) {
     const link = byId(id);
-    link.href = address({ view, hold_out: view === "mixture" ? state.hold_out : "", task: view === "mixture" ? "" : state.task });
+    link.href = address({
+      view,
+      hold_out: view === "mixture" ? state.hold_out : "",
+      task: view === "mixture" ? "" : state.task,
+    });
     if (state.view === view) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
@@ -68,11 +76,22 @@ function drawControls(hits) {
 function setUp() {
   const numTemplates = TASKS.reduce((sum, task) => sum + templates(task).length, 0);
   byId("title").textContent = CONTENT.name;
-  byId("subtitle").textContent = `${plural(TASKS.length, "task")} in ${plural(CONTENT.clusters.length, "cluster")}, ${plural(numTemplates, "template")}`;
+  const clusters = plural(CONTENT.clusters.length, "cluster");
+  byId("subtitle").textContent =
+    `${plural(TASKS.length, "task")} in ${clusters}, ${plural(numTemplates, "template")}`;
   const metrics = [...new Set(TASKS.flatMap((task) => task.metrics))].sort();
-  fillSelect("cluster", CONTENT.clusters.map((name) => [name, name]));
-  fillSelect("mode", [["rank", "rank classification"], ["generate", "generation"]]);
-  fillSelect("metric", metrics.map((name) => [name, name]));
+  fillSelect(
+    "cluster",
+    CONTENT.clusters.map((name) => [name, name]),
+  );
+  fillSelect("mode", [
+    ["rank", "rank classification"],
+    ["generate", "generation"],
+  ]);
+  fillSelect(
+    "metric",
+    metrics.map((name) => [name, name]),
+  );
   for (const [claim, [text, test]] of Object.entries(CLAIMS)) {
     if (!TASKS.some(test) && !state.is.includes(claim)) continue;
     const box = element("input", { type: "checkbox", value: claim });
@@ -93,7 +112,8 @@ function clearAll() {
 }
 
 function focusSearch() {
-  if (byId("finder").offsetParent === null) go({ view: "tasks", task: "", template: "", sample: "" });
+  if (byId("finder").offsetParent === null)
+    go({ view: "tasks", task: "", template: "", sample: "" });
   byId("q").focus();
   byId("q").select();
 }

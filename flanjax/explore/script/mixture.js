@@ -11,7 +11,12 @@ function drawMixture() {
       element(
         "div",
         {},
-        element("div", { class: "card chooser" }, holdOutChoice(), split ? splitSummary(split) : unknownRule()),
+        element(
+          "div",
+          { class: "card chooser" },
+          holdOutChoice(),
+          split ? splitSummary(split) : unknownRule(),
+        ),
         isDrawn ? clusterShares(split) : "",
       ),
       isDrawn ? taskShares(split) : "",
@@ -56,28 +61,42 @@ function unknownRule() {
 
 function splitSummary(split) {
   if (split.error) return element("p", { class: "missing" }, split.error);
-  const { rate_cap: cap, max_examples: most, temperature } = CONTENT.mixture;
   const numTrained = Object.keys(split.shares).length + split.unsized.length;
   const numDropped = Object.keys(split.dropped).length;
-  const facts = [[numTrained, "trained on"], [split.tested.length, "tested"], [numDropped, "left out of both"]];
+  const facts = [
+    [numTrained, "trained on"],
+    [split.tested.length, "tested"],
+    [numDropped, "left out of both"],
+  ];
   const items = facts.map(([value, what]) =>
     element("div", {}, element("dd", { class: "big" }, number(value)), element("dt", {}, what)),
   );
-  const isRead = TASKS.some((task) => task.size.origin === "read");
-  const sizes = isRead
-    ? "Sizes are counted where the data was read, else those that TFDS publishes, before the tasks' own filters."
-    : "Sizes are those that TFDS publishes, before the tasks' own filters.";
-  const note =
-    `A task is drawn in proportion to its training examples. At most ${number(most)} of them are used and ` +
-    `${number(cap)} counted (the rate cap)` +
-    (temperature === 1 ? ", at temperature 1. " : `, to the power of 1 / ${temperature}. `);
   const unsized = split.unsized.length
-    ? element("p", { class: "missing" }, `Of unknown size, and without a share here: ${split.unsized.join(", ")}.`)
+    ? element(
+        "p",
+        { class: "missing" },
+        `Of unknown size, and without a share here: ${split.unsized.join(", ")}.`,
+      )
     : "";
   return [
     element("dl", { class: "tiles" }, items),
-    element("p", { class: "soft" }, note, sizes),
+    element("p", { class: "soft" }, ratesNote()),
     unsized,
+  ];
+}
+
+/** Returns how shares follow from sizes, and where the sizes are from. */
+function ratesNote() {
+  const { rate_cap: cap, max_examples: most, temperature } = CONTENT.mixture;
+  const isRead = TASKS.some((task) => task.size.origin === "read");
+  const published = "those that TFDS publishes, before the tasks' own filters.";
+  return [
+    "A task is drawn in proportion to its training examples. ",
+    `At most ${number(most)} of them are used and ${number(cap)} counted (the rate cap)`,
+    temperature === 1 ? ", at temperature 1. " : `, to the power of 1 / ${temperature}. `,
+    isRead
+      ? `Sizes are counted where the data was read, else ${published}`
+      : `Sizes are ${published}`,
   ];
 }
 
@@ -88,7 +107,9 @@ function sumOfShares(split, cluster) {
 
 function clusterShares(split) {
   const sums = CONTENT.clusters.map((cluster) => [cluster, sumOfShares(split, cluster)]);
-  const before = CONTENT.clusters.map((cluster) => (CONTENT.hold_outs[0].shares ? sumOfShares(CONTENT.hold_outs[0], cluster) : 0));
+  const before = CONTENT.clusters.map((cluster) =>
+    CONTENT.hold_outs[0].shares ? sumOfShares(CONTENT.hold_outs[0], cluster) : 0,
+  );
   const largest = Math.max(...sums.map(([, sum]) => sum), ...before);
   const rows = sums.map(([cluster, sum], place) =>
     element(
@@ -100,7 +121,12 @@ function clusterShares(split) {
       element("td", { class: "number soft was" }, split.rule ? percent(before[place]) : ""),
     ),
   );
-  const heads = [["cluster"], ["share of draws", "bars"], ["", "number"], [split.rule ? "nothing held out" : "", "number was"]];
+  const heads = [
+    ["cluster"],
+    ["share of draws", "bars"],
+    ["", "number"],
+    [split.rule ? "nothing held out" : "", "number was"],
+  ];
   return shareTable("By cluster", heads, rows);
 }
 
@@ -117,12 +143,20 @@ function taskShares(split) {
     element(
       "tr",
       { class: task.name in split.shares ? false : "out" },
-      element("th", { scope: "row" }, element("a", { href: taskAddress(task.name) }, breakable(task.name))),
+      element(
+        "th",
+        { scope: "row" },
+        element("a", { href: taskAddress(task.name) }, breakable(task.name)),
+      ),
       fateCells(split, task, largest),
       element("td", { class: "number" }, number(task.size.examples)),
     ),
   );
-  return shareTable("By task", [["task"], ["share of draws", "bars"], ["", "number"], ["examples", "number"]], rows);
+  return shareTable(
+    "By task",
+    [["task"], ["share of draws", "bars"], ["", "number"], ["examples", "number"]],
+    rows,
+  );
 }
 
 /** Returns a task's share, or what became of it instead. */
@@ -153,9 +187,16 @@ function bar(share, largest, before = null) {
 }
 
 function shareTable(title, heads, rows) {
-  const cells = heads.map(([text, kind]) => element(text ? "th" : "td", { scope: text ? "col" : null, class: kind }, text));
+  const cells = heads.map(([text, kind]) =>
+    element(text ? "th" : "td", { scope: text ? "col" : null, class: kind }, text),
+  );
   const head = element("thead", {}, element("tr", {}, cells));
   const region = { class: "scroll", role: "region", tabindex: 0, "aria-label": title };
   const table = element("table", { class: "shares" }, head, element("tbody", {}, rows));
-  return element("section", { class: "card" }, element("h3", {}, title), element("div", region, table));
+  return element(
+    "section",
+    { class: "card" },
+    element("h3", {}, title),
+    element("div", region, table),
+  );
 }

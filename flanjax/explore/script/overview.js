@@ -23,7 +23,12 @@ function drawOverview(hits) {
   return [
     element("h2", { id: "heading", tabindex: -1 }, words.length ? "What was found" : "At a glance"),
     words.length ? foundTemplates(hits, words) : tiles(),
-    element("div", { class: "wide" }, element("h3", {}, hits.length < TASKS.length ? "Tasks that are left" : "Every task"), taskTable(hits)),
+    element(
+      "div",
+      { class: "wide" },
+      element("h3", {}, hits.length < TASKS.length ? "Tasks that are left" : "Every task"),
+      taskTable(hits),
+    ),
   ];
 }
 
@@ -46,7 +51,9 @@ function tiles() {
 function foundTemplates(hits, words) {
   const places = hits.flatMap(({ task, places: held }) => held.map((place) => [task, place]));
   if (!places.length) {
-    const what = hits.length ? "No template holds these words; the names and facts of tasks do." : "";
+    const what = hits.length
+      ? "No template holds these words; the names and facts of tasks do."
+      : "";
     return element("p", {}, what || "Nothing. Fewer words or filters find more.");
   }
   const wordings = [...Map.groupBy(places, ([task, place]) => templates(task)[place])];
@@ -60,7 +67,11 @@ function foundTemplates(hits, words) {
 function foundTemplate(template, places, words) {
   const names = places.map(([task, place], number_) => [
     number_ ? ", " : "",
-    element("a", { href: taskAddress(task.name, { template: String(place), part: "" }) }, breakable(task.name)),
+    element(
+      "a",
+      { href: taskAddress(task.name, { template: String(place), part: "" }) },
+      breakable(task.name),
+    ),
   ]);
   const [task, place] = places[0];
   const target = templateText(template.targets);
@@ -69,12 +80,16 @@ function foundTemplate(template, places, words) {
     {},
     element("p", {}, names, element("span", { class: "soft" }, ` template ${place}`)),
     element("pre", {}, wordingNodes(task, template.inputs, words)),
-    target === "{answer}" ? "" : element("pre", { class: "to" }, wordingNodes(task, template.targets, words)),
+    target === "{answer}"
+      ? ""
+      : element("pre", { class: "to" }, wordingNodes(task, template.targets, words)),
   );
 }
 
 function taskTable(hits) {
-  const [key, isDescending] = state.sort.startsWith("-") ? [state.sort.slice(1), true] : [state.sort, false];
+  const [key, isDescending] = state.sort.startsWith("-")
+    ? [state.sort.slice(1), true]
+    : [state.sort, false];
   const column = COLUMNS.find(([name]) => name === key);
   const rows = hits.map(({ task }) => task);
   if (column) rows.sort((a, b) => compared(column[3](a), column[3](b)) * (isDescending ? -1 : 1));

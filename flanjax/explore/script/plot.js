@@ -12,7 +12,8 @@ function span(unit, side) {
 
 function told(bins, unit) {
   const { median, p90, max } = bins;
-  return `median ${number(median)}, 90\u00a0% at most ${number(p90)}, longest ${number(max)} ${unit}`;
+  const most = `90\u00a0% at most ${number(p90)}`;
+  return `median ${number(median)}, ${most}, longest ${number(max)} ${unit}`;
 }
 
 function histogram(lengths, unit, side) {
@@ -28,7 +29,13 @@ function histogram(lengths, unit, side) {
     const label = from === to ? number(from) : `${number(from)} to ${number(to)}`;
     return drawn(
       "rect",
-      { class: "column", x: place(bin), y: PLOT_HEIGHT - height, width: `${0.92 * width}%`, height },
+      {
+        class: "column",
+        x: place(bin),
+        y: PLOT_HEIGHT - height,
+        width: `${0.92 * width}%`,
+        height,
+      },
       drawn("title", {}, `${label} ${unit}: ${count} of ${lengths.renders}`),
     );
   });
@@ -38,7 +45,13 @@ function histogram(lengths, unit, side) {
     const attributes = { class: "tick", x: place(bin), y: PLOT_HEIGHT + 17 };
     ticks.push(drawn("text", attributes, short(CONTENT.edges[bin])));
   }
-  const base = drawn("line", { class: "grid", x1: 0, x2: "100%", y1: PLOT_HEIGHT, y2: PLOT_HEIGHT });
+  const base = drawn("line", {
+    class: "grid",
+    x1: 0,
+    x2: "100%",
+    y1: PLOT_HEIGHT,
+    y2: PLOT_HEIGHT,
+  });
   const label = `${side}: ${told(bins, unit)}`;
   const attributes = { role: "img", "aria-label": label, width: "100%", height: PLOT_HEIGHT + 22 };
   return drawn("svg", attributes, columns, base, ticks);

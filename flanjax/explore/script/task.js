@@ -6,7 +6,12 @@ function drawTask(task) {
   return [
     backLink(),
     taskHead(task),
-    element("div", { class: "head spread controls" }, partChoice(), isAbout ? "" : recordChoices(task)),
+    element(
+      "div",
+      { class: "head spread controls" },
+      partChoice(),
+      isAbout ? "" : recordChoices(task),
+    ),
     isAbout ? about() : templateCards(task),
     neighbours(),
   ];
@@ -26,7 +31,11 @@ function taskHead(task) {
   return element(
     "div",
     { class: "task-head" },
-    element("p", { class: "soft" }, element("a", { href: address({ task: "", cluster: task.cluster }) }, task.cluster)),
+    element(
+      "p",
+      { class: "soft" },
+      element("a", { href: address({ task: "", cluster: task.cluster }) }, task.cluster),
+    ),
     element("h2", { id: "heading", tabindex: -1 }, breakable(task.name)),
     element(
       "p",
@@ -37,7 +46,11 @@ function taskHead(task) {
       task.is_extractive ? tag("extractive") : "",
       task.is_trainable ? "" : tag("no training split: evaluation only", "bad"),
     ),
-    element("p", { class: "soft" }, [...sizes, ...task.missing ? ["data not read"] : []].join(" · ")),
+    element(
+      "p",
+      { class: "soft" },
+      [...sizes, ...(task.missing ? ["data not read"] : [])].join(" · "),
+    ),
   );
 }
 
@@ -49,22 +62,51 @@ function factsCard(task) {
     ["citation", task.citation],
     ["metrics", links(task.metrics, (metric) => ({ metric }))],
     ["built on", links(task.corpora, (corpus) => ({ q: `"${corpus}"` }))],
-    ["fields", task.fields.map((field) => [element("span", { class: `field ${hue(task, field)}` }, field), " "])],
+    [
+      "fields",
+      task.fields.map((field) => [
+        element("span", { class: `field ${hue(task, field)}` }, field),
+        " ",
+      ]),
+    ],
     ["published", splitFacts(task)],
     ["share", share === null ? "none: not trained on" : shareFact(task, share)],
-    ["variants", links(variants(task).map(({ name }) => name), (name) => ({ task: name }))],
+    [
+      "variants",
+      links(
+        variants(task).map(({ name }) => name),
+        (name) => ({ task: name }),
+      ),
+    ],
     ["version", String(task.version)],
   ];
   const rows = facts
     .filter(([, value]) => value.length)
     .map(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]);
-  const missing = task.missing ? element("p", { class: "missing" }, `Not read: ${task.missing}`) : "";
-  return element("div", { class: "card" }, element("h3", {}, "About it"), element("dl", {}, rows), missing);
+  const missing = task.missing
+    ? element("p", { class: "missing" }, `Not read: ${task.missing}`)
+    : "";
+  return element(
+    "div",
+    { class: "card" },
+    element("h3", {}, "About it"),
+    element("dl", {}, rows),
+    missing,
+  );
 }
 
 /** Returns values as links to the tasks that share them. */
 function links(values, changes) {
-  const fresh = { task: "", q: "", cluster: "", mode: "", metric: "", is: "", template: "", sample: "" };
+  const fresh = {
+    task: "",
+    q: "",
+    cluster: "",
+    mode: "",
+    metric: "",
+    is: "",
+    template: "",
+    sample: "",
+  };
   return values.map((text, place) => [
     place ? ", " : "",
     element("a", { href: address({ ...fresh, ...changes(text) }) }, text),
@@ -87,12 +129,14 @@ function shareFact(task, share) {
 
 function lengthsCard(task) {
   const { lengths } = task;
-  if (!lengths) return element("div", { class: "card" }, element("h3", {}, "Lengths"), "No record is at hand.");
+  if (!lengths)
+    return element("div", { class: "card" }, element("h3", {}, "Lengths"), "No record is at hand.");
   const unit = state.unit in lengths ? state.unit : DEFAULTS.unit;
   const what = isRead(task) ? `records of ${lengths.origin}` : "hand-written records";
   const remedy = task.missing ? "the data was not read." : "those of the data need --data_dir.";
   const note = isRead(task) ? " Chosen by a hash of their content." : ` They are short; ${remedy}`;
-  const from = `${plural(lengths.renders, "render")}: ${lengths.records} ${what} in ${templates(task).length} templates.`;
+  const records = `${lengths.records} ${what} in ${templates(task).length} templates`;
+  const from = `${plural(lengths.renders, "render")}: ${records}.`;
   return element(
     "div",
     { class: "card" },
@@ -107,17 +151,31 @@ function lengthsCard(task) {
 }
 
 function unitChoice(unit) {
-  return choice("Unit", "unit", [["words", "words"], ["bytes", "UTF-8 bytes"]], unit);
+  return choice(
+    "Unit",
+    "unit",
+    [
+      ["words", "words"],
+      ["bytes", "UTF-8 bytes"],
+    ],
+    unit,
+  );
 }
 
 /** Returns buttons of which one is pressed; each changes one part of what is shown. */
 function choice(label, key, options, chosen) {
   const buttons = options.map(([value, text]) => {
-    const attributes = { type: "button", "aria-pressed": String(value === chosen), "data-key": `${key}=${value}` };
+    const attributes = {
+      type: "button",
+      "aria-pressed": String(value === chosen),
+      "data-key": `${key}=${value}`,
+    };
     const button = element("button", attributes, text);
     button.addEventListener("click", () => {
       go({ [key]: value }, { replace: true });
-      byId("panel").querySelector(`[data-key="${CSS.escape(`${key}=${value}`)}"]`)?.focus();
+      byId("panel")
+        .querySelector(`[data-key="${CSS.escape(`${key}=${value}`)}"]`)
+        ?.focus();
     });
     return button;
   });
@@ -125,28 +183,47 @@ function choice(label, key, options, chosen) {
 }
 
 function partChoice() {
-  return choice("Part", "part", [["", "Templates"], ["about", "Facts and lengths"]], state.part);
+  return choice(
+    "Part",
+    "part",
+    [
+      ["", "Templates"],
+      ["about", "Facts and lengths"],
+    ],
+    state.part,
+  );
 }
 
 function templateCards(task) {
   const sample = task.samples[Number(state.sample)] ?? task.samples[0];
-  const cards = templates(task).map((template, place) => templateCard(task, template, place, sample));
-  if (!sample) return [element("p", { class: "missing" }, `No record to render. ${task.missing}`), cards];
+  const cards = templates(task).map((template, place) =>
+    templateCard(task, template, place, sample),
+  );
+  if (!sample)
+    return [element("p", { class: "missing" }, `No record to render. ${task.missing}`), cards];
   const isWritten = sample.origin.startsWith("hand-written");
   const from = isWritten ? "--handwritten" : "--data_dir=DIR";
   const command = `flanjax tasks show ${task.name} --catalog=${CONTENT.place} ${from} --all`;
-  return [cards, element("p", { class: "soft command" }, "In a terminal: ", element("code", {}, command))];
+  return [
+    cards,
+    element("p", { class: "soft command" }, "In a terminal: ", element("code", {}, command)),
+  ];
 }
 
 /** Returns links to the tasks before and after this one, among those that are left. */
 function neighbours() {
   const names = found().map(({ task }) => task.name);
   const place = names.indexOf(state.task);
-  const link = (name, text) => (name ? element("a", { href: taskAddress(name) }, text(breakable(name))) : "");
+  const link = (name, text) =>
+    name ? element("a", { href: taskAddress(name) }, text(breakable(name))) : "";
   return element(
     "nav",
     { class: "head spread neighbours", "aria-label": "Neighbours" },
-    element("span", {}, link(names[place - 1], (name) => ["← ", name])),
+    element(
+      "span",
+      {},
+      link(names[place - 1], (name) => ["← ", name]),
+    ),
     element("span", {}, place < 0 ? "" : link(names[place + 1], (name) => [name, " →"])),
   );
 }
@@ -163,15 +240,35 @@ function recordChoices(task) {
     byId("panel").querySelector('[data-key="sample"]').focus();
   });
   const most = Math.max(...task.samples.map(({ shots }) => shots.length));
-  const shots = most ? choice("Solved examples", "shots", [["", "zero-shot"], [String(most), `${most}-shot`]], state.shots) : "";
-  return element("div", { class: "head" }, element("label", {}, element("span", { class: "label" }, "record "), select), shots);
+  const shots = most
+    ? choice(
+        "Solved examples",
+        "shots",
+        [
+          ["", "zero-shot"],
+          [String(most), `${most}-shot`],
+        ],
+        state.shots,
+      )
+    : "";
+  return element(
+    "div",
+    { class: "head" },
+    element("label", {}, element("span", { class: "label" }, "record "), select),
+    shots,
+  );
 }
 
 function templateCard(task, template, place, sample) {
   const words = searchWords(state.q);
   const isOpen = state.template === String(place);
-  const lacksOptions = task.mode === "rank" && !template.inputs.some(([, field]) => field === "options");
-  const link = element("a", { href: taskAddress(task.name, { template: String(place), sample: state.sample }) }, `Template ${place}`);
+  const lacksOptions =
+    task.mode === "rank" && !template.inputs.some(([, field]) => field === "options");
+  const link = element(
+    "a",
+    { href: taskAddress(task.name, { template: String(place), sample: state.sample }) },
+    `Template ${place}`,
+  );
   const head = element(
     "div",
     { class: "head" },
@@ -187,7 +284,10 @@ function templateCard(task, template, place, sample) {
     element("h5", {}, "target"),
     element("pre", {}, wordingNodes(task, template.targets, words)),
   );
-  const attributes = { class: isOpen ? "card template open" : "card template", id: `template-${place}` };
+  const attributes = {
+    class: isOpen ? "card template open" : "card template",
+    id: `template-${place}`,
+  };
   const filled = sample ? filledColumn(task, template, sample, place) : "";
   return element("article", attributes, head, element("div", { class: "pair" }, wording, filled));
 }
@@ -199,7 +299,11 @@ function filledColumn(task, template, sample, place) {
     "div",
     { class: "filled" },
     element("h5", {}, "rendered prompt"),
-    element("pre", { class: "prompt", "aria-label": label, role: "group" }, promptNodes(task, template, sample, numShots)),
+    element(
+      "pre",
+      { class: "prompt", "aria-label": label, role: "group" },
+      promptNodes(task, template, sample, numShots),
+    ),
     element("h5", {}, "rendered target"),
     element("pre", { class: "target" }, filledNodes(task, template.targets, sample)),
     alternatives(task, template, sample),

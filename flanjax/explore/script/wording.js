@@ -20,7 +20,10 @@ function wordingNodes(task, pieces, words = []) {
 }
 
 function filledNodes(task, pieces, sample) {
-  return pieces.map(([text, field]) => [text, field === undefined ? "" : value(task, field, sample)]);
+  return pieces.map(([text, field]) => [
+    text,
+    field === undefined ? "" : value(task, field, sample),
+  ]);
 }
 
 function value(task, field, sample) {
@@ -36,7 +39,13 @@ function promptNodes(task, template, sample, numShots) {
   const solved = sample.shots.slice(0, numShots).map((place) => {
     const other = task.samples[place];
     const text = [filledNodes(task, template.inputs, other), answer];
-    return element("span", { class: "shot" }, text, filledNodes(task, template.targets, other), shot);
+    return element(
+      "span",
+      { class: "shot" },
+      text,
+      filledNodes(task, template.targets, other),
+      shot,
+    );
   });
   return [solved, filledNodes(task, template.inputs, sample)];
 }
