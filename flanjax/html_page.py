@@ -103,7 +103,7 @@ li { margin: .2rem 0; max-width: 48rem; }
 """
 
 
-def document(title: str, kind: str, body: Iterable[str], *, style: str = "") -> str:
+def document(title: str, kind: str, body: Iterable[str], *, style: str = "", head: str = "") -> str:
     """Returns a whole page.
 
     Args:
@@ -111,10 +111,12 @@ def document(title: str, kind: str, body: Iterable[str], *, style: str = "") -> 
       kind: What it is, "flanjax report".
       body: Its parts as HTML; empty ones are left out.
       style: Rules that this page alone needs.
+      head: What its head holds besides, as HTML, before the style sheet.
     """
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"{head}"
         f"<title>{escape(title)} \u00b7 {escape(kind)}</title>\n<style>{STYLE}{style}</style>\n"
         "</head>\n<body>\n<main>\n"
         + "\n".join(filter(None, body))

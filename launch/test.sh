@@ -6,17 +6,19 @@ source launch/environment.sh
 
 usage() {
   cat <<'TEXT'
-Usage: bash launch/test.sh [--core] [--single] [--peers] [--tfds] [--all] [-- PYTEST ARGUMENTS]
+Usage: bash launch/test.sh [--core] [--single] [--peers] [--tfds] [--browser] [--all] [-- PYTEST ARGUMENTS]
 
   --core    the core's tests, in .venv-test; what runs where no part is named
   --single  those of them that need one device and one process
   --peers   comparisons with torch and transformers, in .venv-peers
   --tfds    the TensorFlow Datasets and SeqIO bridges, in .venv-tfds
-  --all     all three
+  --browser the pages in headless Chromium, in .venv-browser
+  --all     all of them
   --help    this text
 
 FLANJAX_TEST_DATA names a folder of real records; where it is unset, tests that
 read them skip, and where it is set, no test may skip.
+FLANJAX_CHROMIUM names the Chromium to use; otherwise chromium is looked for.
 FLANJAX_PYTHON names the Python to use; otherwise 3.11, 3.12 or 3.13 is looked for.
 TEXT
 }
@@ -24,8 +26,8 @@ TEXT
 parts=()
 while (($#)); do
   case $1 in
-    --core | --single | --peers | --tfds) parts+=("${1#--}") ;;
-    --all) parts=(core peers tfds) ;;
+    --core | --single | --peers | --tfds | --browser) parts+=("${1#--}") ;;
+    --all) parts=(core peers tfds browser) ;;
     --help | -h) usage; exit 0 ;;
     --) shift; break ;;
     *) echo "unknown argument: $1" >&2; usage >&2; exit 2 ;;
@@ -73,6 +75,11 @@ test_peers() {
 test_tfds() {
   ensure_environment .venv-tfds "-e .[dev,seqio]"
   run_pytest .venv-tfds/bin/python -m pytest tests/tfds
+}
+
+test_browser() {
+  ensure_environment .venv-browser "-e .[dev,browser]"
+  run_pytest .venv-browser/bin/python -m pytest tests/browser
 }
 
 for part in "${parts[@]}"; do

@@ -24,14 +24,15 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
-def write_text(output: str, text: str, *, err: bool = False) -> None:
+def write_text(output: str, text: str, *, err: bool = False, with_size: bool = False) -> None:
     """Writes a file aside, renames it, and says so, on stderr if asked."""
     path = pathlib.Path(output)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(path.name + ".partial")
     aside.write_text(text, encoding="utf-8")
     os.replace(aside, path)
-    click.echo(f"wrote {path}", err=err)
+    size = f" ({path.stat().st_size:,} bytes)" if with_size else ""
+    click.echo(f"wrote {path}{size}", err=err)
 
 
 def print_outcome(outcome: TrainOutcome) -> None:

@@ -1,4 +1,4 @@
-"""`flanjax tasks`: lists tasks; shows, checks, documents and begins them."""
+"""`flanjax tasks`: lists, explores, shows, checks, documents, begins."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import click
 
 from flanjax.cli.check import check_tasks
 from flanjax.cli.document import document_tasks
+from flanjax.cli.explore import explore_tasks
 from flanjax.cli.new import new
 from flanjax.cli.options import DEFAULT_CATALOG, catalog_option, examples, json_option
 from flanjax.cli.output import open_console, print_json
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
 
 @click.group()
 def tasks() -> None:
-    """List, show, check, document and begin tasks."""
+    """List, explore, show, check, document and begin tasks."""
 
 
 tasks.add_command(show)
 tasks.add_command(check_tasks)
 tasks.add_command(document_tasks)
+tasks.add_command(explore_tasks)
 tasks.add_command(new)
 
 

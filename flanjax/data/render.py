@@ -155,7 +155,7 @@ def render(
     fields = checked_fields(task, record)
     if fields is None:
         return None
-    values = _values(fields)
+    values = text_values(fields)
     targets = wording.parsed_targets.substitute(values)
     if not targets.strip():
         raise RecordError(
@@ -175,7 +175,8 @@ def render(
     return Rendered(inputs, targets, options, references, fields.get("group", ""))
 
 
-def _values(fields: Fields) -> dict[str, str]:
+def text_values(fields: Fields) -> dict[str, str]:
+    """Returns what stands in a template for each field it may name."""
     values = {name: value for name, value in fields.items() if isinstance(value, str)}
     if "options" in fields:
         values["options"] = options_block(fields["options"])

@@ -26,7 +26,7 @@ LAYERS: tuple[dict[str, str], ...] = (
         "comparison",
     },
     {
-        "flanjax": "peft interop quality",
+        "flanjax": "peft interop quality explore",
         "flanjax.data": "local_files sources tfds_source published wordings records check sizes "
         "document",
         "flanjax.engine": "source_identity cache_key tokenized shard arena cache build staging "

@@ -15,6 +15,7 @@ import house_rules
 import pytest
 
 ROOT = house_rules.ROOT
+_SUFFIXES = (".py", ".gin", ".jsonl", ".json", ".typed", ".css", ".html", ".js")
 _BUILD = "import sys; from setuptools import build_meta as b; print({}(sys.argv[1]))"
 
 
@@ -23,7 +24,7 @@ def _expected_files() -> set[str]:
     found = set()
     for folder, place in folders.items():
         for path in (ROOT / folder).rglob("*"):
-            if path.is_file() and path.suffix in (".py", ".gin", ".jsonl", ".json", ".typed"):
+            if path.is_file() and path.suffix in _SUFFIXES:
                 found.add(f"{place}/{path.relative_to(ROOT / folder)}")
     return found
 
@@ -71,7 +72,8 @@ def test_a_source_distribution_holds_every_file(tree: pathlib.Path, tmp_path: pa
 
 def test_constraints_pin_every_dependency_of_the_core_and_the_tests() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["dev"], *extras["browser"]]
     names = {word.partition(">")[0].lower().replace("_", "-") for word in wanted}
     for version in ("py311", "py312", "py313"):
         text = (ROOT / "constraints" / f"{version}.txt").read_text(encoding="utf-8")

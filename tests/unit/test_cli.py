@@ -78,6 +78,7 @@ def test_the_verbs_are_these():
         "mixture show",
         "tasks check",
         "tasks document",
+        "tasks explore",
         "tasks list",
         "tasks new",
         "tasks show",
