@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flanjax.cli import seqio_cache
 from flanjax.cli.failure import Interrupted, interrupts_kept
 from flanjax.cli.options import (
     catalog_option,
@@ -48,9 +49,19 @@ _COUNTS = ("records", "passes", "examples", "tokens", "cut", "dropped")
     metavar="N",
     help="Processes that render and tokenize.  [default: one for each CPU]",
 )
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["flanjax", "seqio"]),
+    default="flanjax",
+    show_default=True,
+    help="Whose cache: for `flanjax train`, or for T5X on the tasks that are registered.",
+)
+@click.option("--out", metavar="DIR", help="Where SeqIO's cache goes.")
 @json_option
 @examples(
     "flanjax cache --gin_file=my.gin --workers=8",
+    "flanjax cache --gin_file=my.gin --format=seqio --out=/data/seqio",
     "flanjax cache --gin_file=my.gin --gin.CACHE_DIR=\"'/data/tokens'\"",
 )
 def cache(
@@ -60,6 +71,8 @@ def cache(
     catalog: str | None,
     data_dir: str | None,
     workers: int | None,
+    form: str,
+    out: str | None,
     as_json: bool,
 ) -> None:
     """Tokenize what a run trains on, before it trains.
@@ -67,6 +80,9 @@ def cache(
     Takes the flags of `flanjax train`; a run that starts afterwards finds its
     tokens in CACHE_DIR. What is there is kept, so a build that was cut short
     goes on where it stopped, and several may build into one directory.
+
+    For SeqIO each task is written to DIR as NAME_10templates, its training and
+    validation splits, in DataConfig.passes wordings of each record.
     """
     if not gin_files and not bindings:
         raise click.UsageError("No run described: name a gin file with --gin_file.")
@@ -85,6 +101,13 @@ def cache(
     )
     mixture = split_catalogue(experiment, load_catalog(experiment.data.catalogue)).train
     console = open_console(as_json=as_json)
+    if form == "seqio":
+        written = seqio_cache.write_seqio_cache(experiment, mixture, out, console)
+        if as_json:
+            print_json({"cache": out, "tasks": written})
+        else:
+            seqio_cache.print_seqio_cache(written, str(out), console)
+        return
     started_s = time.monotonic()
     data, built = _built(
         experiment,

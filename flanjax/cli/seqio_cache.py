@@ -1,0 +1,88 @@
+"""`flanjax cache --format=seqio`: what a run trains on, in the files that SeqIO reads."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from flanjax.data.catalogue import Mixture
+    from flanjax.experiment import Experiment
+
+_SPLITS = ("train", "validation")
+
+
+def write_seqio_cache(
+    experiment: Experiment, mixture: Mixture, out: str | None, console: Console
+) -> list[dict[str, Any]]:
+    """Writes each task of a mixture below a cache directory of SeqIO.
+
+    Args:
+      experiment: The run: lengths, tokenizer, seed, exemplars, passes.
+      mixture: Its training mixture.
+      out: The directory.
+      console: Where progress goes.
+
+    Returns:
+      What was written, as JSON values.
+
+    Raises:
+      ValueError: SeqIO is not installed, or a task is there.
+    """
+    if out is None:
+        raise click.UsageError("--format=seqio must have a directory to write to: add --out=DIR.")
+    try:
+        from flanjax.data.seqio_bridge import cache, names, source
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"--format=seqio must have SeqIO, got no module {error.name}; "
+            "pip install 'flanjax[seqio]'."
+        ) from None
+
+    data = experiment.data
+    config = source.BridgeConfig(
+        tokenizer=experiment.tokenizer,
+        data_dir=data.data_dir,
+        seed=experiment.train.seed,
+        num_shots=(data.num_shots,),
+        max_inputs=data.task_feature_lengths["inputs"],
+        max_examples=data.max_examples,
+        rate_cap=data.rate_cap,
+        passes=data.passes,
+        bad_record_limit=data.bad_record_limit,
+    )
+    records = source.Records(config)
+    rows = []
+    for task in mixture.tasks():
+        name = names.task_name(task.name, num_shots=data.num_shots)
+        with console.status(f"writing {name}") as status:
+
+            def show(number: int, name: str = name, status: Any = status) -> None:
+                status.update(f"writing {name}: {number:,} examples")
+
+            wording = source.Wording(task, None, data.num_shots)
+            folder = pathlib.Path(out) / name
+            written = cache.write_task(
+                folder, wording, records, config, splits=_SPLITS, on_progress=show
+            )
+        rows += [{"task": name, **split._asdict()} for split in written]
+    return rows
+
+
+def print_seqio_cache(rows: list[dict[str, Any]], out: str, console: Console) -> None:
+    """Prints what was written, and how T5X finds it."""
+    from rich.table import Table
+
+    table = Table("task", "split", title="cached for SeqIO", title_justify="left")
+    for name in ("examples", "tokens"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        numbers = (f"{row[name]:,}" for name in ("num_examples", "num_tokens"))
+        table.add_row(row["task"], row["split"], *numbers)
+    console.print(table)
+    told = f"{out}: seqio.add_global_cache_dirs([{out!r}]), and USE_CACHED_TASKS = True"
+    console.print(told, soft_wrap=True)
