@@ -1,4 +1,4 @@
-"""`flanjax cache --format=seqio`: what a run trains on, in the files that SeqIO reads."""
+"""`flanjax cache --format=seqio`: what a run trains on, in SeqIO's own files."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ LAYERS: tuple[dict[str, str], ...] = (
     {
         "flanjax": "rl synthesis tasks",
         "flanjax.train": "objectives step checkpoint loop",
-        "flanjax.evaluation": "predict cluster",
+        "flanjax.evaluation": "predict cluster converted",
     },
     {
         "flanjax": "experiment certificate model_dir model_card parts conversion opened start run "
