@@ -162,6 +162,37 @@ def test_the_evaluator_gives_the_scores_of_our_evaluation(registered, config):
     assert modes == {"rank", "generate"}
 
 
+@pytest.mark.parametrize("config", [T5, CAUSAL, PREFIX])
+def test_what_is_written_is_what_our_predictor_writes(registered, config):
+    model = make_model(config)
+    # Far from zero, so that prompts matter to what is written.
+    params = jax.tree.map(lambda leaf: 6 * leaf, model.init(jax.random.key(1)))
+    predictor = ModelPredictor(
+        model, params, ByteTokenizer(extra_ids=125), max_input_length=256,
+        max_target_length=64, batch_size=16, mesh=make_mesh(MeshConfig(), num_devices=1),
+    )  # fmt: skip
+    kind = seqio.EncDecFeatureConverter if config is T5 else seqio.PrefixLMFeatureConverter
+    rows = converted("mini_people_10templates", kind(pack=False))
+
+    class Dataset:
+        def as_numpy_iterator(self) -> Iterator[Any]:
+            return enumerate(rows)
+
+    functions = evaluator_functions(model, params, eos_id=1, max_length=12, batch_size=7)
+    found = functions.predict_fn(Dataset())
+    assert [number for number, _ in found] == list(range(NUM))
+    texts = [ByteTokenizer(extra_ids=125).decode(ids) for _, ids in found]
+    prompts = [
+        e["inputs_pretokenized"].decode()
+        for e in seqio.TaskRegistry.get("mini_people_10templates")
+        .get_dataset(LENGTHS, "train", shuffle=False)
+        .take(NUM)
+        .as_numpy_iterator()
+    ]
+    assert texts == predictor.generate(prompts, max_length=12)
+    assert len(set(texts)) > 4
+
+
 def ranked() -> list[str]:
     """Returns a task of options whose numbers divide what is scored."""
     return [task.name for task in CATALOGUE.tasks() if task.mode == "rank"][:1]
