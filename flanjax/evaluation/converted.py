@@ -1,4 +1,4 @@
-"""A model as the functions that `seqio.Evaluator` calls: converted features in, answers out.
+"""A model as the functions that `seqio.Evaluator` calls, over converted features.
 
 ```
   EncDec     encoder_input_tokens  a a a $            decoder_target_tokens  A A $

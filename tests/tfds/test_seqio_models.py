@@ -1,4 +1,4 @@
-"""SeqIO's feature converters make our batches; its Evaluator judges our models alike."""
+"""SeqIO's converters make our batches; its Evaluator judges our models alike."""
 
 from __future__ import annotations
 
