@@ -6,7 +6,8 @@ source launch/environment.sh
 
 usage() {
   cat <<'TEXT'
-Usage: bash launch/test.sh [--core] [--single] [--peers] [--tfds] [--browser] [--all] [-- PYTEST ARGUMENTS]
+Usage: bash launch/test.sh [--core] [--single] [--peers] [--tfds] [--browser] [--all]
+       [--install] [-- PYTEST ARGUMENTS]
 
   --core    the core's tests, in .venv-test; what runs where no part is named
   --single  those of them that need one device and one process
@@ -14,6 +15,7 @@ Usage: bash launch/test.sh [--core] [--single] [--peers] [--tfds] [--browser] [-
   --tfds    the TensorFlow Datasets and SeqIO bridges, in .venv-tfds
   --browser the pages in headless Chromium, in .venv-browser
   --all     all of them
+  --install makes the environments of the parts and runs nothing
   --help    this text
 
 FLANJAX_TEST_DATA names a folder of real records; where it is unset, tests that
@@ -24,10 +26,12 @@ TEXT
 }
 
 parts=()
+is_installed_only=
 while (($#)); do
   case $1 in
     --core | --single | --peers | --tfds | --browser) parts+=("${1#--}") ;;
     --all) parts=(core peers tfds browser) ;;
+    --install) is_installed_only=1 ;;
     --help | -h) usage; exit 0 ;;
     --) shift; break ;;
     *) echo "unknown argument: $1" >&2; usage >&2; exit 2 ;;
@@ -40,6 +44,7 @@ pytest_arguments=("$@")
 # A selection may leave one of several pytest runs without a test (status 5).
 run_pytest() {
   local status=0
+  if [[ $is_installed_only ]]; then return 0; fi
   "$@" ${pytest_arguments[@]+"${pytest_arguments[@]}"} || status=$?
   if ((status == 5 && ${#pytest_arguments[@]})); then return 0; fi
   return "$status"
@@ -55,8 +60,8 @@ test_single() {
     run_pytest .venv-test/bin/python -m pytest -n 2
     return
   fi
-  .venv-test/bin/python -m pytest -n 2 tests/numerics
-  XLA_FLAGS="${XLA_FLAGS:-} $quick_compilation" .venv-test/bin/python -m pytest -n 2 \
+  run_pytest .venv-test/bin/python -m pytest -n 2 tests/numerics
+  XLA_FLAGS="${XLA_FLAGS:-} $quick_compilation" run_pytest .venv-test/bin/python -m pytest -n 2 \
     tests/architecture tests/catalog tests/e2e tests/faults tests/unit
 }
 
