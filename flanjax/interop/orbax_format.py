@@ -1,8 +1,9 @@
 """Arrays as Orbax keeps a tree of them, read in pieces, written one by one.
 
 ```
-  FOLDER/_METADATA       the names, as JSON
-         manifest.ocdbt  and the zarr arrays, in one OCDBT database
+  FOLDER/_METADATA                  the names, as JSON
+         array_metadatas/process_0  their shapes and chunks, as JSON
+         manifest.ocdbt             and the zarr arrays, in one OCDBT database
 ```
 
 Orbax itself wants a whole tree in memory. What is written here it reads as its own.
@@ -34,6 +35,7 @@ STATE_DTYPES = {**DTYPES, "int32": np.dtype(np.int32), "int64": np.dtype(np.int6
 """Those of an optimizer's state, which counts steps in integers."""
 
 METADATA = "_METADATA"
+_ARRAYS = pathlib.Path("array_metadatas", "process_0")
 _MAX_CHUNK_BYTES = 1 << 26
 _HANDLER = "orbax.checkpoint._src.handlers.pytree_checkpoint_handler.PyTreeCheckpointHandler"
 _DICT_KEY = 2
@@ -157,6 +159,8 @@ def write_arrays(folder: pathlib.Path, arrays: Arrays) -> None:
     for name, array in arrays.items():
         _write(base, name, array)
     (aside / METADATA).write_text(json.dumps(_metadata(arrays)), "utf-8")
+    (aside / _ARRAYS.parent).mkdir()
+    (aside / _ARRAYS).write_text(json.dumps(_array_metadata(arrays)), "utf-8")
     for path in aside.rglob("*"):
         _sync(path)
     os.replace(aside, folder)
@@ -231,3 +235,16 @@ def _metadata(arrays: Arrays) -> dict[str, Any]:
         "store_array_data_equal_to_fill_value": True,
         "custom_metadata": None,
     }
+
+
+def _array_metadata(arrays: Arrays) -> dict[str, Any]:
+    found = [
+        {
+            "param_name": name.replace("/", "."),
+            "write_shape": list(array.shape),
+            "chunk_shape": list(chunk_shape(array.shape, array.dtype.itemsize)),
+            "ext_metadata": None,
+        }
+        for name, array in arrays.items()
+    ]
+    return {"array_metadatas": [{"array_metadata": entry} for entry in found]}

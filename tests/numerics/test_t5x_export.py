@@ -95,6 +95,28 @@ def test_an_orbax_checkpoint_has_t5x_s_arrays(sample, tmp_path):
         assert (list(store.shape), store.dtype.name) == (entry["shape"], entry["dtype"])
 
 
+def test_an_orbax_checkpoint_says_of_its_arrays_what_t5x_s_does(sample, tmp_path):
+    if "orbax" not in sample.name:
+        sample = sample.with_name("t5_1_1_orbax")
+    theirs = sample / facts_of(sample)["checkpoint_dir"] / "state"
+    ours = export(sample, tmp_path, "orbax") / "state"
+    found, wanted = (
+        {
+            entry["array_metadata"]["param_name"]: entry["array_metadata"]
+            for entry in json.loads((folder / "array_metadatas/process_0").read_text("utf-8"))[
+                "array_metadatas"
+            ]
+        }
+        for folder in (ours, theirs)
+    )
+    assert found == wanted
+    found, wanted = (
+        json.loads((folder / "_METADATA").read_text("utf-8"))["tree_metadata"]
+        for folder in (ours, theirs)
+    )
+    assert found == wanted
+
+
 def test_the_name_gives_the_step(sample, tmp_path):
     facts = facts_of(sample)
     source = opened.open_any(str(sample / facts["checkpoint_dir"]), config=model_of(facts))
