@@ -22,11 +22,13 @@ import os
 import pathlib
 from typing import Any, Literal
 
+from flanjax.data.objective import ObjectiveConfig
 from flanjax.data.tokenize import Tokenizer, load_tokenizer
 from flanjax.evaluation.results import Certificate
 from flanjax.experiment import Experiment, differences, from_plain, identity, to_plain
 from flanjax.interop import t5x_format
 from flanjax.interop.hf import checkpoint as hf
+from flanjax.train.loop import TrainConfig
 
 EXPERIMENT = "experiment.json"
 MODEL = "model.json"
@@ -136,6 +138,20 @@ def read_experiment(folder: pathlib.Path) -> Experiment:
     if not isinstance(experiment, Experiment):
         raise ValueError(f"{file} must hold an Experiment, got {plain!r:.60}; restore the file.")
     return experiment
+
+
+def read_or_imagine(path: pathlib.Path, model: Any) -> Experiment:
+    """Returns the run that made a checkpoint, or a run of an imported model."""
+    folder, _ = split_checkpoint(str(path))
+    if (folder / EXPERIMENT).is_file():
+        return read_experiment(folder)
+    is_prefix = getattr(model, "prefix_lm", False)
+    return Experiment(
+        model_dir=str(folder),
+        model=model,
+        objective=ObjectiveConfig(name="prefix_lm" if is_prefix else "instruction"),
+        train=TrainConfig(steps=1),
+    )
 
 
 def read_model(folder: pathlib.Path) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import rich.console
 
-from flanjax import data_progress, model_dir, start
+from flanjax import data_progress, model_dir, opened, start
 from flanjax.certificate import certify_run, split_catalogue
 from flanjax.data.catalogue import Catalogue
 from flanjax.data.holdout import Split, resolve
@@ -268,9 +268,9 @@ def evaluate(
     facts = run_facts(experiment, command, time.monotonic() - started)
     facts["checkpoint"] = checkpoint or "untrained"
     step = 0 if checkpoint is None else found.source.step
-    certificate = model_dir.read_certificate(checkpoint) or certify_run(
-        experiment, catalogue, split, {}, _not_tested(records)
-    )
+    certificate = model_dir.read_certificate(checkpoint)
+    if checkpoint is None:  # of another's checkpoint nobody knows what it has seen
+        certificate = certify_run(experiment, catalogue, split, {}, _not_tested(records))
     files = _report(pathlib.Path(output), stages, facts, certificate, console)
     return TrainOutcome(step, stages, files)
 
@@ -281,16 +281,30 @@ def generate(
     """Returns what a checkpoint writes after each prompt.
 
     Args:
-      checkpoint: MODEL_DIR or MODEL_DIR/checkpoints/STEP.
+      checkpoint: MODEL_DIR, MODEL_DIR/checkpoints/STEP, or a directory of
+        transformers.
       prompts: Texts.
       max_length: Tokens written at most.
       temperature: 0 takes the likeliest token.
       seed: Seeds the samples.
+
+    Raises:
+      ValueError: It is none of them, or has no tokenizer.
     """
-    folder, _ = model_dir.split_checkpoint(checkpoint)
-    experiment = model_dir.read_experiment(folder)
-    parts = assemble_for_reading(experiment, model_dir.read_tokenizer(folder))
-    params = start.load_params(checkpoint, parts, param_shardings(parts))
+    if model_dir.checkpoint_kind(checkpoint) == "T5X":
+        raise ValueError(
+            f"checkpoint must tell its model and tokenizer, got {checkpoint} of T5X, which keeps "
+            "neither; turn it into a MODEL_DIR by `flanjax import t5x`."
+        )
+    source = opened.open_any(checkpoint)
+    if not source.tokenizers:
+        raise ValueError(
+            f"checkpoint must have a tokenizer, got none in {checkpoint}; copy its files there."
+        )
+    experiment = model_dir.read_or_imagine(source.path, source.config)
+    parts = assemble_for_reading(experiment, source.tokenizers[0])
+    shapes = jax.eval_shape(parts.model.init, jax.random.key(0))
+    params = start.read_into(source.arrays, shapes, param_shardings(parts))
     predictor = make_predictor(experiment, parts, params)
     return predictor.generate(prompts, max_length=max_length, temperature=temperature, seed=seed)
 
@@ -370,7 +384,7 @@ def _report(
     folder: pathlib.Path,
     stages: Mapping[str, Sequence[ClusterReport]],
     facts: Mapping[str, str],
-    certificate: Certificate,
+    certificate: Certificate | None,
     console: rich.console.Console,
 ) -> Mapping[str, str]:
     if jax.process_index() != 0:

@@ -18,7 +18,8 @@ from flanjax.cli.output import print_json
     "--checkpoint",
     required=True,
     metavar="DIR",
-    help="A run's MODEL_DIR (its newest checkpoint is taken) or one checkpoint in it.",
+    help="A run's MODEL_DIR (its newest checkpoint is taken), one checkpoint in it, an imported "
+    "one, or a directory of transformers.",
 )
 @click.option(
     "--prompt",

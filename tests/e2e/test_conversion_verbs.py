@@ -163,6 +163,38 @@ def test_a_run_starts_from_an_import_or_from_transformers_itself(tmp_path, t5):
         flanjax("convert", "verify", t5, tmp_path / f"back{number}", "--tolerance=1e-6")
 
 
+def test_prompts_are_answered_by_any_checkpoint_that_tells_its_model(tmp_path, t5, test_data):
+    flanjax("import", "hf", t5, tmp_path / "own")
+    asked = ["--prompt=Is 7 odd?", "--prompt=Name a fish.", "--max_length=9", "--json"]
+    answers = [
+        flanjax("generate", f"--checkpoint={path}", *asked).stdout
+        for path in (t5, tmp_path / "own")
+    ]
+    assert answers[0] == answers[1]
+    assert len(json.loads(answers[0])) == 2
+    t5x = test_data / "reference/t5x_checkpoints/t5_1_1_legacy/checkpoint_6"
+    ended = flanjax("generate", f"--checkpoint={t5x}", *asked, code=1)
+    assert "must tell its model and tokenizer, got " in ended.stderr
+    assert "`flanjax import t5x`" in ended.stderr
+    (t5 / "tokenizer_config.json").unlink()
+    ended = flanjax("generate", f"--checkpoint={t5}", *asked, code=1)
+    assert f"checkpoint must have a tokenizer, got none in {t5}; copy its files" in ended.stderr
+
+
+def test_nobody_certifies_what_another_s_checkpoint_has_seen(tmp_path, t5):
+    flanjax("import", "hf", t5, tmp_path / "own")
+    said = flanjax(
+        "eval", "--gin_file=base.gin", f"--gin_file={tmp_path}/own/model.gin",
+        "--gin_file=objectives/instruction.gin", f"--gin.MODEL_DIR='{tmp_path}/run'",
+        "--gin.TRAIN_STEPS=1", "--gin.HOLD_OUT='struct_to_text'", TRAIN[3],
+        "--gin.EvalConfig.max_examples=2", f"--checkpoint={t5}", "--cluster=struct_to_text",
+        f"--output={tmp_path}/out",
+    )  # fmt: skip
+    report = json.loads((tmp_path / "out/report/report.json").read_text("utf-8"))
+    assert report["certificate"] is None
+    assert "held out" not in said.stdout
+
+
 def test_another_model_than_the_checkpoint_s_is_refused(tmp_path, t5):
     flanjax("import", "hf", t5, tmp_path / "own")
     ended = flanjax(
