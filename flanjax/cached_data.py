@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from flanjax import model_dir, token_cache
+from flanjax import model_dir, start, token_cache
 from flanjax.certificate import split_catalogue
 from flanjax.data.catalogue import Catalogue, Mixture
 from flanjax.data.holdout import restricted
@@ -50,6 +50,7 @@ def cached_train_data(
         ),
         restricted(mixture, tasks, name=mixture.name),
         tokenizer,
+        first_step=start.first_step(experiment),
     )
     if report is not None:
         check_resumable(folder / model_dir.DATA_REPORT, report, data)

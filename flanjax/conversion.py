@@ -31,7 +31,7 @@ from flanjax.model_card import model_card
 from flanjax.models import families
 from flanjax.opened import Opened
 from flanjax.train import optim
-from flanjax.train.optim import OptimizerConfig
+from flanjax.train.optim import OptimizerConfig, ScheduleConfig
 from flanjax.train.state import optimizer_shapes
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -74,7 +74,7 @@ def import_into(
         )
     if folder.exists():
         raise ValueError(f"import must go to a new directory, got {folder}; name another.")
-    config, arrays, second = padded(source, multiple)
+    config, arrays, second = padded(source, multiple, has_moments=optimizer is not None)
     shapes = {name: array.shape for name, array in arrays.items()}
     state: Arrays = {}
     if optimizer is not None and second is not None:
@@ -127,29 +127,35 @@ def _state(
 ) -> Arrays:
     """Returns the state of an optimizer that goes on from second moments."""
     model = families.make_model(config)
-    tx = optim.make_optimizer(optimizer, model.axes, num_steps=source.step + 1)
+    # A schedule has no state but its step, and this one ends with no run.
+    plain = dataclasses.replace(optimizer, schedule=ScheduleConfig())
+    tx = optim.make_optimizer(plain, model.axes, num_steps=1)
     found = moments.to_leaves(second, shapes, optimizer_shapes(model, tx), step=source.step)
     if found is None:
         raise ValueError(
             f"optimizer must be adafactor to keep the state of {source.path}, got "
-            f"{optimizer.name}; set OptimizerConfig.name, or leave the state out."
+            f"{optimizer.name}; set OptimizerConfig.name, or leave the state out by "
+            "--optimizer_state=reset."
         )
     return found
 
 
-def padded(source: Opened, multiple: int) -> tuple[Any, Arrays, Moments | None]:
+def padded(
+    source: Opened, multiple: int, *, has_moments: bool = False
+) -> tuple[Any, Arrays, Moments | None]:
     """Returns a model whose vocabulary is filled up to a multiple, with zeros."""
-    return _with_rows(source, -source.config.vocab_size % multiple)
+    return _with_rows(source, -source.config.vocab_size % multiple, has_moments)
 
 
-def unpadded(source: Opened) -> tuple[Any, Arrays, Moments | None]:
+def unpadded(source: Opened, *, has_moments: bool = False) -> tuple[Any, Arrays, Moments | None]:
     """Returns a model without the rows that stand for no token."""
-    return _with_rows(source, -source.config.embedding.num_unused)
+    return _with_rows(source, -source.config.embedding.num_unused, has_moments)
 
 
-def _with_rows(source: Opened, more: int) -> tuple[Any, Arrays, Moments | None]:
+def _with_rows(source: Opened, more: int, has_moments: bool) -> tuple[Any, Arrays, Moments | None]:
     """Returns config, parameters and moments with so many more or fewer unused ids."""
-    config, arrays, second = source.config, source.arrays, source.open_moments()
+    config, arrays = source.config, source.arrays
+    second = source.open_moments() if has_moments else None
     if not more:
         return config, arrays, second
     embedding = dataclasses.replace(config.embedding, num_unused=config.embedding.num_unused + more)
@@ -245,7 +251,7 @@ def export_t5x(source: Opened, folder: pathlib.Path, *, form: Form, dtype: np.dt
         raise ValueError(
             f"export must go to checkpoint_N, whose N is T5X's step, got {folder.name}; rename it."
         )
-    config, arrays, second = unpadded(source)
+    config, arrays, second = unpadded(source, has_moments=True)
     shapes = {name: array.shape for name, array in arrays.items()}
     is_scanned = not getattr(config.positions, "is_shared", True)
     places = t5x.places(config, shapes, is_scanned=is_scanned)

@@ -119,6 +119,12 @@ def read_data_report(folder: pathlib.Path) -> dict[str, Any] | None:
     return _read_object(file)
 
 
+def read_first_step(folder: pathlib.Path) -> int | None:
+    """Returns how many updates came before a run's first; None before it has begun."""
+    file = folder / DATA_REPORT
+    return int(_read_object(file).get("first_step", 0)) if file.is_file() else None
+
+
 def read_experiment(folder: pathlib.Path) -> Experiment:
     """Returns the experiment whose run made a directory.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pathlib
 from collections.abc import Callable, Collection
@@ -134,7 +135,12 @@ def _hf_tokenizers(folder: pathlib.Path) -> list[Tokenizer]:
         configs.append(TokenizerConfig(kind="huggingface", path=str(file)))
     if not configs and plain.get("tokenizer_class") == _BYTE_TOKENIZER:
         configs.append(TokenizerConfig(extra_ids=int(plain.get("extra_ids", 125))))
-    return [make_tokenizer(config) for config in configs]
+    if not configs:
+        return []
+    found = [make_tokenizer(configs[0])]
+    with contextlib.suppress(ValueError):  # the first is what travels; another form is a courtesy
+        found += [make_tokenizer(config) for config in configs[1:]]
+    return found
 
 
 def _open_own(path: str) -> Opened:

@@ -82,7 +82,7 @@ def train_and_evaluate(
     scored = _eval_clusters(experiment, catalogue, split)
     records = _read_all(experiment, scored, parts)
     begun = _open_start(experiment, parts)
-    data, certificate = _prepare(experiment, catalogue, split, parts, records, begun, console)
+    data, certificate = _prepare(experiment, catalogue, split, parts, records, console)
     if jax.process_index() == 0:
         _claim(experiment, parts, data, certificate, resolved_text)
     told = [*data_progress.staged_lines(data.staged), data.table(), certificate.summary()]
@@ -119,7 +119,6 @@ def _prepare(
     split: Split,
     parts: Parts,
     records: Mapping[str, EvalRecords],
-    begun: Start | None,
     console: rich.console.Console,
 ) -> tuple[TrainData, Certificate]:
     """Returns the training data and its certificate; the first to leave files."""
@@ -128,7 +127,7 @@ def _prepare(
             experiment,
             split.train,
             parts.tokenizer,
-            first_step=begun.step if begun else 0,
+            first_step=start.first_step(experiment),
             on_progress=on_progress,
         )
     folder = pathlib.Path(experiment.model_dir)
@@ -303,8 +302,7 @@ def generate(
         )
     experiment = model_dir.read_or_imagine(source.path, source.config)
     parts = assemble_for_reading(experiment, source.tokenizers[0])
-    shapes = jax.eval_shape(parts.model.init, jax.random.key(0))
-    params = start.read_into(source.arrays, shapes, param_shardings(parts))
+    params = start.load_params(checkpoint, parts, param_shardings(parts))
     predictor = make_predictor(experiment, parts, params)
     return predictor.generate(prompts, max_length=max_length, temperature=temperature, seed=seed)
 
@@ -315,6 +313,15 @@ def _open_start(experiment: Experiment, parts: Parts) -> Start | None:
     if not path:
         return None
     begun = start.open_start(path, parts, experiment.restore)
+    folder = pathlib.Path(experiment.model_dir)
+    if (folder / "checkpoints").is_dir():
+        return begun  # the run goes on from its own
+    known = model_dir.read_first_step(folder)
+    if known not in (None, begun.step):
+        raise ValueError(
+            f"INITIAL_CHECKPOINT_PATH must be at step {known:,}, from which the run in {folder} "
+            f"began, got {path} at {begun.step:,}; name that step's checkpoint."
+        )
     if begun.step >= experiment.train.steps:
         raise ValueError(
             f"TRAIN_STEPS must be above the {begun.step:,} steps of {path}, whose optimizer is "

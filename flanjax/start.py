@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from flanjax import model_dir, opened
 from flanjax.base import path_name
-from flanjax.experiment import differences, to_plain
+from flanjax.experiment import Experiment, differences, to_plain
 from flanjax.interop import moments
 from flanjax.interop.places import Arrays, StoredArray, named_shapes
 from flanjax.opened import Opened
@@ -23,6 +24,8 @@ _MAX_UNUSED_ROWS = 128
 """T5X pads an embedding to a multiple of 128 rows: T5's 32,100 ids have 32,128."""
 _FREE = ("dropout_rate", "dtype", "scan_layers", "remat", "prefix_lm")
 """What a run may set otherwise than its checkpoint."""
+_TABLES = ("embed", "head")
+"""Parameters with a row or column for each id: what they mean is the tokenizer's."""
 _MAX_SHOWN = 8
 
 
@@ -72,7 +75,8 @@ def open_start(path: str, parts: Parts, config: RestoreConfig | None = None) -> 
     if model_dir.checkpoint_kind(path) == "T5X":
         _check_rows(path, parts)
     source = opened.open_any(path, config=parts.model.config, names=names)
-    _check_tokenizer(source, parts)
+    if any(name and ours.rpartition("/")[2] in _TABLES for ours, name in sources.items()):
+        _check_tokenizer(source, parts)
     notes = _check_model(source, parts, is_mapped=bool(config.assignment_map))
     _check_shapes(source, sources, shapes)
     params = {ours: source.arrays[name] for ours, name in sources.items() if name}
@@ -87,6 +91,20 @@ def open_start(path: str, parts: Parts, config: RestoreConfig | None = None) -> 
         step=source.step if kept is not None else 0,
         notes=[*notes, *_counted("new", fresh), *_counted("not read", [*unread, *source.unread])],
     )
+
+
+def first_step(experiment: Experiment) -> int:
+    """Returns how many updates were done before a run's first; 0 unless they are kept.
+
+    Of a run that has begun, MODEL_DIR knows: what it started from may go on.
+    """
+    known = model_dir.read_first_step(pathlib.Path(experiment.model_dir))
+    if known is not None:
+        return known
+    path = experiment.initial_checkpoint_path
+    if not path or experiment.restore.optimizer_state == "reset":
+        return 0
+    return opened.open_any(path, config=experiment.model, names=()).step
 
 
 def _counted(what: str, names: Sequence[str]) -> list[str]:
@@ -180,7 +198,7 @@ def _kept_state(
     if found is None:
         raise ValueError(
             f"optimizer_state 'keep' must have a checkpoint with the state of the run's optimizer, "
-            f"got {what}, which has none; set RestoreConfig.optimizer_state = 'reset'."
+            f"got {what}, which has none of it; set RestoreConfig.optimizer_state = 'reset'."
         )
     faults = [
         f"{name} {shape} from {found[name].shape if name in found else 'none'}"

@@ -6,6 +6,8 @@ It is for a T5X gin file, which can name a module and call nothing. From Python,
   FLANJAX_TOKENIZER_PATH  a SentencePiece model; T5X's own where it is unset, which holds its
                           sentinels: 32,100 pieces
   FLANJAX_EXTRA_IDS       sentinels after its pieces, if it holds none; 0 where it is unset
+  FLANJAX_MAX_INPUTS      exemplars are left out until a prompt fits so many tokens; at most the
+                          inputs' length, 1,024 where it is unset
   FLANJAX_DATA_DIR        where the datasets' original files lie; TFDS is asked where it is unset
 """
 
@@ -28,6 +30,7 @@ REGISTERED = register(
             path=os.environ.get("FLANJAX_TOKENIZER_PATH", _T5X),
             extra_ids=int(os.environ.get("FLANJAX_EXTRA_IDS", "0")),
         ),
+        max_inputs=int(os.environ.get("FLANJAX_MAX_INPUTS", "1024")),
         data_dir=os.environ.get("FLANJAX_DATA_DIR"),
     ),
 )

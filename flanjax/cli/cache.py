@@ -81,8 +81,9 @@ def cache(
     tokens in CACHE_DIR. What is there is kept, so a build that was cut short
     goes on where it stopped, and several may build into one directory.
 
-    For SeqIO each task is written to DIR as NAME_10templates, its training and
-    validation splits, in DataConfig.passes wordings of each record.
+    For SeqIO each task is written whole to DIR as NAME_10templates, its
+    training and validation splits, in DataConfig.passes wordings of each
+    record; a task that is there is an error.
     """
     if not gin_files and not bindings:
         raise click.UsageError("No run described: name a gin file with --gin_file.")
@@ -135,7 +136,7 @@ def _built(
     """Builds what is missing; returns also how many records of each task it tokenized."""
     import concurrent.futures
 
-    from flanjax import data_progress, token_cache
+    from flanjax import data_progress, start, token_cache
     from flanjax.train_data import prepare_train_data
 
     built: collections.Counter[str] = collections.Counter()
@@ -149,7 +150,12 @@ def _built(
                 show(task, done, total)
 
             data = prepare_train_data(
-                experiment, mixture, tokenizer, workers=workers, on_progress=on_progress
+                experiment,
+                mixture,
+                tokenizer,
+                first_step=start.first_step(experiment),
+                workers=workers,
+                on_progress=on_progress,
             )
     except KeyboardInterrupt:
         raise Interrupted(

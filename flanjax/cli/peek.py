@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -69,15 +68,14 @@ def peek(
     """
     if num_rows is not None and row is not None:
         raise click.UsageError("--rows and --row must not stand together: choose one.")
-    from flanjax import model_dir
+    from flanjax import start
     from flanjax.cached_data import cached_train_data
     from flanjax.cli.catalog import load_catalog
     from flanjax.engine.peek import Reader, seen_batch
 
     experiment, tokenizer = _run(checkpoint, gin_files, bindings, gin_search_paths, catalog)
     train = experiment.train
-    told = model_dir.read_data_report(pathlib.Path(experiment.model_dir)) or {}
-    first = told.get("first_step", 0)
+    first = start.first_step(experiment)
     if not first < step <= train.steps:
         raise ValueError(
             f"step must be one of the run's steps {first + 1:,} to {train.steps:,}, got {step:,}; "

@@ -43,6 +43,7 @@ def write_seqio_cache(
             "pip install 'flanjax[seqio]'."
         ) from None
 
+    _check_settings(experiment, out)
     data = experiment.data
     config = source.BridgeConfig(
         tokenizer=experiment.tokenizer,
@@ -56,6 +57,8 @@ def write_seqio_cache(
         bad_record_limit=data.bad_record_limit,
     )
     records = source.Records(config)
+    for task in mixture.tasks():  # before anything is rendered
+        cache.check_free(pathlib.Path(out) / names.task_name(task.name, num_shots=data.num_shots))
     rows = []
     for task in mixture.tasks():
         name = names.task_name(task.name, num_shots=data.num_shots)
@@ -71,6 +74,30 @@ def write_seqio_cache(
             )
         rows += [{"task": name, **split._asdict()} for split in written]
     return rows
+
+
+def _check_settings(experiment: Experiment, out: str) -> None:
+    """Checks that a run asks for nothing that the registered tasks would not do.
+
+    Raises:
+      ValueError: It does, or the directory is not one of this machine.
+    """
+    from flanjax.data.ablation import AblationConfig
+
+    for name, value, wanted in (
+        ("DataConfig.over_long", experiment.data.over_long, "truncate_right"),
+        ("ObjectiveConfig.name", experiment.objective.name, "instruction"),
+        ("AblationConfig", experiment.ablation, AblationConfig()),
+    ):
+        if value != wanted:
+            raise ValueError(
+                f"{name} must be {wanted!r} for SeqIO, whose tasks know no other, got {value!r}; "
+                "leave it out."
+            )
+    if "://" in out:
+        raise ValueError(
+            f"--out must be a directory of this machine, got {out}; copy it there afterwards."
+        )
 
 
 def print_seqio_cache(rows: list[dict[str, Any]], out: str, console: Console) -> None:

@@ -67,12 +67,15 @@ def our_moments(path: str, slots: Arrays, places: Mapping[str, Place]) -> Moment
       places: Where each of our parameters lies in it.
 
     Returns:
-      None for a checkpoint without the slots of an Adafactor without momentum.
+      None for a checkpoint of another optimizer than T5X's Adafactor, or of
+      one with momentum.
 
     Raises:
       ValueError: A slot is missing or of another shape.
     """
-    if not slots or any(n.endswith("/m") and a.shape != UNUSED for n, a in slots.items()):
+    kinds = {name.rpartition("/")[2] for name in slots}
+    has_momentum = any(n.endswith("/m") and a.shape != UNUSED for n, a in slots.items())
+    if kinds != set(_SLOTS) or has_momentum:
         return None
     return {ours: _moment(path, slots, place) for ours, place in places.items()}
 

@@ -2,7 +2,7 @@
 
 ```
   v_row/encoder/layers/attention/q   what the optimizer keeps of a parameter: its name, the path
-  count/0                            what it keeps beside: its name, a number
+  count/encoder/layers/0             what it keeps beside: its name, the stack, a number
 ```
 """
 
@@ -29,14 +29,19 @@ def named(opt_state: Any, params: Params) -> dict[str, Any]:
     for path, leaf in jax.tree_util.tree_leaves_with_path(opt_state):
         start = next((i for i in range(len(path)) if tuple(path[i:]) in paths), None)
         if start is None:
-            role = path_name(path[-1:])
-            name = f"{role}/{numbers.setdefault(role, 0)}"
-            numbers[role] += 1
+            kind = "/".join([path_name(path[-1:]), *_labels(path)])
+            name = f"{kind}/{numbers.setdefault(kind, 0)}"
+            numbers[kind] += 1
         else:
             name = path_name(path[start - 1 :])
         assert name not in found, f"two leaves of an optimizer are called {name}"
         found[name] = leaf
     return found
+
+
+def _labels(path: tuple[Any, ...]) -> list[str]:
+    """Returns the parts of an optimizer that a leaf is of, as `optax.partition` labels them."""
+    return [str(e.key) for e in path if isinstance(e, jax.tree_util.DictKey) and e.key]
 
 
 def from_named(leaves: Mapping[str, Any], like: Any, params: Params) -> Any:

@@ -82,6 +82,11 @@ class OptimizerConfig:
     freeze: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        given: Any = self.freeze
+        if isinstance(given, str):
+            raise ValueError(
+                f"freeze must be a tuple of patterns, got the text {given!r}; write ({given!r},)."
+            )
         object.__setattr__(self, "freeze", tuple(self.freeze))  # JSON gives a list
         for pattern in self.freeze:
             restore.check_pattern("freeze", pattern)

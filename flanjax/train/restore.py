@@ -28,7 +28,8 @@ class RestoreConfig:
         `source`, in which \1 is the pattern's first group, or starts anew
         where it is None. A parameter that no pattern matches is read from its
         own path. With a map, the checkpoint may be of another model, and hold
-        more than is read.
+        more than is read; T5X's, which tells no model, is read in the run's
+        own sizes. What starts anew has no moments, whatever is kept.
     """
 
     optimizer_state: OptimizerState = "reset"
@@ -40,6 +41,13 @@ class RestoreConfig:
                 f"optimizer_state must be 'reset' or 'keep', got {self.optimizer_state!r}; "
                 "choose one."
             )
+        for pair in self.assignment_map:
+            is_pair = not isinstance(pair, str) and len(pair) == 2
+            if not is_pair or not isinstance(pair[1], str | None):
+                raise ValueError(
+                    f"assignment_map must hold (pattern, source or None) pairs, got {pair!r}; "
+                    "write (('head', None),)."
+                )
         pairs = tuple((pattern, source) for pattern, source in self.assignment_map)
         object.__setattr__(self, "assignment_map", pairs)  # JSON gives lists
         for pattern, _ in pairs:

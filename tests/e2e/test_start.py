@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from flanjax import opened
 from flanjax.cli.main import main
 from flanjax.interop import t5x_format
-from flanjax.interop.places import everything
+from flanjax.interop.places import StoredArray, everything
 
 SAMPLE = "reference/t5x_checkpoints/t5_1_1_legacy/checkpoint_6"
 MODEL = """
@@ -203,3 +203,37 @@ def test_values_that_a_type_cannot_hold_are_named(model, sample):
     ended = flanjax("export", "hf", run_of(model, 1), out, "--family=t5", "--dtype=float16", code=1)
     assert "must fit float16, got " in ended.stderr
     assert not out.exists()
+
+
+def test_a_run_knows_where_it_began_though_its_start_goes_on(model, sample):
+    train(model, 8, sample, KEEP)
+    begun = run_of(model, 8)
+    train(model, 10, begun, KEEP, "TrainConfig.checkpoint_period=1")
+    peeked = flanjax("data", "peek", f"--checkpoint={run_of(model, 10)}", "--step=9").output
+    assert "step 9 of 10" in peeked
+    ended = flanjax("data", "peek", f"--checkpoint={run_of(model, 10)}", "--step=8", code=1)
+    assert "step must be one of the run's steps 9 to 10, got 8" in ended.stderr
+    # What it started from trains on; the run is resumed, and still began at step 8.
+    (begun / "checkpoints/8").rename(begun / "checkpoints/9")
+    said = train(model, 10, begun, KEEP, "TrainConfig.checkpoint_period=1").output
+    assert "resumed from step 10" in said
+    report = json.loads((run_of(model, 10) / "data_report.json").read_text("utf-8"))
+    assert report["first_step"] == 8
+
+
+def test_slots_of_another_optimizer_are_no_hindrance(model, sample, monkeypatch):
+    array = StoredArray((2,), np.dtype(np.float32), lambda index: np.zeros(2, np.float32)[index])
+    monkeypatch.setattr(t5x_format, "open_slots", lambda path: {"0/mu/decoder/norm": array})
+    own = model.parent / "own"
+    said = flanjax("import", "t5x", sample, own, f"--gin_file={model}").output
+    assert "optimizer" not in said
+    ended = train(model, 8, sample, KEEP, code=1)
+    assert "which has none of it; set RestoreConfig.optimizer_state = 'reset'" in ended.stderr
+
+
+def test_an_import_does_not_mind_the_schedule(model, sample):
+    warm = "--gin.ScheduleConfig.warmup_steps=5000"
+    said = flanjax(
+        "import", "t5x", sample, model.parent / "own", f"--gin_file={model}", warm
+    ).output
+    assert "optimizer at step 6" in said

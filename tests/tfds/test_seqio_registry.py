@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -10,13 +11,16 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pytest
 import seqio
 import tensorflow as tf
 
-from flanjax.data.catalogue import rates
+from flanjax.data.catalogue import Catalogue, rates
 from flanjax.data.holdout import hold_out
 from flanjax.data.records import read_records
+from flanjax.data.render import render
+from flanjax.data.seqio_bridge import metrics
 from flanjax.data.seqio_bridge.names import hold_out_name, mixture_name, task_name
 from flanjax.data.seqio_bridge.registry import (
     Registered,
@@ -25,8 +29,10 @@ from flanjax.data.seqio_bridge.registry import (
     register,
 )
 from flanjax.data.seqio_bridge.source import BridgeConfig
+from flanjax.data.task import TaskCluster
 from flanjax.data.tokenize import TokenizerConfig, make_tokenizer
 from flanjax.evaluation.cluster import EvalConfig, evaluate_cluster
+from flanjax.tasks.flan2021 import CATALOGUE as FLAN
 from flanjax.tasks.mini import CATALOGUE
 
 pytestmark = pytest.mark.filterwarnings("default")  # TensorFlow's own warnings
@@ -177,6 +183,63 @@ def test_options_that_were_cut_from_the_split_are_refused(registered):
     targets = [task.postprocess_fn("x", example=example, is_target=True) for example in made]
     with pytest.raises(ValueError, match="options must be scored once, in their order, got"):
         task.score_metric_fns[0](targets[1:], [0.0, 1.0])
+    with pytest.raises(ValueError, match="each option must get a number, got NaN"):
+        task.score_metric_fns[0](targets, [0.0, 1.0, float("nan")])
+    num = len(targets[0]["options"])
+    found = task.score_metric_fns[0](targets[: num + 1], [float(n) for n in range(num + 1)])
+    assert found == task.score_metric_fns[0](targets[:num], [float(n) for n in range(num)])
+
+
+@pytest.mark.parametrize("seed", [np.array(5), np.int32(5), tf.constant(5, tf.int64), -1, None])
+def test_a_seed_may_be_what_t5x_and_seqio_give(registered, seed):
+    task = seqio.TaskRegistry.get("mini_people_10templates")
+    rows = [
+        int(example["idx"][0])
+        for index in range(2)
+        for example in task.get_dataset(
+            LENGTHS, "train", seed=seed, shard_info=seqio.ShardInfo(index, 2)
+        ).as_numpy_iterator()
+    ]
+    assert len(rows) == len(set(rows)) == 90  # no record twice, none lost
+
+
+def test_inverted_wordings_are_not_scored():
+    for task in FLAN.tasks():
+        for index, template in enumerate(task.templates):
+            record = task.examples[0]
+            example = render(task, record, template=index)
+            target = {
+                "text": example.targets, "references": list(example.references),
+                "options": list(example.options), "group": example.group, "template": index,
+                "row": 1, "option": 0,
+            }  # fmt: skip
+            (metric,) = metrics.predicted(task)
+            assert bool(metric([target], [example.targets])) == (not template.inverted)
+
+
+def test_a_catalogue_of_which_nothing_can_be_held_out_is_registered_too():
+    only = CATALOGUE.clusters[0].tasks[0]
+    tested = dataclasses.replace(only, name="tested", source=Tested())
+    clusters = (
+        TaskCluster("a", (dataclasses.replace(only, name="one"),)),
+        TaskCluster("b", (tested,)),
+    )
+    found = register(Catalogue("pair", clusters), CONFIG)
+    try:
+        assert "pair_hold_out_b_10templates_train" in found.mixtures
+        assert "pair_hold_out_a_10templates_train" not in found.mixtures
+    finally:
+        for name in found.tasks:
+            seqio.TaskRegistry.remove(name)
+        for name in found.mixtures:
+            seqio.MixtureRegistry.remove(name)
+
+
+class Tested:
+    """A source for evaluation only."""
+
+    def splits(self) -> tuple[str, ...]:
+        return ("validation",)
 
 
 def test_vocabularies_are_seqio_s_own_where_it_has_one(test_data: pathlib.Path):

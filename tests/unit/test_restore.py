@@ -95,3 +95,40 @@ def test_a_state_comes_back_from_its_names(name: Any):
     again = opt_state.from_named(numbered, state, params)
     assert jax.tree.leaves(again) == list(range(len(leaves)))
     assert opt_state.flat(opt_state.nested(numbered)) == numbered
+
+
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        (("head", "embed"), "assignment_map must hold (pattern, source or None) pairs, got 'head'"),
+        ((("head",),), "assignment_map must hold (pattern, source or None) pairs, got ('head',)"),
+        (
+            (("head", 3),),
+            "assignment_map must hold (pattern, source or None) pairs, got ('head', 3",
+        ),
+    ],
+)
+def test_a_pair_that_is_none_is_refused(pairs: Any, message: str):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        RestoreConfig(assignment_map=pairs)
+
+
+def test_a_text_in_place_of_patterns_is_refused():
+    text: Any = "encoder/.*"
+    with pytest.raises(ValueError, match=r"freeze must be a tuple of patterns, got the text 'enc"):
+        OptimizerConfig(freeze=text)
+
+
+def test_counters_are_named_by_their_stack():
+    axes = {side: {"layers": {"up": ("layers", "embed", "mlp")}} for side in ("encoder", "decoder")}
+    shapes = {"encoder": (3, 4, 5), "decoder": (2, 4, 5)}
+    params = {side: {"layers": {"up": jnp.ones(shape)}} for side, shape in shapes.items()}
+    found = {}
+    for frozen_side in ("none", "decoder"):
+        kept = {side: tree for side, tree in params.items() if side != frozen_side}
+        tx = make_optimizer(OptimizerConfig(), {side: axes[side] for side in kept}, num_steps=9)
+        leaves = opt_state.named(tx.init(kept), kept)
+        found[frozen_side] = {n: leaf.shape for n, leaf in leaves.items() if n.startswith("count")}
+    assert found["none"]["count/encoder/layers/0"] == (3,)
+    assert found["none"]["count/decoder/layers/0"] == (2,)
+    assert found["decoder"].items() <= found["none"].items()

@@ -7,8 +7,9 @@
                       COMPLETED                       without which SeqIO does not look at it
 ```
 
-Sequences are stored whole and without end ids: SeqIO cuts and ends them at the lengths it is asked
-for. Source: SeqIO's `_CachedDataSource` and `beam_utils`, 0.0.20.
+Training examples lie in an order drawn by the seed, all passes mixed. Sequences are stored whole
+and without end ids: SeqIO cuts and ends them at the lengths it is asked for. Source: SeqIO's
+`_CachedDataSource` and `beam_utils`, 0.0.20.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 import seqio
 import tensorflow as tf
 
@@ -50,6 +52,19 @@ class Written(NamedTuple):
     num_tokens: int
 
 
+def check_free(folder: pathlib.Path) -> None:
+    """Checks that a task is not cached yet.
+
+    Raises:
+      ValueError: It is.
+    """
+    if folder.exists():
+        raise ValueError(
+            f"a cached task must go to a new directory, got {folder}; remove it, or name another "
+            "--out."
+        )
+
+
 def write_task(
     folder: pathlib.Path,
     wording: Wording,
@@ -72,11 +87,7 @@ def write_task(
     Raises:
       ValueError: The folder is there.
     """
-    if folder.exists():
-        raise ValueError(
-            f"a cached task must go to a new directory, got {folder}; remove it, or name another "
-            "--out."
-        )
+    check_free(folder)
     aside = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
     try:
         aside.mkdir(parents=True)
@@ -111,14 +122,17 @@ def _write_split(
             )
             for i in range(num_shards)
         ]
-        made = examples(wording, read, pool, config, range(num))
+        order = np.arange(num)
+        if split == "train":  # SeqIO shuffles files and a small buffer; no wording comes last
+            np.random.default_rng(config.seed).shuffle(order)
+        made = examples(wording, read, pool, config, order.tolist())
         for number, example in enumerate(made):
             files[number % num_shards].write(_serialized(example))
             for side, found in lengths.items():
                 found.append(len(example[side]))
             on_progress(number + 1)
     info = {"num_shards": num_shards, "features": _FEATURES, "seqio_version": seqio.__version__}
-    stats: dict[str, int] = {"examples": len(lengths["inputs"])}
+    stats = {"examples": len(lengths["inputs"]), "records": len(read.records)}
     for side, found in lengths.items():
         stats |= {f"{side}_tokens": sum(found), f"{side}_max_tokens": max(found)}
     for name, content in (("info", info), ("stats", stats)):

@@ -26,6 +26,7 @@ def postprocess(
         "references": _texts(example["references"]),
         "options": _texts(example["options"]),
         "group": _text(example["group"]),
+        "template": int(example["template"]),
         "row": int(example["idx"][0]),
         "option": int(example["idx"][1]),
     }
@@ -40,7 +41,7 @@ def _text(value: Any) -> str:
 
 
 def predicted(task: Task) -> list[Callable[[Sequence[Target], Sequence[str]], dict[str, float]]]:
-    """Returns the metrics of texts that a model wrote."""
+    """Returns the metrics of texts that a model wrote; inverted wordings are not scored."""
 
     def written_answers(targets: Sequence[Target], predictions: Sequence[str]) -> dict[str, float]:
         return _scores(task, targets, predictions)
@@ -55,18 +56,32 @@ def scored(task: Task) -> list[Callable[[Sequence[Target], Sequence[Any]], dict[
     """
 
     def rank_classification(targets: Sequence[Target], scores: Sequence[Any]) -> dict[str, float]:
+        if np.isnan(np.asarray(scores, np.float64)).any():
+            raise ValueError(
+                f"task {task.name}: each option must get a number, got NaN; check that training "
+                "did not diverge."
+            )
         records: dict[int, list[tuple[int, float]]] = {}
         for place, target in enumerate(targets):
             records.setdefault(target["row"], []).append((place, float(scores[place])))
         best, predictions = [], []
-        for options in records.values():
-            _check_options(task, targets, [place for place, _ in options])
+        for number, options in enumerate(records.values(), start=1):
+            places = [place for place, _ in options]
+            if number == len(records) and _is_cut(targets, places):
+                continue
+            _check_options(task, targets, places)
             place = options[int(np.argmax([score for _, score in options]))][0]
             best.append(targets[place])
             predictions.append(targets[place]["text"])
         return _scores(task, best, predictions)
 
     return [rank_classification]
+
+
+def _is_cut(targets: Sequence[Target], places: Sequence[int]) -> bool:
+    """Returns whether a record lacks its last options: SeqIO counts options as examples."""
+    found = [targets[place]["option"] for place in places]
+    return found == list(range(len(found))) and len(found) < len(targets[places[0]]["options"])
 
 
 def _check_options(task: Task, targets: Sequence[Target], places: Sequence[int]) -> None:
@@ -81,11 +96,14 @@ def _check_options(task: Task, targets: Sequence[Target], places: Sequence[int])
 
 
 def _scores(task: Task, targets: Sequence[Target], predictions: Sequence[str]) -> dict[str, float]:
+    kept = [i for i, t in enumerate(targets) if not task.templates[t["template"]].inverted]
+    if not kept:
+        return {}
     answers = Answers(
-        predictions,
-        [target["references"] for target in targets],
-        [target["options"] for target in targets],
-        [target["group"] for target in targets],
+        [predictions[i] for i in kept],
+        [targets[i]["references"] for i in kept],
+        [targets[i]["options"] for i in kept],
+        [targets[i]["group"] for i in kept],
     )
     found: dict[str, float] = {}
     for name in task.metrics:

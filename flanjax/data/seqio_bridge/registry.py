@@ -5,6 +5,7 @@ Registering is a call, and cheap: nothing is read, tokenized or counted before S
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ import seqio
 import tensorflow as tf
 
 from flanjax.data.catalogue import Catalogue
-from flanjax.data.holdout import hold_out, intra_cluster
+from flanjax.data.holdout import Split, hold_out, intra_cluster
 from flanjax.data.seqio_bridge import metrics
 from flanjax.data.seqio_bridge.names import hold_out_name, mixture_name, task_name
 from flanjax.data.seqio_bridge.source import BridgeConfig, Records, TaskSource, Wording
@@ -41,11 +42,12 @@ def register(catalogue: Catalogue, config: BridgeConfig) -> Registered:
       config: How its tasks are read, rendered and drawn.
 
     Raises:
-      ValueError: A name is taken already; nothing is registered then.
+      ValueError: A name is taken already, or would be taken twice; nothing is
+        registered then.
     """
     tasks = dict(_wordings(catalogue, config))
     mixtures = dict(_mixtures(catalogue, config))
-    _check_free([*tasks, *mixtures])
+    _check_free(list(tasks), list(mixtures))
     records = Records(config)
     features = _features(config)
     preprocessors = [
@@ -60,7 +62,7 @@ def register(catalogue: Catalogue, config: BridgeConfig) -> Registered:
             output_features=features,
             preprocessors=preprocessors,
             postprocess_fn=metrics.postprocess,
-            metric_fns=make(wording.task),
+            metric_fns=[] if _is_inverted(wording) else make(wording.task),
         )
     rate = _rate(config)
     for name, members in mixtures.items():
@@ -83,16 +85,22 @@ def _wordings(catalogue: Catalogue, config: BridgeConfig) -> Iterable[tuple[str,
                 yield name, Wording(task, template, num_shots, is_scored=True)
 
 
+def _is_inverted(wording: Wording) -> bool:
+    return wording.template is not None and wording.task.templates[wording.template].inverted
+
+
 def _scored_templates(task: Task) -> list[int]:
     return [i for i, template in enumerate(task.templates) if not template.inverted]
 
 
 def _mixtures(catalogue: Catalogue, config: BridgeConfig) -> Iterable[tuple[str, list[str]]]:
-    splits = {}
+    splits: dict[str, Split] = {}
     if len(catalogue.clusters) > 1:
         rules = [cluster.name for cluster in catalogue.clusters]
         rules += [held.rule for held in intra_cluster(catalogue)]
-        splits = {rule: hold_out(catalogue, rule) for rule in rules}
+        for rule in rules:
+            with contextlib.suppress(ValueError):  # nothing would be left to train on
+                splits[rule] = hold_out(catalogue, rule)
     for num_shots in config.num_shots:
         every = [(None, catalogue.tasks()), *((c.name, c.tasks) for c in catalogue.clusters)]
         for cluster, tasks in every:
@@ -119,8 +127,9 @@ def _scored_names(task: Task, num_shots: int) -> list[str]:
     ]
 
 
-def _check_free(names: Sequence[str]) -> None:
-    taken = sorted(set(names) & {*seqio.TaskRegistry.names(), *seqio.MixtureRegistry.names()})
+def _check_free(tasks: Sequence[str], mixtures: Sequence[str]) -> None:
+    known = {*seqio.TaskRegistry.names(), *seqio.MixtureRegistry.names()}
+    taken = sorted(({*tasks, *mixtures} & known) | (set(tasks) & set(mixtures)))
     if taken:
         more = f" and {len(taken) - 3} more" if len(taken) > 3 else ""
         raise ValueError(
@@ -138,6 +147,9 @@ def _rate(config: BridgeConfig) -> Callable[[seqio.Task], float]:
     def rate(task: seqio.Task) -> float:
         if "train" not in task.splits:
             return 1.0
+        if task.cache_dir:  # the records themselves need not be on this machine
+            stats = task.get_cached_stats("train")
+            return float(min(stats.get("records", stats["examples"]), config.rate_cap))
         num = task.source.num_input_examples("train") // task.source.num_passes
         return float(min(num, config.rate_cap))
 

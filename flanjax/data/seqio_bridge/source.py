@@ -225,7 +225,7 @@ class TaskSource(seqio.DataSource):
         return [split]
 
     def num_input_examples(self, split: str) -> int:
-        """Returns how many examples a split has: its kept records, times wordings."""
+        """Returns how many records a split has after the task's rules, times wordings."""
         return self.num_passes * self._records.count(self._wording.task, split)
 
     def get_dataset(
@@ -237,17 +237,19 @@ class TaskSource(seqio.DataSource):
     ) -> tf.data.Dataset:
         """Returns a split's examples; shuffled means all of them, by the seed."""
         shard = shard_info or seqio.ShardInfo(index=0, num_shards=1)
+        # T5X gives an array of no axes, SeqIO's own type is a tensor; either may be negative.
+        number = None if seed is None else int(np.asarray(seed)) % 2**64
 
         def generate() -> Iterator[dict[str, Any]]:
             records = self._records.read(self._wording.task, split)
             pool: Sequence[Record] = ()
             if self._wording.num_shots:
                 pool = self._records.read(self._wording.task, "train").records
-            order = np.arange(self.num_passes * len(records.records))
-            if shuffle:
-                np.random.default_rng(seed).shuffle(order)
-            chosen = order[shard.index :: shard.num_shards].tolist()
-            yield from examples(self._wording, records, pool, self._config, chosen)
+            num = self.num_passes * len(records.records)
+            chosen = np.arange(num)[shard.index :: shard.num_shards]
+            if shuffle:  # within the shard: without a seed, shards would not agree on an order
+                np.random.default_rng(number).shuffle(chosen)
+            yield from examples(self._wording, records, pool, self._config, chosen.tolist())
 
         return tf.data.Dataset.from_generator(generate, output_signature=SIGNATURE)
 
