@@ -30,7 +30,6 @@ from flanjax.parts import (
 )
 from flanjax.run_data import EvalRecords, read_eval_records
 from flanjax.run_facts import run_facts
-from flanjax.start import Start
 from flanjax.train import optim
 from flanjax.train.checkpoint import Checkpoints
 from flanjax.train.log import open_log
@@ -81,7 +80,7 @@ def train_and_evaluate(
     parts = assemble(experiment)
     scored = _eval_clusters(experiment, catalogue, split)
     records = _read_all(experiment, scored, parts)
-    begun = _open_start(experiment, parts)
+    begun = start.begin(experiment, parts)
     data, certificate = _prepare(experiment, catalogue, split, parts, records, console)
     if jax.process_index() == 0:
         _claim(experiment, parts, data, certificate, resolved_text)
@@ -305,29 +304,6 @@ def generate(
     params = start.load_params(checkpoint, parts, param_shardings(parts))
     predictor = make_predictor(experiment, parts, params)
     return predictor.generate(prompts, max_length=max_length, temperature=temperature, seed=seed)
-
-
-def _open_start(experiment: Experiment, parts: Parts) -> Start | None:
-    """Opens what a run starts from; None without a checkpoint."""
-    path = experiment.initial_checkpoint_path
-    if not path:
-        return None
-    begun = start.open_start(path, parts, experiment.restore)
-    folder = pathlib.Path(experiment.model_dir)
-    if (folder / "checkpoints").is_dir():
-        return begun  # the run goes on from its own
-    known = model_dir.read_first_step(folder)
-    if known not in (None, begun.step):
-        raise ValueError(
-            f"INITIAL_CHECKPOINT_PATH must be at step {known:,}, from which the run in {folder} "
-            f"began, got {path} at {begun.step:,}; name that step's checkpoint."
-        )
-    if begun.step >= experiment.train.steps:
-        raise ValueError(
-            f"TRAIN_STEPS must be above the {begun.step:,} steps of {path}, whose optimizer is "
-            f"kept, got {experiment.train.steps:,}; raise it."
-        )
-    return begun
 
 
 def _eval_clusters(experiment: Experiment, catalogue: Catalogue, split: Split) -> list[TaskCluster]:

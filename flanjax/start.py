@@ -93,6 +93,34 @@ def open_start(path: str, parts: Parts, config: RestoreConfig | None = None) -> 
     )
 
 
+def begin(experiment: Experiment, parts: Parts) -> Start | None:
+    """Opens what a run starts from; None without a checkpoint.
+
+    Raises:
+      ValueError: As `open_start`; or the steps that are kept are all that the
+        run has, or are not those from which it began.
+    """
+    path = experiment.initial_checkpoint_path
+    if not path:
+        return None
+    begun = open_start(path, parts, experiment.restore)
+    folder = pathlib.Path(experiment.model_dir)
+    if (folder / "checkpoints").is_dir():
+        return begun  # the run goes on from its own
+    known = model_dir.read_first_step(folder)
+    if known not in (None, begun.step):
+        raise ValueError(
+            f"INITIAL_CHECKPOINT_PATH must be at step {known:,}, from which the run in {folder} "
+            f"began, got {path} at {begun.step:,}; name that step's checkpoint."
+        )
+    if begun.step >= experiment.train.steps:
+        raise ValueError(
+            f"TRAIN_STEPS must be above the {begun.step:,} steps of {path}, whose optimizer is "
+            f"kept, got {experiment.train.steps:,}; raise it."
+        )
+    return begun
+
+
 def first_step(experiment: Experiment) -> int:
     """Returns how many updates were done before a run's first; 0 unless they are kept.
 

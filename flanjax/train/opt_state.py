@@ -40,7 +40,7 @@ def named(opt_state: Any, params: Params) -> dict[str, Any]:
 
 
 def _labels(path: tuple[Any, ...]) -> list[str]:
-    """Returns the parts of an optimizer that a leaf is of, as `optax.partition` labels them."""
+    """Returns the labels that `optax.partition` gave the parts that a leaf is of."""
     return [str(e.key) for e in path if isinstance(e, jax.tree_util.DictKey) and e.key]
 
 

@@ -41,7 +41,7 @@ def _text(value: Any) -> str:
 
 
 def predicted(task: Task) -> list[Callable[[Sequence[Target], Sequence[str]], dict[str, float]]]:
-    """Returns the metrics of texts that a model wrote; inverted wordings are not scored."""
+    """Returns the metrics of texts that a model wrote, inverted wordings aside."""
 
     def written_answers(targets: Sequence[Target], predictions: Sequence[str]) -> dict[str, float]:
         return _scores(task, targets, predictions)
@@ -79,7 +79,7 @@ def scored(task: Task) -> list[Callable[[Sequence[Target], Sequence[Any]], dict[
 
 
 def _is_cut(targets: Sequence[Target], places: Sequence[int]) -> bool:
-    """Returns whether a record lacks its last options: SeqIO counts options as examples."""
+    """Returns whether a record lacks its last options, which SeqIO may cut off."""
     found = [targets[place]["option"] for place in places]
     return found == list(range(len(found))) and len(found) < len(targets[places[0]]["options"])
 
