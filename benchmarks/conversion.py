@@ -47,7 +47,7 @@ _DTYPE = np.dtype(ml_dtypes.bfloat16)
 _MEASURED = """
 import json, pathlib, re, sys, time
 import ml_dtypes, numpy as np
-from flanjax import opened
+from flanjax import conversion, opened
 verb, source, target = sys.argv[1:]
 started = time.perf_counter()
 if verb == "import":
