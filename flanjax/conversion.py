@@ -35,6 +35,8 @@ from flanjax.train.optim import OptimizerConfig, ScheduleConfig
 from flanjax.train.state import optimizer_shapes
 
 Shapes = Mapping[str, tuple[int, ...]]
+_HF_TOKENIZERS = {"bytes": "ByT5Tokenizer", "sentencepiece": "T5Tokenizer"}
+"""Our kind of tokenizer -> the class of transformers that gives the same ids."""
 _TABLES = {"embed": 0, "encoder/embed": 0, "head": 1}
 """Parameters with a row or column for each id -> that axis."""
 
@@ -225,8 +227,21 @@ def export_hf(
         base=base,
         travelling=[place for place in places if place is not None],
         card=model_card(made_by, name=folder.name, model_type=model_type),
+        about_tokenizer=_about_tokenizer(made_by / model_dir.TOKENIZER),
     )
     return model_type
+
+
+def _about_tokenizer(folder: pathlib.Path) -> Mapping[str, Any] | None:
+    """Returns what tokenizer_config.json says of a tokenizer that came without one."""
+    if not folder.is_dir():
+        return None
+    config = saved_config(folder)
+    if config.kind not in _HF_TOKENIZERS:
+        return None
+    special = {"eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
+    kind = {"tokenizer_class": _HF_TOKENIZERS[config.kind]}
+    return {**kind, "extra_ids": config.extra_ids, **special}
 
 
 def export_t5x(source: Opened, folder: pathlib.Path, *, form: Form, dtype: np.dtype) -> int:

@@ -197,6 +197,19 @@ def test_the_tokenizer_that_lies_with_transformers_files_must_be_the_run_s(model
     assert f"tokenizer must be the checkpoint's bytes-4 ({hf}), got bytes-5; name" in ended.stderr
 
 
+def test_the_tokenizer_of_an_import_travels_on_to_transformers(model, sample):
+    own, hf, again = (model.parent / name for name in ("own", "hf", "again"))
+    flanjax("import", "t5x", sample, own, f"--gin_file={model}")
+    flanjax("export", "hf", own, hf, "--family=t5")
+    about = json.loads((hf / "tokenizer_config.json").read_text("utf-8"))
+    assert (about["tokenizer_class"], about["extra_ids"]) == ("ByT5Tokenizer", 5)
+    flanjax("import", "hf", hf, again)
+    fingerprints = [
+        opened.open_any(str(folder)).tokenizers[0].fingerprint for folder in (own, hf, again)
+    ]
+    assert fingerprints == ["bytes-5"] * 3
+
+
 def test_values_that_a_type_cannot_hold_are_named(model, sample):
     train(model, 1, sample, "ScheduleConfig.peak=1e9", "LossConfig.z_loss=0.0")
     out = model.parent / "hf"

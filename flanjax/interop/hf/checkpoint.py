@@ -122,6 +122,7 @@ def write_checkpoint(
     base: Mapping[str, Any] | None = None,
     travelling: Sequence[pathlib.Path] = (),
     card: str = "",
+    about_tokenizer: Mapping[str, Any] | None = None,
     max_shard_bytes: int = _MAX_SHARD_BYTES,
 ) -> None:
     """Writes a checkpoint aside, then renames it: it is never half there.
@@ -137,6 +138,7 @@ def write_checkpoint(
       travelling: Where tokenizer files and the like are copied from; of two of
         one name the first counts.
       card: The text of its README.md, the model card; "" for none.
+      about_tokenizer: The content of tokenizer_config.json, where none travels.
       max_shard_bytes: Most bytes of arrays in a file.
 
     Raises:
@@ -160,6 +162,9 @@ def write_checkpoint(
             (aside / CARD).write_text(card, "utf-8")
         for source in travelling:
             copy_travelling(source, aside)
+        about = aside / "tokenizer_config.json"
+        if about_tokenizer is not None and not about.exists():
+            about.write_text(json.dumps(about_tokenizer, indent=2) + "\n", "utf-8")
         os.replace(aside, folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
