@@ -51,3 +51,15 @@ def stable_hash(*parts: object) -> int:
 def path_name(path: tuple[Any, ...]) -> str:
     """Returns a JAX tree path as `a/b/c`, the form used in logs and rules."""
     return "/".join(str(getattr(entry, "key", getattr(entry, "name", entry))) for entry in path)
+
+
+def nested(leaves: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a mapping of paths as dicts in dicts."""
+    tree: dict[str, Any] = {}
+    for name, leaf in leaves.items():
+        *parents, last = name.split("/")
+        place = tree
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[last] = leaf
+    return tree

@@ -54,9 +54,7 @@ def import_() -> None:
 @import_.command("hf")
 @_source
 @_target
-@click.option(
-    "--dtype", type=click.Choice(_DTYPES), help="Of the parameters.  [default: as stored]"
-)
+@_dtype_option
 @_multiple_option
 @examples(
     "flanjax import hf flan-t5-base /tmp/flan-t5-base",
@@ -76,9 +74,7 @@ def import_hf(source: str, target: pathlib.Path, dtype: str | None, multiple: in
 @_source
 @_target
 @gin_options
-@click.option(
-    "--dtype", type=click.Choice(_DTYPES), help="Of the parameters.  [default: as stored]"
-)
+@_dtype_option
 @_multiple_option
 @click.option(
     "--optimizer_state",

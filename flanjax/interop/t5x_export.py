@@ -19,6 +19,7 @@ from typing import Any, Literal
 import msgpack
 import numpy as np
 
+from flanjax.base import nested
 from flanjax.interop import orbax_format
 from flanjax.interop.places import Arrays, StoredArray, everything
 from flanjax.interop.t5x_slots import UNUSED
@@ -63,14 +64,8 @@ def write_checkpoint(
 
 def _write_legacy(folder: pathlib.Path, arrays: Arrays) -> None:
     folder.mkdir(parents=True)
-    tree: dict[str, Any] = {}
-    for name, array in sorted(arrays.items()):
-        *parents, last = name.split("/")
-        place = tree
-        for parent in parents:
-            place = place.setdefault(parent, {})
-        place[last] = _write_array(folder, name, array)
-    content = {"version": _VERSION, "optimizer": tree}
+    leaves = {name: _write_array(folder, name, array) for name, array in sorted(arrays.items())}
+    content = {"version": _VERSION, "optimizer": nested(leaves)}
     (folder / "checkpoint").write_bytes(msgpack.packb(content))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
+from flanjax.base import nested
 from flanjax.train import opt_state
 from flanjax.train.state import TrainState
 
@@ -115,7 +116,7 @@ def _tree(state: TrainState) -> dict[str, Any]:
     tree = {
         "step": state.step,
         "params": state.params,
-        "opt_state": opt_state.nested(leaves),
+        "opt_state": nested(leaves),
     }
     if state.frozen is not None:
         tree["frozen"] = state.frozen

@@ -7,8 +7,7 @@ from typing import Any
 
 import jax
 
-from flanjax.base import Params, path_name
-from flanjax.train import opt_state
+from flanjax.base import Params, nested, path_name
 
 
 def split(
@@ -26,8 +25,8 @@ def split(
     leaves = jax.tree_util.tree_leaves_with_path(tree, is_leaf=is_leaf)
     named = {path_name(path): leaf for path, leaf in leaves}
     return (
-        opt_state.nested({path: leaf for path, leaf in named.items() if path not in frozen}),
-        opt_state.nested({path: leaf for path, leaf in named.items() if path in frozen}),
+        nested({path: leaf for path, leaf in named.items() if path not in frozen}),
+        nested({path: leaf for path, leaf in named.items() if path in frozen}),
     )
 
 

@@ -50,18 +50,6 @@ def from_named(leaves: Mapping[str, Any], like: Any, params: Params) -> Any:
     return jax.tree.unflatten(jax.tree.structure(like), [leaves[name] for name in names])
 
 
-def nested(leaves: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a mapping of paths as dicts in dicts."""
-    tree: dict[str, Any] = {}
-    for name, leaf in leaves.items():
-        *parents, last = name.split("/")
-        place = tree
-        for parent in parents:
-            place = place.setdefault(parent, {})
-        place[last] = leaf
-    return tree
-
-
 def flat(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Returns dicts in dicts as a mapping of paths."""
     return {path_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from flanjax.base import nested
 from flanjax.train import frozen, opt_state, restore
 from flanjax.train.optim import OptimizerConfig, make_optimizer
 from flanjax.train.restore import RestoreConfig
@@ -94,7 +95,7 @@ def test_a_state_comes_back_from_its_names(name: Any):
     numbered = {key: number for number, key in enumerate(leaves)}
     again = opt_state.from_named(numbered, state, params)
     assert jax.tree.leaves(again) == list(range(len(leaves)))
-    assert opt_state.flat(opt_state.nested(numbered)) == numbered
+    assert opt_state.flat(nested(numbered)) == numbered
 
 
 @pytest.mark.parametrize(
