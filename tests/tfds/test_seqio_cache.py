@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from flanjax.cli.main import main
 from flanjax.data.seqio_bridge import cache
-from flanjax.data.seqio_bridge.registry import register
+from flanjax.data.seqio_bridge.registry import register, unregister
 from flanjax.data.seqio_bridge.source import BridgeConfig
 from flanjax.data.tokenize import TokenizerConfig
 from flanjax.tasks.mini import CATALOGUE
@@ -58,10 +58,7 @@ def cached(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[tu
     seqio.set_global_cache_dirs([str(out)])
     yield json.loads(said.stdout), request.param
     seqio.set_global_cache_dirs(before)
-    for name in registered.tasks:
-        seqio.TaskRegistry.remove(name)
-    for name in registered.mixtures:
-        seqio.MixtureRegistry.remove(name)
+    unregister(registered)
 
 
 def test_what_seqio_reads_is_what_it_would_have_made(cached):

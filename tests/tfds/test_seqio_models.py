@@ -13,7 +13,7 @@ import seqio
 from flanjax.data.batch import Example, SeqBatch
 from flanjax.data.records import read_records
 from flanjax.data.seqio_bridge.names import task_name
-from flanjax.data.seqio_bridge.registry import Registered, register
+from flanjax.data.seqio_bridge.registry import Registered, register, unregister
 from flanjax.data.seqio_bridge.source import BridgeConfig
 from flanjax.data.tokenize import ByteTokenizer, TokenizerConfig
 from flanjax.engine.pack import Layout, pack
@@ -45,10 +45,7 @@ def registered() -> Iterator[Registered]:
     config = BridgeConfig(tokenizer=TokenizerConfig(extra_ids=125), num_shots=(0,))
     found = register(CATALOGUE, config)
     yield found
-    for name in found.tasks:
-        seqio.TaskRegistry.remove(name)
-    for name in found.mixtures:
-        seqio.MixtureRegistry.remove(name)
+    unregister(found)
 
 
 def converted(name: str, converter: Any, lengths: Any = LENGTHS) -> list[Any]:

@@ -27,6 +27,7 @@ from flanjax.data.seqio_bridge.registry import (
     TokenizerVocabulary,
     make_vocabulary,
     register,
+    unregister,
 )
 from flanjax.data.seqio_bridge.source import BridgeConfig
 from flanjax.data.task import TaskCluster
@@ -47,10 +48,7 @@ CONFIG = BridgeConfig(
 def registered() -> Iterator[Registered]:
     found = register(CATALOGUE, CONFIG)
     yield found
-    for name in found.tasks:
-        seqio.TaskRegistry.remove(name)
-    for name in found.mixtures:
-        seqio.MixtureRegistry.remove(name)
+    unregister(found)
 
 
 def test_names_are_those_that_users_of_flan_know():
@@ -229,10 +227,10 @@ def test_a_catalogue_of_which_nothing_can_be_held_out_is_registered_too():
         assert "pair_hold_out_b_10templates_train" in found.mixtures
         assert "pair_hold_out_a_10templates_train" not in found.mixtures
     finally:
-        for name in found.tasks:
-            seqio.TaskRegistry.remove(name)
-        for name in found.mixtures:
-            seqio.MixtureRegistry.remove(name)
+        unregister(found)
+    assert not {*found.tasks, *found.mixtures} & {
+        *seqio.TaskRegistry.names(), *seqio.MixtureRegistry.names()
+    }  # fmt: skip
 
 
 class Tested:

@@ -16,7 +16,7 @@ from flanjax.data.objective import ObjectiveConfig
 from flanjax.data.records import read_records
 from flanjax.data.render import render, template_index
 from flanjax.data.seqio_bridge.names import task_name
-from flanjax.data.seqio_bridge.registry import Registered, make_vocabulary, register
+from flanjax.data.seqio_bridge.registry import Registered, make_vocabulary, register, unregister
 from flanjax.data.seqio_bridge.source import BridgeConfig, Wording, examples
 from flanjax.data.task import Record, Task, TaskCluster
 from flanjax.data.tokenize import TokenizerConfig
@@ -82,10 +82,8 @@ def registered(config: BridgeConfig) -> Iterator[Registered]:
     tasks = {name: wording for each in found for name, wording in each.tasks.items()}
     mixtures = tuple(name for each in found for name in each.mixtures)
     yield Registered(tasks, mixtures)
-    for name in tasks:
-        seqio.TaskRegistry.remove(name)
-    for name in mixtures:
-        seqio.MixtureRegistry.remove(name)
+    for each in found:
+        unregister(each)
 
 
 def ours(task: Task, config: BridgeConfig, *, num_shots: int, pass_index: int) -> list[Any]:

@@ -70,6 +70,14 @@ def register(catalogue: Catalogue, config: BridgeConfig) -> Registered:
     return Registered(tasks, tuple(mixtures))
 
 
+def unregister(registered: Registered) -> None:
+    """Takes back what `register` has registered, as before another config."""
+    for name in registered.tasks:
+        seqio.TaskRegistry.remove(name)
+    for name in registered.mixtures:
+        seqio.MixtureRegistry.remove(name)
+
+
 def _wordings(catalogue: Catalogue, config: BridgeConfig) -> Iterable[tuple[str, Wording]]:
     for task in catalogue.tasks():
         for num_shots in config.num_shots:
@@ -134,7 +142,7 @@ def _check_free(tasks: Sequence[str], mixtures: Sequence[str]) -> None:
         more = f" and {len(taken) - 3} more" if len(taken) > 3 else ""
         raise ValueError(
             f"a SeqIO name must be free, got {', '.join(taken[:3])}{more}, registered before; "
-            "register a catalogue once, or rename yours."
+            "`unregister` those first, or rename yours."
         )
 
 
