@@ -83,11 +83,12 @@ class Place:
     def write(self, parameter: np.ndarray, into: np.ndarray) -> None:
         """Puts a parameter, or one layer of it, into an array of `shape`."""
         piece = self._piece(into)
-        order = [axis for group in self._groups(piece.ndim) for axis in group]
+        order = [axis for group in self.groups(piece.ndim) for axis in group]
         turned = parameter.reshape([piece.shape[axis] for axis in order])
         piece[...] = turned.transpose(np.argsort(order))
 
-    def _groups(self, num_axes: int) -> tuple[tuple[int, ...], ...]:
+    def groups(self, num_axes: int) -> tuple[tuple[int, ...], ...]:
+        """Returns `order`, written out, for a piece of so many axes."""
         return self.order or tuple((axis,) for axis in range(num_axes))
 
     def _piece(self, array: np.ndarray) -> np.ndarray:
@@ -101,7 +102,7 @@ class Place:
             return self._turned(whole, shape)[index]
         wanted = [self._bounds(axis, size) for axis, size in enumerate(array.shape)]
         rest = list(index)
-        for ours, group in enumerate(self._groups(len(array.shape))):
+        for ours, group in enumerate(self.groups(len(array.shape))):
             if len(group) == 1:
                 start, stop, _ = index[ours].indices(shape[ours])
                 first = wanted[group[0]].start
@@ -110,7 +111,7 @@ class Place:
         piece = array.read(tuple(wanted))
         sizes = [
             rest[ours].stop if len(group) == 1 else shape[ours]
-            for ours, group in enumerate(self._groups(piece.ndim))
+            for ours, group in enumerate(self.groups(piece.ndim))
         ]
         return self._turned(piece, tuple(sizes))[tuple(rest)]
 
@@ -120,7 +121,7 @@ class Place:
         return slice(*part.indices(size)[:2])
 
     def _turned(self, piece: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        order = [axis for group in self._groups(piece.ndim) for axis in group]
+        order = [axis for group in self.groups(piece.ndim) for axis in group]
         return piece.transpose(order).reshape(shape)
 
 

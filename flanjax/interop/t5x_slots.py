@@ -100,14 +100,14 @@ def _moment(path: str, slots: Arrays, place: Place) -> Moment:
 
 
 def _our_shape(place: Place) -> tuple[int, ...]:
-    groups = place.order or tuple((axis,) for axis in range(len(place.shape)))
+    groups = place.groups(len(place.shape))
     own = tuple(int(np.prod([place.shape[axis] for axis in group])) for group in groups)
     return (len(place.names), *own) if place.is_stacked else own
 
 
 def _our_axes(place: Place, kept: Kept) -> Kept:
     """Returns which of our axes are made of those that a slot keeps."""
-    groups = place.order or tuple((axis,) for axis in range(len(place.shape)))
+    groups = place.groups(len(place.shape))
     first = 1 if place.is_stacked else 0
     layers = (0,) if place.is_stacked else ()
     return layers + tuple(
@@ -117,7 +117,7 @@ def _our_axes(place: Place, kept: Kept) -> Kept:
 
 def _without_others(place: Place, kept: Kept, *, suffix: str) -> Place:
     """Returns where a slot lies that keeps some axes of a parameter's array."""
-    groups = place.order or tuple((axis,) for axis in range(len(place.shape)))
+    groups = place.groups(len(place.shape))
     order = tuple(tuple(kept.index(a) for a in group) for group in groups if set(group) <= {*kept})
     return Place(
         names=tuple(f"{name}/{suffix}" for name in place.names),
