@@ -20,9 +20,10 @@ def split_catalogue(experiment: Experiment, catalogue: Catalogue) -> Split:
     Without a held-out cluster nothing is unseen; reports say so.
     """
     data = experiment.data
+    mixture = catalogue.mixture(data.mixture_or_task_name)
     mixture = dataclasses.replace(
-        catalogue.mixture(data.mixture_or_task_name),
-        max_examples=data.max_examples,
+        mixture,
+        max_examples=mixture.max_examples if data.max_examples is None else data.max_examples,
         rate_cap=data.rate_cap,
         temperature=data.temperature,
     )

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flanjax.data.ablation import AblationConfig
+from flanjax.data.catalogue import MAX_EXAMPLES
 from flanjax.data.objective import ObjectiveConfig
 from flanjax.data.tokenize import TokenizerConfig
 from flanjax.engine.cache import CacheConfig
@@ -36,7 +37,8 @@ class DataConfig:
     """What is trained on, and how long a row is.
 
     Attributes:
-      catalogue: "module:NAME" of a Catalogue value.
+      catalogue: "module:NAME" of a Catalogue value, or "seqio:module" for the
+        tasks and mixtures that a module registers with SeqIO.
       mixture_or_task_name: The catalogue's own name, a cluster or a task.
       hold_out: What training must not see: "nli", "nli+commonsense",
         "intra:0" or "task:rte"; None trains on all.
@@ -47,7 +49,8 @@ class DataConfig:
       task_feature_lengths: Tokens per row: "inputs" and "targets" for an
         encoder-decoder; a causal row holds the sum of both.
       data_dir: Where local files lie.
-      max_examples: Examples used of each task.
+      max_examples: Examples used of each task; None is 30,000, or all of a
+        task of SeqIO.
       rate_cap: A task's size counts as at most this much in the mixture.
       temperature: Mixing temperature.
       passes: Different wordings of each record at most; only as many are
@@ -71,7 +74,7 @@ class DataConfig:
         default_factory=lambda: {"inputs": 512, "targets": 128}
     )
     data_dir: str | None = None
-    max_examples: int = 30_000
+    max_examples: int | None = None
     rate_cap: int = 3_000
     temperature: float = 1.0
     passes: int = 10
@@ -86,6 +89,10 @@ class DataConfig:
             raise ValueError(
                 "task_feature_lengths must give inputs and targets of at least 2 tokens, "
                 f"got {dict(lengths)}; write {{'inputs': 512, 'targets': 128}}."
+            )
+        if self.max_examples is not None and self.max_examples < 1:
+            raise ValueError(
+                f"max_examples must be positive, got {self.max_examples}; None takes the usual."
             )
         if self.missing_tasks not in ("fail", "drop"):
             raise ValueError(
@@ -108,6 +115,12 @@ class DataConfig:
             raise ValueError(
                 f"bad_record_limit must lie in [0, 1), got {self.bad_record_limit}; use 0.01."
             )
+
+
+    @property
+    def num_read(self) -> int:
+        """Examples used of a task that has templates."""
+        return MAX_EXAMPLES if self.max_examples is None else self.max_examples
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

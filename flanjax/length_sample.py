@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from flanjax import foreign
 from flanjax.data.catalogue import Mixture, rates
 from flanjax.data.holdout import restricted
 from flanjax.data.records import RecordSet, read_records
@@ -19,6 +20,7 @@ from flanjax.experiment import Experiment
 from flanjax.token_cache import missing_reason, token_settings
 
 _UNCUT = 1 << 20
+UNCUT_LENGTHS = {"inputs": _UNCUT, "targets": _UNCUT}
 """Tokens that no prompt and no target has."""
 
 _MULTIPLE = 8
@@ -69,6 +71,7 @@ def sample_lengths(
     settings = token_settings(experiment, tokenizer)._replace(
         max_inputs=_UNCUT, max_targets=_UNCUT, over_long="truncate_right"
     )
+    foreign.check_tasks(experiment, mixture.tasks(), tokenizer)
     lengths: dict[str, np.ndarray] = {}
     sizes: dict[str, int] = {}
     missing: dict[str, str] = {}

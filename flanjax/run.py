@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import rich.console
 
-from flanjax import data_progress, model_dir, opened, start
+from flanjax import data_progress, foreign, model_dir, opened, start
 from flanjax.certificate import certify_run, split_catalogue
 from flanjax.data.catalogue import Catalogue
 from flanjax.data.holdout import Split, resolve
@@ -85,6 +85,10 @@ def train_and_evaluate(
     if jax.process_index() == 0:
         _claim(experiment, parts, data, certificate, resolved_text)
     told = [*data_progress.staged_lines(data.staged), data.table(), certificate.summary()]
+    told += [
+        f"not scored: {name} {why}."
+        for name, why in foreign.unscored(experiment, split.train.tasks()).items()
+    ]
     console.print(*told, *([begun.summary()] if begun else []), sep="\n", soft_wrap=True)
     key_init, key_dropout = jax.random.split(jax.random.key(experiment.train.seed))
     state, shardings = make_state(parts.model, parts.tx, parts.mesh, key_init, parts.frozen)
@@ -251,7 +255,9 @@ def evaluate(
     """
     started = time.monotonic()
     split = split_catalogue(experiment, catalogue)
-    scored = [resolve(catalogue, rule).test for rule in clusters] or list(catalogue.clusters)
+    scored = [resolve(catalogue, rule).test for rule in clusters] or list(
+        catalogue.scored_without_choice(experiment.data.mixture_or_task_name)
+    )
     parts = assemble(experiment)
     records = _read_all(experiment, scored, parts)
     if checkpoint is None:
@@ -315,6 +321,7 @@ def _eval_clusters(experiment: Experiment, catalogue: Catalogue, split: Split) -
     if held_out and not config.score_seen_clusters:
         return held_out
     trained = {task.name for task in split.train.tasks()}
+    trained -= foreign.unscored(experiment, split.train.tasks()).keys()
     seen = ((c.name, tuple(t for t in c.tasks if t.name in trained)) for c in catalogue.clusters)
     return held_out + [TaskCluster(name, tasks) for name, tasks in seen if tasks]
 
@@ -338,6 +345,7 @@ def _score(
                     read.records,
                     config=experiment.evaluation,
                     shots=read.shots,
+                    judges=read.judges,
                     bad_record_limit=experiment.data.bad_record_limit,
                 )
             )

@@ -6,10 +6,12 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from flanjax import foreign
 from flanjax.data.records import RecordSet, read_records, sampling_order
 from flanjax.data.render import render
 from flanjax.data.task import Record, Task, TaskCluster, UnavailableError
 from flanjax.data.tokenize import Tokenizer
+from flanjax.evaluation.cluster import Judge
 from flanjax.experiment import Experiment
 from flanjax.token_cache import missing_reason
 
@@ -23,12 +25,14 @@ class EvalRecords(NamedTuple):
       shots: Task name -> training records that exemplars are drawn from;
         empty for zero-shot.
       missing: Task -> why it was dropped, where its data is not here.
+      judges: Task name -> what scores it, where that is another library.
     """
 
     cluster: TaskCluster
     records: Mapping[str, Sequence[Record]]
     shots: Mapping[str, Sequence[Record]]
     missing: dict[str, str]
+    judges: Mapping[str, Judge]
 
 
 def _read_or_drop(
@@ -72,9 +76,13 @@ def read_eval_records(
     missing: dict[str, str] = {}
     records = {}
     shots = {}
+    judges: dict[str, Judge] = {}
     for task in cluster.tasks:
         if config.split not in task.source.splits():
             missing[task.name] = f"has no {config.split} split; EvalConfig.split names another"
+            continue
+        if task.pretokenized is not None:
+            _judge_or_drop(experiment, task, tokenizer, judges, missing)
             continue
         found = _read_or_drop(
             experiment, task, config.split, limit=None, seed=config.seed, missing=missing
@@ -89,7 +97,7 @@ def read_eval_records(
                 experiment,
                 task,
                 "train",
-                limit=experiment.data.max_examples,
+                limit=experiment.data.num_read,
                 seed=config.seed,
                 missing=missing,
             )
@@ -102,13 +110,31 @@ def read_eval_records(
         _check_option_lengths(
             task, scored, tokenizer, experiment.data.task_feature_lengths["targets"]
         )
-    present = tuple(task for task in cluster.tasks if task.name in records)
+    present = tuple(task for task in cluster.tasks if task.name in {*records, *judges})
     if not present:
         raise ValueError(
             f"cluster {cluster.name} must have a task whose data is here, got none; "
             f"first: {next(iter(missing.values()))}"
         )
-    return EvalRecords(TaskCluster(cluster.name, present), records, shots, missing)
+    return EvalRecords(TaskCluster(cluster.name, present), records, shots, missing, judges)
+
+
+def _judge_or_drop(
+    experiment: Experiment,
+    task: Task,
+    tokenizer: Tokenizer,
+    judges: dict[str, Judge],
+    missing: dict[str, str],
+) -> None:
+    """Makes a task's judge, or notes why it has none."""
+    try:
+        found = foreign.make_judge(experiment, task, tokenizer)
+    except UnavailableError as error:
+        found = missing_reason(experiment, error)
+    if isinstance(found, str):
+        missing[task.name] = found
+    else:
+        judges[task.name] = found
 
 
 def _check_option_lengths(

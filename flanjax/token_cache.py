@@ -6,6 +6,7 @@ import dataclasses
 import pathlib
 from collections.abc import Sequence
 
+from flanjax import foreign
 from flanjax.data.catalogue import Mixture
 from flanjax.data.records import RecordSet, place_of, read_records
 from flanjax.data.task import Task, UnavailableError
@@ -61,6 +62,7 @@ def wanted_of(
     Returns:
       One pass of each task that is there, and what was copied.
     """
+    foreign.check_tasks(experiment, mixture.tasks(), settings.tokenizer)
     data = experiment.data
     wants = []
     for task in mixture.tasks():

@@ -129,13 +129,13 @@ def _sample(
 ) -> tuple[LengthSample, Sampled]:
     """Returns the lengths of each task, and what is drawn of them."""
     from flanjax.certificate import split_catalogue
-    from flanjax.cli.catalog import load_catalog
+    from flanjax.cli.catalog import run_catalog
     from flanjax.data.tokenize import make_tokenizer
     from flanjax.engine import advise as advisor
     from flanjax.engine.advise_text import Sampled
-    from flanjax.length_sample import sample_lengths
+    from flanjax.length_sample import UNCUT_LENGTHS, sample_lengths
 
-    mixture = split_catalogue(experiment, load_catalog(experiment.data.catalogue)).train
+    mixture = split_catalogue(experiment, run_catalog(experiment, lengths=UNCUT_LENGTHS)).train
     with console.status("reading") as status:
         sample = sample_lengths(
             experiment,

@@ -89,7 +89,7 @@ def cache(
         raise click.UsageError("No run described: name a gin file with --gin_file.")
     from flanjax import gin_bridge
     from flanjax.certificate import split_catalogue
-    from flanjax.cli.catalog import load_catalog
+    from flanjax.cli.catalog import run_catalog
     from flanjax.data.tokenize import make_tokenizer
 
     experiment = gin_bridge.load(
@@ -100,7 +100,7 @@ def cache(
     experiment = dataclasses.replace(
         experiment, cache=dataclasses.replace(experiment.cache, build_missing=True)
     )
-    mixture = split_catalogue(experiment, load_catalog(experiment.data.catalogue)).train
+    mixture = split_catalogue(experiment, run_catalog(experiment)).train
     console = open_console(as_json=as_json)
     if form == "seqio":
         written = seqio_cache.write_seqio_cache(experiment, mixture, out, console)

@@ -1,4 +1,4 @@
-"""Finds the catalogue that a user names as `module:NAME`."""
+"""Finds the catalogue that a user names as `module:NAME` or `seqio:module`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ import pathlib
 import pkgutil
 import sys
 import traceback
-from types import ModuleType
+from collections.abc import Mapping
+from types import MappingProxyType, ModuleType
+from typing import TYPE_CHECKING
 
 import flanjax
 from flanjax.data.catalogue import Catalogue
 from flanjax.data.task import Task, nearest
+
+if TYPE_CHECKING:
+    from flanjax.experiment import Experiment
 
 SHIPPED = {
     "mini": "flanjax.tasks.mini:CATALOGUE",
@@ -31,18 +36,48 @@ _MACHINERY = (
 """Files whose lines are not at fault when a user's module fails."""
 
 
-def load_catalog(place: str) -> Catalogue:
+SEQIO = "seqio:"
+"""Begins a place whose module registers tasks with SeqIO."""
+
+_LENGTHS = {"inputs": 512, "targets": 128}
+
+
+def run_catalog(experiment: Experiment, *, lengths: Mapping[str, int] | None = None) -> Catalogue:
+    """Returns the catalogue of a run, as `load_catalog` does.
+
+    Args:
+      experiment: The run.
+      lengths: "inputs" and "targets" -> ids that a task of SeqIO may give;
+        those of the run's rows if None.
+
+    Raises:
+      ValueError: As `load_catalog`.
+    """
+    data = experiment.data
+    return load_catalog(
+        data.catalogue, lengths=lengths or data.task_feature_lengths, seed=experiment.train.seed
+    )
+
+
+def load_catalog(
+    place: str, *, lengths: Mapping[str, int] = MappingProxyType(_LENGTHS), seed: int = 0
+) -> Catalogue:
     """Imports a module and returns the catalogue it holds under a name.
 
     The current directory is searched first, as `python -m` does.
 
     Args:
-      place: "module:NAME", or the name of a catalogue that ships: "flan2021".
+      place: "module:NAME", or the name of a catalogue that ships: "flan2021",
+        or "seqio:module" for what the module registers with SeqIO.
+      lengths: "inputs" and "targets" -> ids that a task of SeqIO may give.
+      seed: Seeds the preprocessors of SeqIO's tasks.
 
     Raises:
       ValueError: The module is not found or fails to import, or what is named
         is missing or no catalogue.
     """
+    if place.startswith(SEQIO):
+        return _seqio_catalog(place, lengths, seed)
     module_name, _, name = SHIPPED.get(place, place).partition(":")
     close = difflib.get_close_matches(place.casefold(), SHIPPED, n=1, cutoff=0.7)
     remedy = (
@@ -64,6 +99,23 @@ def load_catalog(place: str) -> Catalogue:
         f"catalog {place} must be a Catalogue, got {got} in "
         f"{module.__file__ or module_name}; {remedy}"
     )
+
+
+def _seqio_catalog(place: str, lengths: Mapping[str, int], seed: int) -> Catalogue:
+    module_name = place.removeprefix(SEQIO)
+    if not all(part.isidentifier() for part in module_name.split(".")):
+        raise ValueError(
+            f"catalog must read seqio:module, got {place!r}; write it as in seqio:my_tasks."
+        )
+    try:
+        from flanjax.data.seqio_bridge import foreign_catalogue
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"catalog {place} must have SeqIO, got no module {error.name}; "
+            "pip install 'flanjax[seqio]'."
+        ) from None
+    _import(module_name)
+    return foreign_catalogue.catalogue(place, lengths=lengths, seed=seed)
 
 
 def find_task(place: str, name: str) -> Task:

@@ -83,7 +83,7 @@ def evaluate(
     The run in the checkpoint's directory says how, unless gin files do.
     """
     from flanjax import gin_bridge, model_dir
-    from flanjax.cli.catalog import load_catalog
+    from flanjax.cli.catalog import run_catalog
 
     if gin_files:
         overrides = [*bindings, *data_bindings(catalog=catalog, data_dir=data_dir)]
@@ -96,7 +96,7 @@ def evaluate(
     else:
         raise click.UsageError("Nothing to score: give --checkpoint, or a --gin_file.")
     experiment = _with_evaluation(experiment, split=split, max_examples=max_examples)
-    catalogue = load_catalog(experiment.data.catalogue)
+    catalogue = run_catalog(experiment)
     held_out = experiment.data.hold_out
     from flanjax import run
 

@@ -70,7 +70,7 @@ def peek(
         raise click.UsageError("--rows and --row must not stand together: choose one.")
     from flanjax import start
     from flanjax.cached_data import cached_train_data
-    from flanjax.cli.catalog import load_catalog
+    from flanjax.cli.catalog import run_catalog
     from flanjax.engine.peek import Reader, seen_batch
 
     experiment, tokenizer = _run(checkpoint, gin_files, bindings, gin_search_paths, catalog)
@@ -86,7 +86,7 @@ def peek(
             f"row must be below the batch size {train.batch_size}, got {row}; count from 0."
         )
     console = open_console(as_json=as_json)
-    data = cached_train_data(experiment, load_catalog(experiment.data.catalogue), tokenizer)
+    data = cached_train_data(experiment, run_catalog(experiment), tokenizer)
     index = data.row_index(is_writer=False)
     reader = Reader(data.plan, data.tokens, data.layout, tokenizer, index, train.batch_size)
     shown = range(min(num_rows or _ROWS, train.batch_size)) if row is None else [row]

@@ -51,7 +51,7 @@ def write_seqio_cache(
         seed=experiment.train.seed,
         num_shots=(data.num_shots,),
         max_inputs=data.task_feature_lengths["inputs"],
-        max_examples=data.max_examples,
+        max_examples=data.num_read,
         rate_cap=data.rate_cap,
         passes=data.passes,
         bad_record_limit=data.bad_record_limit,

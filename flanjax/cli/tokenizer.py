@@ -105,7 +105,7 @@ def train_tokenizer(
     )
     read, missing = _read_all(_training_mixture(data, catalogue), data, seed)
     num_pieces = train_sentencepiece(
-        _texts(read, seed=seed, limit=data.max_examples), output, vocab_size=vocab_size, seed=seed
+        _texts(read, seed=seed, limit=data.num_read), output, vocab_size=vocab_size, seed=seed
     )
     trained = make_tokenizer(TokenizerConfig(kind="sentencepiece", path=output))
     sample = list(_texts(read, seed=seed, limit=_MEASURED))
@@ -198,7 +198,7 @@ def _read(task: Task, data: DataConfig, seed: int) -> RecordSet:
         task,
         "train",
         data_dir=data.data_dir,
-        limit=data.max_examples,
+        limit=data.num_read,
         bad_record_limit=data.bad_record_limit,
         seed=seed,
     )

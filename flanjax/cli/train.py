@@ -57,14 +57,14 @@ def train(
     import os
 
     from flanjax import distributed, gin_bridge
-    from flanjax.cli.catalog import load_catalog
+    from flanjax.cli.catalog import run_catalog
 
     resolved = gin_bridge.load(
         gin_files,
         [*bindings, *data_bindings(catalog=catalog, data_dir=data_dir)],
         search_paths=gin_search_paths,
     )
-    catalogue = load_catalog(resolved.experiment.data.catalogue)
+    catalogue = run_catalog(resolved.experiment)
     processes = distributed.resolve(
         coordinator_address=coordinator_address,
         num_processes=num_processes,

@@ -10,6 +10,10 @@ from typing import NamedTuple, TypeAlias, Union
 from flanjax.data.task import Task, TaskCluster, nearest
 
 
+MAX_EXAMPLES = 30_000
+"""Examples used of each task, unless a run says otherwise (FLAN 2021, section 2.1)."""
+
+
 class Exclusion(NamedTuple):
     """Two clusters so close that neither is trained on for the other's test.
 
@@ -31,8 +35,7 @@ class Mixture:
     Attributes:
       name: What logs and reports call it.
       members: Tasks, or mixtures whose tasks count as members.
-      max_examples: At most so many examples are used of each task
-        (FLAN 2021, section 2.1).
+      max_examples: At most so many examples are used of each task.
       rate_cap: A task's size counts as at most this much when rates are set
         (FLAN 2021, section 2.4: no task gains from more than 3,000).
       temperature: Rates are raised to 1 / temperature (T5, section 3.5.2).
@@ -41,7 +44,7 @@ class Mixture:
 
     name: str
     members: tuple["Member", ...]
-    max_examples: int = 30_000
+    max_examples: int = MAX_EXAMPLES
     rate_cap: int = 3_000
     temperature: float = 1.0
     weights: Mapping[str, float] | None = None
@@ -192,6 +195,14 @@ class Catalogue:
                 return cluster.name
         self.task(task_name)
         raise AssertionError("unreachable")
+
+    def scored_without_choice(self, mixture: str) -> tuple[TaskCluster, ...]:
+        """Returns what is scored where no cluster is named: all of them.
+
+        Args:
+          mixture: What the run trains on.
+        """
+        return self.clusters
 
     def mixture(self, name: str) -> Mixture:
         """Returns the mixture of a name: the catalogue, a cluster, or a task.

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 import string
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+
+import numpy as np
 
 Record: TypeAlias = Mapping[str, Any]
 """One row as its source gives it."""
@@ -26,6 +29,9 @@ SCORING_FIELDS = ("references", "group")
 Mode: TypeAlias = Literal["rank", "generate"]
 
 SPLITS = ("train", "validation", "test")
+
+_NAME = re.compile(r"[^\W\d]\w*")
+_FOREIGN_NAME = re.compile(r"\w+([.:]+\w+)*")
 
 
 class BadRecord(NamedTuple):
@@ -57,6 +63,23 @@ class Source(Protocol):
 
     def describe(self) -> str:
         """Returns one line that says where the records come from."""
+        ...
+
+
+class Pretokenized(Protocol):
+    """How another library's task gives ids in place of text to be rendered."""
+
+    @property
+    def lengths(self) -> Mapping[str, int]:
+        """Most ids of "inputs" and "targets"; the task has cut them to that."""
+        ...
+
+    def ids(self, record: Record) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the ids of a record's prompt and target, int32, end ids included.
+
+        They are laid into rows as they are; a prompt of no ids is one that the
+        task does not have.
+        """
         ...
 
 
@@ -157,6 +180,8 @@ class Task:
         where a span of a passage is asked for.
       examples: Records written by hand in the source's schema, every label
         among them; what `tasks check` and `tasks show` render without data.
+      pretokenized: Gives the ids of a task that another library renders and
+        tokenizes; its templates then only show what it says.
     """
 
     name: str
@@ -172,12 +197,14 @@ class Task:
     citation: str
     is_extractive: bool = False
     examples: tuple[Record, ...] = ()
+    pretokenized: Pretokenized | None = None
 
     def __post_init__(self) -> None:
-        if not self.name.isidentifier():
-            raise ValueError(
-                f"task name must be letters, digits and underscores, got {self.name!r}; rename it."
-            )
+        allowed, chars = (_NAME, "letters, digits and underscores")
+        if self.pretokenized is not None:
+            allowed, chars = (_FOREIGN_NAME, f"{chars}, dots and colons between them")
+        if not allowed.fullmatch(self.name):
+            raise ValueError(f"task name must be {chars}, got {self.name!r}; rename it.")
         if not self.templates:
             raise ValueError(
                 f"task {self.name}: templates must hold at least one, got none; add one."

@@ -10,7 +10,7 @@ import numpy as np
 from flanjax.data.fewshot import choose_shots, render_fitted
 from flanjax.data.objective import ObjectiveConfig, make_example
 from flanjax.data.render import template_index
-from flanjax.data.task import Record, Task
+from flanjax.data.task import Pretokenized, Record, Task
 from flanjax.data.tokenize import Tokenizer
 from flanjax.engine.shard import EXAMPLE, INPUTS_CUT, TARGETS_CUT, Part, token_dtype
 
@@ -22,6 +22,8 @@ EMPTY_TARGET = "empty_target"
 INPUTS_DROPPED, TARGETS_DROPPED = "inputs_too_long", "targets_too_long"
 INPUTS_TRUNCATED, TARGETS_TRUNCATED = "inputs_truncated", "targets_truncated"
 SHOTS_DROPPED = "shots_dropped"
+INPUTS_FULL, TARGETS_FULL = "inputs_at_limit", "targets_at_limit"
+"""As long as may be, of a task that cuts by itself: perhaps it was longer."""
 DROPPED = (EMPTY_TARGET, INPUTS_DROPPED, TARGETS_DROPPED)
 """Reasons for which an example is not trained on."""
 
@@ -114,6 +116,8 @@ def tokenize_batch(task: Task, batch: Batch, settings: TokenSettings, *, pass_in
     Raises:
       ValueError: An example is too long, and that is to be an error.
     """
+    if task.pretokenized is not None:
+        return _given(task, task.pretokenized, batch, settings)
     texts, templates, num_shots_dropped = _rendered(task, batch, settings, pass_index)
     inputs, targets = _encoded(texts, batch.uids, settings, pass_index)
     limits = (settings.max_inputs - 1, settings.max_targets - 1)
@@ -136,15 +140,62 @@ def tokenize_batch(task: Task, batch: Batch, settings: TokenSettings, *, pass_in
         _ended(side, kept, limit, settings)
         for side, limit in zip((inputs, targets), limits, strict=True)
     ]
-    index = np.zeros(int(kept.sum()), EXAMPLE)
-    index["inputs"], index["targets"] = sides[0].lengths, sides[1].lengths
-    index["start"] = np.cumsum(sides[0].lengths + sides[1].lengths) - index["inputs"]
+    part = _part(sides[0], sides[1], np.asarray(batch.rows, np.int64)[kept], counts, settings)
+    part.examples["template"] = np.asarray(templates, np.int64)[kept]
+    part.examples["flags"] = (INPUTS_CUT * is_long[0] + TARGETS_CUT * is_long[1])[kept]
+    return part
+
+
+def _part(
+    inputs: Ragged,
+    targets: Ragged,
+    rows: np.ndarray,
+    counts: dict[str, int],
+    settings: TokenSettings,
+) -> Part:
+    """Returns ended prompts and targets as a part of a cache."""
+    index = np.zeros(len(inputs.lengths), EXAMPLE)
+    index["inputs"], index["targets"] = inputs.lengths, targets.lengths
+    index["start"] = np.cumsum(inputs.lengths + targets.lengths) - index["inputs"]
     index["start"] -= index["targets"]
-    index["row"] = np.asarray(batch.rows, np.int64)[kept]
-    index["template"] = np.asarray(templates, np.int64)[kept]
-    index["flags"] = (INPUTS_CUT * is_long[0] + TARGETS_CUT * is_long[1])[kept]
-    tokens = _alternating(*sides).astype(token_dtype(settings.tokenizer.vocab_size))
+    index["row"] = rows
+    tokens = _alternating(inputs, targets).astype(token_dtype(settings.tokenizer.vocab_size))
     return Part(tokens, index, counts)
+
+
+def _given(task: Task, given: Pretokenized, batch: Batch, settings: TokenSettings) -> Part:
+    """Returns the ids that a task gives, as they are; without a target, none."""
+    pairs = [given.ids(record) for record in batch.records]
+    kept = np.array([targets.size > 0 for _, targets in pairs], bool)
+    rows = np.asarray(batch.rows, np.int64)[kept]
+    sides = {
+        name: _ragged([pair[side] for pair in pairs if pair[1].size])
+        for side, name in enumerate(("inputs", "targets"))
+    }
+    counts = {EMPTY_TARGET: int((~kept).sum())}
+    for name, reason in (("inputs", INPUTS_FULL), ("targets", TARGETS_FULL)):
+        limit = given.lengths[name]
+        _check_given(task, name, sides[name], rows, limit, settings.tokenizer.vocab_size)
+        counts[reason] = int((sides[name].lengths == limit).sum())
+    counts = {reason: num for reason, num in counts.items() if num}
+    return _part(sides["inputs"], sides["targets"], rows, counts, settings)
+
+
+def _check_given(
+    task: Task, name: str, side: Ragged, rows: np.ndarray, limit: int, vocab_size: int
+) -> None:
+    for at in np.flatnonzero(side.lengths > limit)[:1]:
+        raise ValueError(
+            f"task {task.name}, source row {rows[at]}: {name} must fit {limit} tokens, got "
+            f"{side.lengths[at]}; cut them in the task's preprocessors, or raise "
+            "TASK_FEATURE_LENGTHS."
+        )
+    for at in np.flatnonzero((side.values < 0) | (side.values >= vocab_size))[:1]:
+        row = rows[np.searchsorted(np.cumsum(side.lengths), at, side="right")]
+        raise ValueError(
+            f"task {task.name}, source row {row}: {name} must hold ids below the vocabulary's "
+            f"{vocab_size}, got {side.values[at]}; mend the task's preprocessors."
+        )
 
 
 def _rendered(

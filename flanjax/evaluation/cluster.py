@@ -6,6 +6,7 @@ import collections
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -92,6 +93,14 @@ class Predictor(Protocol):
         ...
 
 
+class Judge(Protocol):
+    """What scores a task by another library's means."""
+
+    def report(self, predict: Predictor) -> TaskReport:
+        """Returns what a model scores."""
+        ...
+
+
 class _Answer(NamedTuple):
     """A predictor's answer to a query.
 
@@ -112,6 +121,7 @@ def evaluate_cluster(
     config: EvalConfig,
     templates: Sequence[int] | None = None,
     shots: Mapping[str, Sequence[Record]] | None = None,
+    judges: Mapping[str, Judge] = MappingProxyType({}),
     bad_record_limit: float = 0.01,
 ) -> ClusterReport:
     """Scores every task of a cluster in every template that is not inverted.
@@ -127,6 +137,7 @@ def evaluate_cluster(
       config: How many records, how many exemplars.
       templates: Indices of the templates to score; None for all.
       shots: Task name -> raw training records, from which exemplars are drawn.
+      judges: Task name -> what scores it in place of templates and metrics.
       bad_record_limit: Share of broken records that is an error; fewer are
         counted and left out.
 
@@ -134,10 +145,13 @@ def evaluate_cluster(
       ValueError: A task lacks records, metrics, templates or exemplars.
     """
     for task in cluster.tasks:  # complain before the model works
-        _task_metrics(task)
-        _scored_templates(task, templates)
+        if task.name not in judges:
+            _task_metrics(task)
+            _scored_templates(task, templates)
 
     def score(task: Task) -> TaskReport:
+        if task.name in judges:
+            return judges[task.name].report(predict)
         sample = draw_sample(
             task,
             records.get(task.name, ()),

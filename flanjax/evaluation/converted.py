@@ -19,7 +19,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
+from flanjax import parallel
 from flanjax.base import Params
 from flanjax.data.batch import EncoderInput, SeqBatch
 from flanjax.engine.pack import prompts as prompt_rows
@@ -46,7 +48,13 @@ class EvaluatorFunctions(NamedTuple):
 
 
 def evaluator_functions(
-    model: Model, params: Params, *, eos_id: int, max_length: int, batch_size: int
+    model: Model,
+    params: Params,
+    *,
+    eos_id: int,
+    max_length: int,
+    batch_size: int,
+    mesh: Mesh | None = None,
 ) -> EvaluatorFunctions:
     """Returns a model's functions for `seqio.Evaluator.evaluate`.
 
@@ -55,31 +63,37 @@ def evaluator_functions(
       params: Its parameters.
       eos_id: The vocabulary's end id.
       max_length: Ids written at most.
-      batch_size: Rows at a time.
+      batch_size: Rows at a time, a multiple of the mesh's rows.
+      mesh: Where rows go; None leaves them to JAX.
     """
-    start_id = eos_id if model.start_id is None else model.start_id
+    whole = None if mesh is None else parallel.replicated(mesh)
+    put: Callable[[Any], Any] = functools.partial(parallel.put_batch, mesh=mesh) if mesh else _same
     write = jax.jit(
-        functools.partial(
-            decode.greedy, model, start_id=start_id, eos_id=eos_id, max_length=max_length
-        )
+        lambda weights, prompts, starts: decode.greedy(
+            model, weights, prompts, start_id=starts, eos_id=eos_id, max_length=max_length
+        ),
+        out_shardings=whole,
     )
     losses = jax.jit(
         lambda weights, batch: example_losses(
             model, LossConfig(z_loss=0.0), weights, batch, num_segments=1
-        )[0][:, 0]
+        )[0][:, 0],
+        out_shardings=whole,
     )
 
     def predict(dataset: Any) -> list[tuple[int, list[int]]]:
         found: list[tuple[int, list[int]]] = []
         for numbers, rows in _batches(dataset, batch_size):
-            ids = np.asarray(write(params, encoder_input(rows, eos_id=eos_id)))
+            starts = _start_ids(rows, model)
+            ids = np.asarray(write(params, put(encoder_input(rows)), put(starts)))
             found += [(n, row.tolist()) for n, row in zip(numbers, ids, strict=False)]
         return found
 
     def score(dataset: Any) -> list[tuple[int, float]]:
         found: list[tuple[int, float]] = []
         for numbers, rows in _batches(dataset, batch_size):
-            scores = -np.asarray(losses(params, seq_batch(rows, is_prefix_lm=_is_prefix(model))))
+            batch = put(seq_batch(rows, is_prefix_lm=_is_prefix(model)))
+            scores = -np.asarray(losses(params, batch))
             found += [(n, float(value)) for n, value in zip(numbers, scores, strict=False)]
         return found
 
@@ -99,28 +113,41 @@ def _batches(dataset: Any, size: int) -> Iterator[tuple[list[int], list[Features
         yield [int(n) for n, _ in chunk], rows + rows[:1] * (size - len(rows))
 
 
-def encoder_input(rows: Sequence[Features], *, eos_id: int) -> EncoderInput:
+def _same(rows: Any) -> Any:
+    return rows
+
+
+def encoder_input(rows: Sequence[Features]) -> EncoderInput:
     """Returns the prompts of rows, for an encoder or for a decoder's prefill.
 
+    The last id of a causal prompt, its end or not, is read with the target.
+
     Raises:
-      ValueError: A causal row has no end id between prompt and target.
+      ValueError: A causal row has no prompt.
     """
     if "encoder_input_tokens" in rows[0]:
         tokens = np.stack([row["encoder_input_tokens"] for row in rows])
         segments = _real(tokens).astype(np.int32)
         return EncoderInput(tokens, segments, _positions(tokens) * segments)
-    found = []
-    for row in rows:
-        ids = row["decoder_target_tokens"]
-        num_prompt = int(np.argmax(row["decoder_loss_weights"] > 0))
-        if num_prompt == 0 or ids[num_prompt - 1] != eos_id:
-            raise ValueError(
-                f"a causal row must have the end id {eos_id} between prompt and target, got "
-                f"{ids[max(num_prompt - 1, 0)]}; give `inputs` an end id in the SeqIO task, and "
-                "convert it with PrefixLMFeatureConverter."
-            )
-        found.append(ids[: num_prompt - 1])
+    found = [row["decoder_target_tokens"][: _num_prompt(row) - 1] for row in rows]
     return prompt_rows(found, len(rows[0]["decoder_target_tokens"]), end_id=None)
+
+
+def _num_prompt(row: Features) -> int:
+    num = int(np.argmax(row["decoder_loss_weights"] > 0))
+    if num == 0:
+        raise ValueError(
+            "a causal row must have a prompt to be answered, got none; convert a task with inputs "
+            "by PrefixLMFeatureConverter, or judge it by scores."
+        )
+    return num
+
+
+def _start_ids(rows: Sequence[Features], model: Model) -> np.ndarray:
+    """Returns what a decoder reads before it writes, int32 [rows]."""
+    if model.start_id is not None:
+        return np.full(len(rows), model.start_id, np.int32)
+    return np.array([row["decoder_target_tokens"][_num_prompt(row) - 1] for row in rows], np.int32)
 
 
 def seq_batch(rows: Sequence[Features], *, is_prefix_lm: bool = False) -> SeqBatch:
@@ -148,7 +175,7 @@ def seq_batch(rows: Sequence[Features], *, is_prefix_lm: bool = False) -> SeqBat
         segments=segments,
         positions=positions,
         prefix=prefix,
-        encoder=encoder_input(rows, eos_id=0) if has_encoder else None,
+        encoder=encoder_input(rows) if has_encoder else None,
     )
 
 

@@ -15,6 +15,7 @@ from flanjax.base import Params
 from flanjax.data.batch import EncoderInput
 from flanjax.data.tokenize import Tokenizer
 from flanjax.engine.pack import prompts as prompt_rows
+from flanjax.evaluation.converted import EvaluatorFunctions, evaluator_functions
 from flanjax.models import decode
 from flanjax.models.api import Model
 
@@ -51,6 +52,7 @@ class ModelPredictor:
         mesh: Mesh,
     ):
         shards = parallel.num_batch_shards(mesh)
+        self._model = model
         self._params = params
         self._tokenizer = tokenizer
         self._max_target_length = max_target_length
@@ -61,6 +63,7 @@ class ModelPredictor:
         self._input_room = max_input_length - self._is_encoder
         self._start_id = tokenizer.eos_id if model.start_id is None else model.start_id
         self.num_truncated = 0
+        self._evaluators: dict[int, EvaluatorFunctions] = {}
         whole = parallel.replicated(mesh)
         self._score = jax.jit(
             functools.partial(decode.score_options, model, start_id=self._start_id),
@@ -80,6 +83,19 @@ class ModelPredictor:
             static_argnames="max_length",
             out_shardings=whole,
         )
+
+    def evaluator_functions(self, max_length: int) -> EvaluatorFunctions:
+        """Returns what SeqIO's Evaluator calls; see `converted.evaluator_functions`."""
+        if max_length not in self._evaluators:
+            self._evaluators[max_length] = evaluator_functions(
+                self._model,
+                self._params,
+                eos_id=self._tokenizer.eos_id,
+                max_length=max_length,
+                batch_size=self._batch_size,
+                mesh=self._mesh,
+            )
+        return self._evaluators[max_length]
 
     def fits(self, prompt: str) -> bool:
         """Returns whether a prompt is short enough not to be cut."""
@@ -168,11 +184,7 @@ class ModelPredictor:
         return rows
 
     def _put(self, tree: Any) -> Any:
-        """Lays rows, which every process holds whole, over the mesh."""
-        sharding = parallel.batch_sharding(self._mesh)
-        return jax.tree.map(
-            lambda x: jax.make_array_from_callback(x.shape, sharding, lambda index: x[index]), tree
-        )
+        return parallel.put_batch(tree, mesh=self._mesh)
 
 
 def _bucket(size: int, smallest: int = _SMALLEST_BUCKET) -> int:

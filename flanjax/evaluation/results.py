@@ -31,6 +31,8 @@ class TemplateScore(NamedTuple):
 class TaskReport:
     """A task's scores over its templates; all scores are 0 to 100.
 
+    Those of a task of SeqIO are what its metric functions return, unchanged.
+
     Attributes:
       task: The task's name.
       version: The task's version.
@@ -52,6 +54,7 @@ class TaskReport:
       left_out: Reason -> records left out for it.
       num_inverted: Inverted templates, which are never scored.
       num_truncated: Prompts that the predictor shortened; None if not told.
+        Of a task of SeqIO, prompts that fill their row, perhaps cut to it.
       num_shots_dropped: Exemplars left out of prompts that had no room.
       templates: The scores of each template, in order.
       metrics: Every score, mean over templates.

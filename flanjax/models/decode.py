@@ -35,14 +35,15 @@ def greedy(
     params: Params,
     inputs: EncoderInput,
     *,
-    start_id: int,
+    start_id: int | jax.Array,
     eos_id: int,
     max_length: int,
 ) -> jax.Array:
     """Returns the most likely token at each step, int32 [B, max_length].
 
-    A row ends with its `eos_id` and is 0 from there on; a row that does not
-    end within `max_length` has none. Among equals the lowest id is taken.
+    A row begins with `start_id`, its own where that is an array [B]. It ends
+    with its `eos_id` and is 0 from there on; a row that does not end within
+    `max_length` has none. Among equals the lowest id is taken.
     """
 
     def choose(logits_BV: jax.Array, step: jax.Array) -> jax.Array:
@@ -104,7 +105,7 @@ def _generate(
     inputs: EncoderInput,
     choose: Callable[[jax.Array, jax.Array], jax.Array],
     *,
-    start_id: int,
+    start_id: int | jax.Array,
     eos_id: int,
     max_length: int,
 ) -> jax.Array:
@@ -129,7 +130,7 @@ def _generate(
 
     start = _Progress(
         step=jnp.zeros((), jnp.int32),
-        token=jnp.full(num_rows, start_id, jnp.int32),
+        token=jnp.broadcast_to(jnp.asarray(start_id, jnp.int32), num_rows),
         is_done=jnp.zeros(num_rows, bool),
         tokens=jnp.zeros((num_rows, max_length), jnp.int32),
         cache=reserve(cache, num_rows_per_prompt=1, length=max_length),
