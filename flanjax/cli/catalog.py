@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import logging
 import os
 import pathlib
 import pkgutil
@@ -107,6 +108,8 @@ def _seqio_catalog(place: str, lengths: Mapping[str, int], seed: int) -> Catalog
         raise ValueError(
             f"catalog must read seqio:module, got {place!r}; write it as in seqio:my_tasks."
         )
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # what it says of devices it shall not use
+    logging.getLogger("absl").setLevel(logging.ERROR)
     try:
         from flanjax.data.seqio_bridge import foreign_catalogue
     except ModuleNotFoundError as error:

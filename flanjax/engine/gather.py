@@ -111,7 +111,9 @@ def lay_out(placed: Placed, layout: Layout, arena: Arena) -> Laid:
     decoder = _runs(sizes, addresses, counts, layout.target_length)
     last = np.empty(len(sizes), arena.tokens.dtype)
     arena.take(addresses + sizes, last)
-    prompts = decoder.spread(inputs - 1)  # their end is read and predicts the first target
+    # A prompt's end is read and predicts the first target; without a prompt, targets follow from
+    # one another alone.
+    prompts = decoder.spread(np.maximum(inputs - 1, 0))
     return Laid(
         placed, layout, arena, None, decoder, prompts, decoder.spread(last.astype(np.int32))
     )

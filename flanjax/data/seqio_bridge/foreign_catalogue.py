@@ -9,14 +9,16 @@ import contextlib
 import dataclasses
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import seqio
 import tensorflow as tf
 
 from flanjax.data.catalogue import Catalogue, Mixture
 from flanjax.data.seqio_bridge.incoming import as_task
-from flanjax.data.task import Task, TaskCluster, nearest
+from flanjax.data.seqio_bridge.source import TaskSource
+from flanjax.data.task import TaskCluster, nearest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +109,11 @@ def catalogue(name: str, *, lengths: Mapping[str, int], seed: int) -> ForeignCat
     for kind in ("GPU", "TPU"):  # the model's; a started TensorFlow has them already
         with contextlib.suppress(RuntimeError, ValueError):
             tf.config.set_visible_devices([], kind)
-    tasks = [_task(task, lengths, seed) for task in sorted(seqio.TaskRegistry.names())]
+    registered = [seqio.TaskRegistry.get(task) for task in sorted(seqio.TaskRegistry.names())]
+    corpora = _corpora(registered)
+    tasks = [
+        as_task(task, lengths=lengths, seed=seed, corpora=corpora[task.name]) for task in registered
+    ]
     if not tasks:
         raise ValueError(
             f"catalog {name} must register a task with SeqIO, got none; call "
@@ -116,5 +122,30 @@ def catalogue(name: str, *, lengths: Mapping[str, int], seed: int) -> ForeignCat
     return ForeignCatalogue(name, tuple(TaskCluster(task.name, (task,)) for task in tasks))
 
 
-def _task(name: str, lengths: Mapping[str, int], seed: int) -> Task:
-    return as_task(seqio.TaskRegistry.get(name), lengths=lengths, seed=seed)
+def _corpora(tasks: Sequence[seqio.Task]) -> dict[str, tuple[str, ...]]:
+    """Returns what each task was built on, as far as SeqIO can tell.
+
+    Tasks of one TFDS dataset, of the same files or of the same function share
+    it; of a task of flanjax its own corpora are known.
+    """
+    first: dict[int, str] = {}
+    found = {}
+    for task in tasks:
+        source = task.source
+        if isinstance(source, TaskSource):
+            found[task.name] = (f"task {source.task.name}", *source.task.corpora)
+        elif isinstance(source, seqio.TfdsDataSource) and source.tfds_dataset.name:
+            found[task.name] = (f"TFDS {source.tfds_dataset.name.partition(':')[0]}",)
+        elif (patterns := getattr(source, "_split_to_filepattern", None)) is not None:
+            found[task.name] = tuple(f"files {pattern}" for pattern in _flat(patterns.values()))
+        else:
+            made_by = getattr(source, "_dataset_fn", source)
+            found[task.name] = (f"source of {first.setdefault(id(made_by), task.name)}",)
+    return found
+
+
+def _flat(patterns: Iterable[Any]) -> list[str]:
+    found: set[str] = set()
+    for pattern in patterns:
+        found.update([pattern] if isinstance(pattern, str) else map(str, pattern))
+    return sorted(found)

@@ -224,13 +224,16 @@ def foreign_of(task: Task) -> ForeignTask:
     return task.pretokenized
 
 
-def as_task(task: seqio.Task, *, lengths: Mapping[str, int], seed: int) -> Task:
+def as_task(
+    task: seqio.Task, *, lengths: Mapping[str, int], seed: int, corpora: tuple[str, ...] = ()
+) -> Task:
     """Returns a task of SeqIO as one that a run can train on; nothing is read.
 
     Args:
       task: The task.
       lengths: "inputs" and "targets" -> ids at most, ends included.
       seed: Seeds preprocessors that draw.
+      corpora: Source texts that it was built on.
     """
     foreign = ForeignTask(task, dict(lengths), seed)
     return Task(
@@ -242,6 +245,7 @@ def as_task(task: seqio.Task, *, lengths: Mapping[str, int], seed: int) -> Task:
         templates=(Template("{inputs}"),),
         mode="generate",
         metrics=(),
+        corpora=corpora,
         license="not told by SeqIO",
         citation="not told by SeqIO",
         pretokenized=foreign,

@@ -218,6 +218,11 @@ class TaskSource(seqio.DataSource):
         self._config = config
 
     @property
+    def task(self) -> Task:
+        """The task whose records these are."""
+        return self._wording.task
+
+    @property
     def supports_arbitrary_sharding(self) -> bool:
         return True
 
