@@ -116,7 +116,6 @@ class DataConfig:
                 f"bad_record_limit must lie in [0, 1), got {self.bad_record_limit}; use 0.01."
             )
 
-
     @property
     def num_read(self) -> int:
         """Examples used of a task that has templates."""

@@ -176,6 +176,7 @@ def _import_error(module_name: str, error: Exception) -> ValueError:
     else:
         frames = list(traceback.extract_tb(error.__traceback__))
         own = [frame for frame in frames if not frame.filename.startswith(_MACHINERY)] or frames
+        own = [frame for frame in own if "site-packages" not in frame.filename] or own
         place = f"{own[-1].filename}, line {own[-1].lineno}"
     return ValueError(
         f"catalog module {module_name} must import, got {type(error).__name__}: {error} ({place})."

@@ -9,7 +9,6 @@ from typing import NamedTuple, TypeAlias, Union
 
 from flanjax.data.task import Task, TaskCluster, nearest
 
-
 MAX_EXAMPLES = 30_000
 """Examples used of each task, unless a run says otherwise (FLAN 2021, section 2.1)."""
 

@@ -150,7 +150,14 @@ def _notes(task: TaskReport) -> str:
         notes.append(f"{_plural(task.num_unsampled, 'further record')} not drawn.")
     if task.num_truncated:
         total = task.num_examples * len(task.templates)
-        notes.append(f"{task.num_truncated} of {total} prompts were cut to the input length.")
+        done = (
+            "fill the input length, perhaps cut to it"
+            if task.judged_by
+            else ("were cut to the input length")
+        )
+        notes.append(f"{task.num_truncated} of {total} prompts {done}.")
+    if task.judged_by:
+        notes.append(f"Judged by {task.judged_by}'s metric functions, whose values stand as given.")
     if task.num_shots_dropped:
         dropped = _plural(task.num_shots_dropped, "exemplar")
         notes.append(f"{dropped} left out of prompts that had no room.")

@@ -71,11 +71,18 @@ def _caption(rows: Sequence[ClusterRow], last: str, facts: Mapping[str, str]) ->
     lines = [
         "* held out: training never saw this cluster." if is_held_out else "",
         "Scores are 0 to 100: mean over templates \u00b1 standard error over examples.",
+        _foreign_note(rows),
         f"scored: examples x templates that are not inverted; std: over templates, {last}.",
         "A cluster's row is the mean of its tasks, whatever their metrics.",
         runs_text(facts),
     ]
     return "\n".join(line for line in lines if line)
+
+
+def _foreign_note(rows: Sequence[ClusterRow]) -> str:
+    tasks = (task for row in rows for found in row.tasks().values() for task in found.values())
+    others = sorted({task.judged_by for task in tasks if task.judged_by})
+    return f"But metric functions of {', '.join(others)} are told as they are." if others else ""
 
 
 def _cluster_cells(row: ClusterRow, shown: Sequence[str]) -> list[str]:

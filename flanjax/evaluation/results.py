@@ -62,6 +62,7 @@ class TaskReport:
       example_scores: Each record's headline, mean over templates; empty for
         a corpus metric.
       predictions: One entry per record and template, as plain JSON values.
+      judged_by: The library whose metric functions scored it; "" for our own.
     """
 
     task: str
@@ -84,6 +85,7 @@ class TaskReport:
     example_scores: tuple[float, ...]
     predictions: tuple[Mapping[str, Any], ...]
     num_shots_dropped: int = 0
+    judged_by: str = ""
 
     @property
     def best_template(self) -> TemplateScore:

@@ -113,6 +113,18 @@ def test_greedy_tokens_are_those_of_whole_forward_passes(name):
     assert len(np.unique(tokens)) > 3
 
 
+def test_each_row_may_begin_with_an_id_of_its_own():
+    config = FAMILIES["decoder"]
+    starts = [3, 7, 11]
+    ids = {"eos_id": END, "max_length": MAX_LENGTH}
+    greedy = functools.partial(decode.greedy, make_model(config), params_of(config), prompts(PAIRS))
+    together = np.asarray(greedy(start_id=jnp.asarray(starts), **ids))
+    for row, start in enumerate(starts):
+        alone = np.asarray(greedy(start_id=start, **ids))
+        np.testing.assert_array_equal(together[row], alone[row])
+    assert len(np.unique(together)) > 3
+
+
 def counting_model():
     """A model that writes 2, 3, 4, ... in row 0 and one more ahead in each next row."""
     model = make_model(DECODER)

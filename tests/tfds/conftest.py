@@ -27,8 +27,8 @@ def write_user_data(folder: pathlib.Path) -> None:
     import tensorflow as tf
 
     _nli_builder()(data_dir=str(folder / "tfds")).download_and_prepare()
-    for split, num in {"train": 120, "validation": 20}.items():
-        first = 0 if split == "train" else 300
+    for split, num in {"train": 320, "validation": 20}.items():
+        first = 0 if split == "train" else 500
         lines = (f"What is {i} plus {i % 7}?\t{i + i % 7}\n" for i in range(first, first + num))
         (folder / f"questions.{split}.tsv").write_text("".join(lines), "utf-8")
     for split, num in {"train": 70, "validation": 10, "test": 10}.items():
@@ -73,11 +73,14 @@ def _pairs(first: int, num: int) -> Iterator[tuple[int, dict[str, object]]]:
     for number in range(first, first + num):
         name, thing = names[number % 6], things[number // 6 % 5]
         other = things[(number // 6 + number % 2) % 5]
-        yield number, {
-            "premise": f"{name} has {thing} since {1900 + number}.",
-            "hypothesis": f"{name} has {other}.",
-            "label": (number + 1) % 2,
-        }
+        yield (
+            number,
+            {
+                "premise": f"{name} has {thing} since {1900 + number}.",
+                "hypothesis": f"{name} has {other}.",
+                "label": (number + 1) % 2,
+            },
+        )
 
 
 def _serialized(texts: dict[str, str]) -> bytes:

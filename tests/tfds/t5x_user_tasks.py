@@ -88,7 +88,9 @@ def accuracy(targets, predictions):
 
 
 def exact_match(targets, predictions):
-    hits = [target.strip() == found.strip() for target, found in zip(targets, predictions)]
+    hits = [
+        target.strip() == found.strip() for target, found in zip(targets, predictions, strict=True)
+    ]
     return {"exact_match": 100.0 * float(np.mean(hits)), "answers": len(hits)}
 
 
@@ -99,7 +101,7 @@ def idx_and_correct(answer, example=None, is_target=False):
 def rank_classification(targets, scores):
     """Counts the records whose likeliest option is the right one."""
     records = {}
-    for ((record, option), is_correct), score in zip(targets, scores):
+    for ((record, option), is_correct), score in zip(targets, scores, strict=True):
         records.setdefault(record, []).append((score, -option, is_correct))
     if any(len(options) != len(LABELS) for options in records.values()):
         raise ValueError("a record lacks options")
@@ -115,7 +117,10 @@ def sentences(split, shuffle_files=False, seed=None):
     first = 0 if split == "train" else 1000
     num = 150 if split == "train" else 20
     words = ("red", "blue", "green", "old", "new", "small", "box", "hat", "cup", "door")
-    texts = [" ".join(words[(i * k + k * k) % 10] for k in (3, 7, 9, 1)) for i in range(first, first + num)]
+    texts = [
+        " ".join(words[(i * k + k * k) % 10] for k in (3, 7, 9, 1))
+        for i in range(first, first + num)
+    ]
     return tf.data.Dataset.from_tensor_slices({"targets": texts})
 
 
@@ -150,7 +155,7 @@ add(
     "user_questions",
     seqio.TextLineDataSource(
         {split: os.path.join(DATA, f"questions.{split}.tsv") for split in ("train", "validation")},
-        num_input_examples={"train": 120, "validation": 20},
+        num_input_examples={"train": 320, "validation": 20},
     ),
     [tab_separated, *TOKENIZE],
     metric_fns=[exact_match],
@@ -190,9 +195,13 @@ add(
 
 seqio.MixtureRegistry.add(
     "user_inner",
-    [("user_nli", 2.0), ("user_questions", functools.partial(seqio.mixing_rate_num_examples, maximum=100))],
+    [
+        ("user_nli", 2.0),
+        ("user_questions", functools.partial(seqio.mixing_rate_num_examples, maximum=100)),
+    ],
 )
 seqio.MixtureRegistry.add(
-    "user_all", [("user_inner", 3.0), ("user_reversed", 1.5), ("user_fill_in", 0.5), ("user_nli", 1.0)]
+    "user_all",
+    [("user_inner", 3.0), ("user_reversed", 1.5), ("user_fill_in", 0.5), ("user_nli", 1.0)],
 )
 seqio.MixtureRegistry.add("user_held_out", [("user_nli_options.v2", 1.0)])

@@ -199,17 +199,45 @@ def iter_options(task: Any, records: Any) -> Iterator[tuple[str, ...]]:
     return (task.to_fields(record)["options"] for record in records)
 
 
-def test_a_causal_row_without_an_end_id_is_refused():
-    row = {
-        "decoder_target_tokens": np.array([5, 6, 7, 0]),
-        "decoder_input_tokens": np.array([0, 5, 6, 7]),
-        "decoder_loss_weights": np.array([0, 0, 1, 0]),
+class Rows:
+    """Converted rows as a dataset gives them."""
+
+    def __init__(self, rows: list[Any]):
+        self.rows = rows
+
+    def as_numpy_iterator(self) -> Iterator[Any]:
+        return enumerate(self.rows)
+
+
+def causal_row(ids: list[int], num_prompt: int) -> dict[str, np.ndarray]:
+    return {
+        "decoder_target_tokens": np.array(ids),
+        "decoder_input_tokens": np.array([0, *ids[:-1]]),
+        "decoder_loss_weights": np.array([0] * num_prompt + [1] + [0] * (3 - num_prompt)),
     }
 
-    class Dataset:
-        def as_numpy_iterator(self) -> Iterator[Any]:
-            yield 0, row
 
+def test_a_prompt_without_an_end_id_goes_on_with_its_own_last_id():
+    model = make_model(CAUSAL)
+    params = jax.tree.map(lambda leaf: 6 * leaf, model.init(jax.random.key(1)))
+    functions = evaluator_functions(model, params, eos_id=1, max_length=3, batch_size=2)
+    rows = [causal_row([50, 60, 0, 0], 2), causal_row([50, 70, 80, 0], 3)]
+    for (_, found), row in zip(
+        functions.predict_fn(Rows(rows)), ([50, 60], [50, 70, 80]), strict=True
+    ):
+        for written in found:  # each is the likeliest after all before it, by a whole forward pass
+            ids = np.array([row])
+            shape = np.ones_like(ids)
+            batch = SeqBatch(
+                ids, ids, shape.astype(np.float32), shape, np.arange(len(row))[None],
+                np.zeros_like(ids, bool), None,
+            )  # fmt: skip
+            hidden = model.hidden(params, batch)
+            assert written == int(np.argmax(model.unembed(params, hidden[:, -1])))
+            row.append(written)
+
+
+def test_a_causal_row_without_a_prompt_cannot_be_answered():
     functions = evaluator_functions(make_model(CAUSAL), None, eos_id=1, max_length=2, batch_size=1)
-    with pytest.raises(ValueError, match="the end id 1 between prompt and target, got 6; give"):
-        functions.predict_fn(Dataset())
+    with pytest.raises(ValueError, match="must have a prompt to be answered, got none"):
+        functions.predict_fn(Rows([causal_row([5, 6, 7, 0], 0)]))

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from flanjax.engine import gather as gathering
-from flanjax.engine.cache import Tokens
+from flanjax.engine import shard
+from flanjax.engine.cache import Tokens, TokenStore
 from flanjax.engine.gather import gather, lay_out
 from flanjax.engine.pack import Layout, pack
 from tests.unit.token_stores import EOS, make_plan, make_store, random_pairs
@@ -70,3 +71,30 @@ def test_a_row_too_long_is_refused():
     placed = tokens.place(make_plan(stores, Layout(None, 30, EOS), window=1).rows(0))
     with pytest.raises(ValueError, match="a packed row must fit 10 tokens, got 11"):
         lay_out(placed, Layout(None, 10, EOS), tokens.arena)
+
+
+def test_a_causal_row_without_a_prompt_predicts_each_token_from_those_before():
+    part = shard.Part(
+        np.asarray([5, 6, 7, EOS, 8, 9, 3, EOS], "<u2"),
+        np.array([(0, 0, 4, 1, 0, 0), (4, 2, 2, 2, 0, 0)], shard.EXAMPLE),
+        {},
+    )
+    store = TokenStore("text", (shard.in_memory(part),), {}, 1)
+    tokens = Tokens([store])
+    layout = Layout(None, 7, EOS)
+    rows = make_plan([store], layout).rows(0)
+    batch = gather(lay_out(tokens.place(rows), layout, tokens.arena), 0, len(rows))
+    text = ([5, 6, 7], [6, 7, EOS], [1, 1, 1], [0, 1, 2])
+    pair = ([8, 9, 3], [9, 3, EOS], [0, 1, 1], [0, 1, 2])
+    seen = set()
+    for row in range(len(rows)):
+        drawn = [number for _, number in rows.row(row)]
+        seen.update(drawn)
+        examples = [(text, pair)[number] for number in drawn]
+        for place, found in enumerate(
+            (batch.tokens, batch.targets, batch.weights, batch.positions)
+        ):
+            laid = [value for example in examples for value in example[place]]
+            assert found[row].tolist() == laid + [0] * (7 - len(laid))
+        assert batch.segments[row].tolist()[:6] == [1, 1, 1, 2, 2, 2][: 3 * len(drawn)]
+    assert seen == {0, 1}

@@ -1,6 +1,7 @@
 """Records to tokens: ends, cuts, drops, and what is counted of them."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -160,3 +161,62 @@ def test_flat_encoding_is_the_encoding_of_each_text(name, test_data):
     assert lengths.tolist() == [ids.size for ids in each]
     assert values.tolist() == np.concatenate(each).tolist()
     assert tokenizer.encode_flat([])[0].size == 0
+
+
+class Given:
+    """Records that are ids, as another library gives them."""
+
+    @property
+    def lengths(self):
+        return {"inputs": 5, "targets": 3}
+
+    def ids(self, record):
+        return tuple(np.asarray(record[side], np.int32) for side in ("inputs", "answer"))
+
+
+def given(*pairs):
+    task = dataclasses.replace(one_wording(), name="words.v2:en", pretokenized=Given())
+    records = [{"inputs": inputs, "answer": answer} for inputs, answer in pairs]
+    batch = Batch(records, list(range(len(pairs))), [10 + n for n in range(len(pairs))])
+    return tokenize_batch(task, batch, SETTINGS, pass_index=0)
+
+
+def test_given_ids_are_kept_as_they_are_with_or_without_ends():
+    part = given(([7, 8, EOS], [9, EOS]), ([], [5, 6]), ([4], [EOS]))
+    assert part.tokens.tolist() == [7, 8, EOS, 9, EOS, 5, 6, 4, EOS]
+    assert part.examples["inputs"].tolist() == [3, 0, 1]
+    assert part.examples["targets"].tolist() == [2, 2, 1]
+    assert part.examples["start"].tolist() == [0, 5, 7]
+    assert part.examples["row"].tolist() == [10, 11, 12]
+    assert part.counts == {}
+
+
+def test_given_ids_at_their_limit_and_without_a_target_are_counted():
+    part = given(([7] * 5, [9, EOS]), ([7], []), ([7] * 4, [9] * 3), ([7] * 5, [9] * 3))
+    assert part.examples["row"].tolist() == [10, 12, 13]
+    assert part.counts == {"empty_target": 1, "inputs_at_limit": 2, "targets_at_limit": 2}
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        (([7] * 6, [9]), "words.v2:en, source row 11: inputs must fit 5 tokens, got 6"),
+        (([7], [9] * 4), "source row 11: targets must fit 3 tokens, got 4"),
+        (
+            ([7, 384], [9]),
+            "source row 11: inputs must hold ids below the vocabulary's 384, got 384",
+        ),
+        (([7], [-1]), "source row 11: targets must hold ids below the vocabulary's 384, got -1"),
+    ],
+)
+def test_given_ids_that_no_row_could_hold_are_refused(pair, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        given(([3], [4]), pair)
+
+
+@pytest.mark.parametrize("name", ["..", "a/b", "a..", ":a", "a b", ""])
+def test_a_name_of_another_library_is_no_path(name):
+    with pytest.raises(ValueError, match="task name must be letters, digits and underscores, dots"):
+        dataclasses.replace(one_wording(), name=name, pretokenized=Given())
+    with pytest.raises(ValueError, match=r"must be letters, digits and underscores, got 'a\.b'"):
+        dataclasses.replace(one_wording(), name="a.b")

@@ -15,7 +15,7 @@ _PROBES = (
     "It was the best of times, it was the worst of times.",
     "Für 3,50 € (oder 12.7%) — naïve façade; 東京 and Ωμέγα!",
     "  two  spaces\tand a tab\nand a line",
-    "<extra_id_0> </s> <pad> [MASK] {x} \\ ~",
+    "[MASK] {x} \\ ~ @user #1",
 )
 """What two vocabularies must encode alike where their files cannot be compared."""
 

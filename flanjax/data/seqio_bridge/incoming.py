@@ -1,8 +1,8 @@
 """A task of SeqIO as one of ours: its records are the ids that SeqIO makes.
 
 ```
-  seqio.Task    source -> its own preprocessors -> {"inputs": ids, "targets": ids}   in its own order
-  Task          each is a record; the cache, the plan and the rows are those of any task
+  seqio.Task   source -> its own preprocessors -> {"inputs": ids, "targets": ids}, in its own order
+  Task         each is a record; the cache, the plan and the rows are those of any task
 ```
 
 SeqIO cuts and ends sequences; what it gives is trained on as it is.
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 import seqio
 import tensorflow as tf
+import tensorflow_datasets as tfds
 
 from flanjax.data.local_files import file_identity
 from flanjax.data.seqio_bridge.stateful import check_stateless
@@ -83,6 +83,11 @@ class ForeignTask:
         return dataset
 
 
+_ABSENT = (FileNotFoundError, tf.errors.NotFoundError, tfds.core.DatasetNotFoundError)
+_SAID_OF_ABSENT = ("could not find data in", "No file is found for", "any of the task cache")
+"""What is raised, or said by TFDS and SeqIO in other errors, where data is not there."""
+
+
 @contextlib.contextmanager
 def named(task: str, doing: str) -> Iterator[None]:
     """Says of SeqIO's and TensorFlow's errors which task they are of.
@@ -96,15 +101,9 @@ def named(task: str, doing: str) -> Iterator[None]:
     except Exception as error:  # whatever a user's functions may raise
         text = " ".join(str(error).split())
         told = f"task {task}: SeqIO must {doing}, got {type(error).__name__}: {text:.300}"
-        if isinstance(error, (FileNotFoundError, tf.errors.NotFoundError)) or _is_unprepared(text):
+        if isinstance(error, _ABSENT) or any(words in text for words in _SAID_OF_ABSENT):
             raise UnavailableError(f"{told}; prepare its data.") from error
         raise ValueError(f"{told}; mend the task.") from error
-
-
-def _is_unprepared(text: str) -> bool:
-    """Returns whether TFDS or SeqIO say that data is not there."""
-    said = ("could not find data in", "No files matched", "not found in any", "any of the task cache")
-    return any(words in text for words in said)
 
 
 class ForeignSource:
@@ -210,7 +209,6 @@ def _ids(value: Any) -> np.ndarray:
     return np.zeros(0, np.int32) if value is None else np.asarray(value, np.int32)
 
 
-@functools.lru_cache(maxsize=4096)
 def _file_identity(path: str) -> str:
     if "://" not in path:
         return file_identity(path)

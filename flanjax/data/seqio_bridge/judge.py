@@ -98,7 +98,7 @@ def _whole_records(foreign: ForeignTask, split: str, limit: int) -> int:
         if spec is None or spec.shape.rank != 1:
             return limit
         num, last = 0, None
-        for num, example in enumerate(dataset.as_numpy_iterator()):  # noqa: B007
+        for num, example in enumerate(dataset.as_numpy_iterator()):
             record = example["idx"][0]
             if num >= limit and record != last:
                 return num
@@ -159,12 +159,11 @@ class _SeqioJudge(NamedTuple):
             metrics=metrics,
             example_uids=(),
             example_scores=(),
+            judged_by="SeqIO",
             predictions=tuple(self._prediction_rows(outputs)),
         )
 
-    def _prediction_rows(
-        self, outputs: Mapping[Any, Sequence[Any]]
-    ) -> Iterator[Mapping[str, Any]]:
+    def _prediction_rows(self, outputs: Mapping[Any, Sequence[Any]]) -> Iterator[Mapping[str, Any]]:
         """Yields one entry for each example, in the order of the split."""
         written, scores = outputs.get(_WRITTEN), outputs.get(_SCORED)
         for number, example in enumerate(self.examples):
