@@ -47,7 +47,8 @@ _COUNTS = ("records", "passes", "examples", "tokens", "cut", "dropped")
     "--workers",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Processes that render and tokenize.  [default: one for each CPU]",
+    help="Processes that render and tokenize; tasks of SeqIO take one.  [default: one for each "
+    "CPU]",
 )
 @click.option(
     "--format",
@@ -115,7 +116,7 @@ def cache(
         mixture,
         make_tokenizer(experiment.tokenizer),
         console,
-        workers=workers or len(os.sched_getaffinity(0)),
+        workers=_num_workers(mixture, workers),
     )
     rows = [_row(store, data.prepared[store.task], built) for store in data.tokens.stores]
     seconds = time.monotonic() - started_s
@@ -123,6 +124,13 @@ def cache(
         print_json(_plain(data, rows, seconds))
     else:
         _print(console, data, rows, seconds)
+
+
+def _num_workers(mixture: Mixture, asked: int | None) -> int:
+    """Returns how many processes build: one after TensorFlow's threads have read."""
+    if any(task.pretokenized is not None for task in mixture.tasks()):
+        return 1
+    return asked or len(os.sched_getaffinity(0))
 
 
 def _built(

@@ -121,6 +121,20 @@ def _seqio_catalog(place: str, lengths: Mapping[str, int], seed: int) -> Catalog
     return foreign_catalogue.catalogue(place, lengths=lengths, seed=seed)
 
 
+def written_catalog(place: str) -> Catalogue:
+    """Returns a catalogue whose tasks have wordings of ours, as `load_catalog` does.
+
+    Raises:
+      ValueError: As `load_catalog`; or it is SeqIO's.
+    """
+    if place.startswith(SEQIO):
+        raise ValueError(
+            f"catalog must hold tasks with templates here, got {place}; look at SeqIO's by "
+            "`flanjax tasks list`, `flanjax tasks show` and `flanjax mixture show`."
+        )
+    return load_catalog(place)
+
+
 def find_task(place: str, name: str) -> Task:
     """Returns a task of a catalogue; where it is another's, says whose.
 

@@ -79,11 +79,11 @@ def check_tasks(
 
 
 def _check(place: str, data_dir: str | None, num: int) -> Checked:
-    from flanjax.cli.catalog import load_catalog
+    from flanjax.cli.catalog import written_catalog
     from flanjax.data.check import check_catalogue
 
     started = time.monotonic()
-    catalogue = load_catalog(place)
+    catalogue = written_catalog(place)
     records, unread = _read(catalogue, data_dir, num)
     report = check_catalogue(catalogue, records=records)
     return Checked(

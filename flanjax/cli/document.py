@@ -17,10 +17,10 @@ from flanjax.cli.output import write_text
 @click.pass_context
 def document_tasks(ctx: click.Context, catalog: str, output: str | None) -> None:
     """Write a catalogue as Markdown: tasks, sizes, rates, licenses, hold-outs."""
-    from flanjax.cli.catalog import load_catalog
+    from flanjax.cli.catalog import written_catalog
     from flanjax.data.document import document
 
-    text = document(load_catalog(catalog), command=typed_command(ctx))
+    text = document(written_catalog(catalog), command=typed_command(ctx))
     if output is None:
         click.echo(text, nl=False)
     else:

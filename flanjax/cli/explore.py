@@ -27,12 +27,12 @@ def explore_tasks(out: str, catalog: str, data_dir: str | None) -> None:
     records of the data as well, where it is there. It is one file, and needs
     no network.
     """
-    from flanjax.cli.catalog import load_catalog
+    from flanjax.cli.catalog import written_catalog
     from flanjax.explore.content import content
     from flanjax.explore.page import render_page
     from flanjax.explore.samples import sample
 
-    catalogue = load_catalog(catalog)
+    catalogue = written_catalog(catalog)
     folder = _made(out)
     sampled = {task.name: sample(task, data_dir=data_dir) for task in catalogue.tasks()}
     page = render_page(content(catalogue, sampled, place=catalog))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -33,10 +34,8 @@ def mixture() -> None:
 @click.option("--hold_out", metavar="RULE", help="Leave out what this hold-out leaves out.")
 @click.option(
     "--max_examples",
-    default=30_000,
-    show_default=True,
     type=click.IntRange(min=1),
-    help="Examples used of each task.",
+    help="Examples used of each task.  [default: 30,000; all of a mixture of SeqIO]",
 )
 @click.option(
     "--rate_cap",
@@ -62,7 +61,7 @@ def show(
     catalog: str | None,
     data_dir: str | None,
     hold_out: str | None,
-    max_examples: int,
+    max_examples: int | None,
     rate_cap: int,
     temperature: float,
     draws: int | None,
@@ -80,11 +79,10 @@ def show(
     from flanjax.data.sizes import expected_draws, measured_size, published_size
 
     catalogue = load_catalog(catalog or (name if name in SHIPPED else DEFAULT_CATALOG))
+    chosen = catalogue.mixture(name)
+    limit = max_examples or chosen.max_examples
     chosen = dataclasses.replace(
-        catalogue.mixture(name),
-        max_examples=max_examples,
-        rate_cap=rate_cap,
-        temperature=temperature,
+        chosen, max_examples=limit, rate_cap=rate_cap, temperature=temperature
     )
     dropped = holdout.evaluation_only(catalogue) if name == catalogue.name else {}
     if hold_out:
@@ -93,7 +91,7 @@ def show(
     sizes = {
         task.name: published_size(task)
         if published
-        else measured_size(task, data_dir=data_dir, max_examples=max_examples)
+        else measured_size(task, data_dir=data_dir, max_examples=limit)
         for task in chosen.tasks()
     }
     unknown = {
@@ -153,8 +151,11 @@ def _print(
     from rich.table import Table
     from rich.text import Text
 
-    title = f"mixture {mixture.name}: at most {mixture.max_examples:,} examples a task, rate cap "
-    title += f"{mixture.rate_cap:,}, temperature {mixture.temperature:g}"
+    is_capped = mixture.max_examples < sys.maxsize
+    examples = f"at most {mixture.max_examples:,}" if is_capped else "all"
+    rates = f"rate cap {mixture.rate_cap:,}" if mixture.weights is None else "rates of its own"
+    title = f"mixture {mixture.name}: {examples} examples a task, {rates}, temperature "
+    title += f"{mixture.temperature:g}"
     table = Table(title=title, title_justify="left")
     for column in ("cluster", "task"):
         table.add_column(column)
@@ -173,7 +174,7 @@ def _print(
             f"{size.examples:,}",
             f"{size.left_out:,}" if size.origin == "read" else "-",
             f"{draw.examples:,}",
-            f"{draw.rate:,.0f}",
+            f"{draw.rate:,.0f}" if mixture.weights is None else f"{draw.rate:,.3g}",
             f"{100 * draw.share:.2f}",
             f"{draw.passes:.2f}",
             "the data" if size.origin == "read" else "its published size",
@@ -210,10 +211,10 @@ def certify(catalog: str, rules: tuple[str, ...], output: str | None) -> None:
     import json
 
     from flanjax import certificate
-    from flanjax.cli.catalog import load_catalog
+    from flanjax.cli.catalog import written_catalog
     from flanjax.data.holdout import hold_out
 
-    catalogue = load_catalog(catalog)
+    catalogue = written_catalog(catalog)
     chosen = rules or tuple(cluster.name for cluster in catalogue.clusters)
     certificates = [
         certificate.certify(catalogue, hold_out(catalogue, rule), rule=rule).to_json()

@@ -43,7 +43,7 @@ def write_seqio_cache(
             "pip install 'flanjax[seqio]'."
         ) from None
 
-    _check_settings(experiment, out)
+    _check_settings(experiment, mixture, out)
     data = experiment.data
     config = source.BridgeConfig(
         tokenizer=experiment.tokenizer,
@@ -76,12 +76,19 @@ def write_seqio_cache(
     return rows
 
 
-def _check_settings(experiment: Experiment, out: str) -> None:
+def _check_settings(experiment: Experiment, mixture: Mixture, out: str) -> None:
     """Checks that a run asks for nothing that the registered tasks would not do.
 
     Raises:
-      ValueError: It does, or the directory is not one of this machine.
+      ValueError: It does, its tasks are SeqIO's already, or the directory is
+        not one of this machine.
     """
+    for task in mixture.tasks():
+        if task.pretokenized is not None:
+            raise ValueError(
+                f"--format=seqio must have tasks of ours, got {task.name} of SeqIO; cache it by "
+                "seqio_cache_tasks."
+            )
     from flanjax.data.ablation import AblationConfig
 
     for name, value, wanted in (

@@ -144,10 +144,7 @@ def evaluate_cluster(
     Raises:
       ValueError: A task lacks records, metrics, templates or exemplars.
     """
-    for task in cluster.tasks:  # complain before the model works
-        if task.name not in judges:
-            _task_metrics(task)
-            _scored_templates(task, templates)
+    _check_tasks([task for task in cluster.tasks if task.name not in judges], templates)
 
     def score(task: Task) -> TaskReport:
         if task.name in judges:
@@ -172,12 +169,17 @@ def evaluate_cluster(
         report = _task_report(task, sample, queries, answers, num_truncated)
         return dataclasses.replace(report, num_shots_dropped=num_shots_dropped)
 
+    tasks = tuple(map(score, cluster.tasks))
     return ClusterReport(
-        cluster=cluster.name,
-        split=config.split,
-        num_shots=config.num_shots,
-        tasks=tuple(map(score, cluster.tasks)),
+        cluster=cluster.name, split=config.split, num_shots=config.num_shots, tasks=tasks
     )
+
+
+def _check_tasks(tasks: Sequence[Task], templates: Sequence[int] | None) -> None:
+    """Complains of tasks that cannot be scored before the model works."""
+    for task in tasks:
+        _task_metrics(task)
+        _scored_templates(task, templates)
 
 
 def _task_metrics(task: Task) -> tuple[Metric, ...]:

@@ -44,7 +44,7 @@ LAYERS: tuple[dict[str, str], ...] = (
     {
         "flanjax": "experiment certificate model_dir model_card parts conversion opened start run "
         "run_data run_facts model_comparison train_data data_progress token_cache cached_data "
-        "length_sample",
+        "length_sample foreign",
         "flanjax.data": "seqio_bridge",
         "flanjax.tasks": "seqio_mixtures",
     },

@@ -6,7 +6,7 @@ import importlib
 import os
 import pathlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 
 import pytest
@@ -24,20 +24,24 @@ def user_tasks(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
 
 def write_user_data(folder: pathlib.Path) -> None:
     """Writes a TFDS dataset, TFRecords in two shards, and tab-separated text."""
-    import tensorflow as tf
-
     _nli_builder()(data_dir=str(folder / "tfds")).download_and_prepare()
     for split, num in {"train": 320, "validation": 20}.items():
         first = 0 if split == "train" else 500
         lines = (f"What is {i} plus {i % 7}?\t{i + i % 7}\n" for i in range(first, first + num))
         (folder / f"questions.{split}.tsv").write_text("".join(lines), "utf-8")
     for split, num in {"train": 70, "validation": 10, "test": 10}.items():
+        words = [f"{split}{number * number}" for number in range(num)]
         for shard in range(2):
             path = str(folder / f"reversed.{split}.tfrecord-{shard:05d}-of-00002")
-            with tf.io.TFRecordWriter(path) as file:
-                for number in range(shard, num, 2):
-                    word = f"{split}{number * number}"
-                    file.write(_serialized({"word": word, "backwards": word[::-1]}))
+            _write_records(path, words[shard::2])
+
+
+def _write_records(path: str, words: Sequence[str]) -> None:
+    import tensorflow as tf
+
+    with tf.io.TFRecordWriter(path) as file:
+        for word in words:
+            file.write(_serialized({"word": word, "backwards": word[::-1]}))
 
 
 def _nli_builder() -> type:

@@ -1,4 +1,4 @@
-"""Tasks and mixtures as a user of T5X registers them: nothing here knows of flanjax.
+"""Tasks and mixtures of a user of T5X: nothing here knows of flanjax.
 
 The directory USER_TASKS_DATA holds a prepared TFDS dataset, TFRecords and text.
 """

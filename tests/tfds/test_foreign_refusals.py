@@ -1,4 +1,4 @@
-"""What of SeqIO's a run cannot take is refused in one line that names it, before any step."""
+"""What of SeqIO's a run cannot take is refused in one line that names it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A module as T5X users write them: its mixtures are cached, planned, trained on and judged."""
+"""A module as T5X users write them is cached, trained on and judged."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_a_foreign_mixture_is_trained_on_judged_and_resumed(user_tasks, tmp_path
 
 
 def check_against_seqio(made: Experiment, told: dict[str, Any]) -> None:
-    """SeqIO's Evaluator, called as T5X does on the run's parameters, gives what the run told."""
+    """SeqIO's Evaluator, called as T5X calls it, gives what the run told."""
     parts = assemble(made)
     params = start.load_params(made.model_dir, parts, param_shardings(parts))
     functions = evaluator_functions(parts.model, params, eos_id=1, max_length=12, batch_size=8)

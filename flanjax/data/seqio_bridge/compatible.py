@@ -1,4 +1,4 @@
-"""Whether a task of SeqIO gives what a model reads, in the vocabulary that it reads."""
+"""Whether a task of SeqIO gives what a model reads, in its vocabulary."""
 
 from __future__ import annotations
 

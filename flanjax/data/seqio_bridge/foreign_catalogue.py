@@ -1,4 +1,4 @@
-"""Everything that SeqIO's registries hold, as a catalogue: a cluster for each task.
+"""What SeqIO's registries hold as a catalogue: a cluster for each task.
 
 Nothing is read, and no rate asked for, before a run names a task or mixture.
 """
