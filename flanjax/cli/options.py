@@ -86,9 +86,10 @@ def catalog_option(
     return click.option(
         "--catalog",
         default=default,
-        metavar="NAME|MODULE:NAME",
-        help="The catalogue of tasks: mini, flan2021, flan2021_by_skill, or one in a Python "
-        f"module, which is looked for in the current directory first.  [default: {otherwise}]",
+        metavar="NAME|MODULE:NAME|seqio:MODULE",
+        help="The catalogue of tasks: mini, flan2021, flan2021_by_skill, one in a Python module, "
+        "or what a module registers with SeqIO; it is looked for in the current directory first.  "
+        f"[default: {otherwise}]",
     )
 
 

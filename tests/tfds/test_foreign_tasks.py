@@ -18,6 +18,8 @@ from flanjax.cached_data import cached_train_data
 from flanjax.certificate import split_catalogue
 from flanjax.cli.catalog import run_catalog
 from flanjax.data.objective import ObjectiveConfig
+from flanjax.data.seqio_bridge.registry import register, unregister
+from flanjax.data.seqio_bridge.source import BridgeConfig
 from flanjax.data.tokenize import ByteTokenizer, TokenizerConfig
 from flanjax.evaluation.cluster import EvalConfig
 from flanjax.evaluation.converted import evaluator_functions
@@ -26,6 +28,7 @@ from flanjax.models.configs import RelativeConfig
 from flanjax.models.decoder import DecoderConfig
 from flanjax.models.t5 import T5Config
 from flanjax.parts import assemble, param_shardings
+from flanjax.tasks.mini import CATALOGUE
 from flanjax.train.loop import TrainConfig
 from flanjax.train.optim import OptimizerConfig, ScheduleConfig
 from flanjax.train_data import TrainData, prepare_train_data
@@ -214,3 +217,35 @@ def test_a_change_anywhere_in_a_file_makes_other_tokens(user_tasks: ModuleType, 
     finally:
         path.write_text(content, "utf-8")
     assert first["fingerprints"] != second["fingerprints"]
+
+
+def test_tasks_of_ours_come_back_from_seqio_in_a_mixture_with_others(user_tasks, tmp_path):
+    registered = register(CATALOGUE, BridgeConfig(tokenizer=TOKENIZER, num_shots=(0,)))
+    try:
+        name = "mini_people_10templates"
+        seqio.MixtureRegistry.add("user_and_mini", [(name, 1.0), ("user_nli", 3.0)])
+        made = experiment(tmp_path, "user_and_mini")
+        data = prepared(made)
+        assert {n: row["share"] for n, row in data.prepared.items()} == {
+            name: 0.25,
+            "user_nli": 0.75,
+        }
+        catalogue = run_catalog(made)
+        assert "task mini_people" in catalogue.task(name).corpora
+        native = dataclasses.replace(
+            made,
+            data=DataConfig(
+                mixture_or_task_name="mini_people", task_feature_lengths=LENGTHS, passes=1
+            ),
+        )
+        own = prepare_train_data(
+            native, split_catalogue(native, CATALOGUE).train, ByteTokenizer(extra_ids=125)
+        )
+        number = [store.task for store in data.tokens.stores].index(name)
+        for place in range(own.tokens.stores[0].pass_sizes[0]):
+            ours, theirs = own.tokens.example(0, place), data.tokens.example(number, place)
+            np.testing.assert_array_equal(ours.inputs, theirs.inputs)
+            np.testing.assert_array_equal(ours.targets, theirs.targets)
+    finally:
+        unregister(registered)
+        seqio.MixtureRegistry.remove("user_and_mini")
