@@ -7,9 +7,10 @@ import difflib
 import re
 import string
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 Record: TypeAlias = Mapping[str, Any]
 """One row as its source gives it."""
