@@ -19,11 +19,16 @@ _MAX_REPEATS = 10_000
 class Draw:
     """A stream of choices that is the same for the same key, everywhere.
 
+    Args:
+      *key: What tells this stream from others.
+      world: Seed of the world that is spoken of, for `facts.of`.
+
     Example:
       Draw("coins", 7).choice(["heads", "tails"])
     """
 
-    def __init__(self, *key: str | int):
+    def __init__(self, *key: str | int, world: int = 0):
+        self.world = world
         self._key = key
         self._num_drawn = 0
 
@@ -55,7 +60,8 @@ class GrammarSource:
 
     Attributes:
       name: Separates this grammar's choices from every other's.
-      make: Turns choices into a record; it must depend on nothing else.
+      make: Turns choices into a record; it must depend on nothing else but the
+        facts of their world.
       topic: The record's fields that decide its split.
       seed: Of the world: another seed tells of other people and things.
       num_train: Records in the training split.
@@ -117,7 +123,7 @@ class GrammarSource:
                     f"grammar {self.name}: num_{split} must not exceed its distinct records, "
                     f"got {size} where {len(seen)} were found; lower it or widen the grammar."
                 )
-            record = self.make(Draw(self.name, self.seed, index))
+            record = self.make(Draw(self.name, self.seed, index, world=self.seed))
             uid = record_uid(record)
             if uid not in seen and self._split_of(record) == split:
                 seen.add(uid)
