@@ -74,12 +74,14 @@ test_core() {
 
 test_peers() {
   ensure_environment .venv-peers "torch==2.13.0" "transformers -e .[dev]"
-  run_pytest .venv-peers/bin/python -m pytest tests/peers
+  # One thread of torch's for each worker: two that use all cores wait for one another.
+  OMP_NUM_THREADS=1 run_pytest .venv-peers/bin/python -m pytest -n 2 tests/peers
 }
 
 test_tfds() {
   ensure_environment .venv-tfds "-e .[dev,seqio]"
-  run_pytest .venv-tfds/bin/python -m pytest tests/tfds
+  XLA_FLAGS="${XLA_FLAGS:-} $quick_compilation" \
+    run_pytest .venv-tfds/bin/python -m pytest -n 2 --dist loadfile tests/tfds
 }
 
 test_browser() {

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from flanjax.data.catalogue import Catalogue, Mixture
 from flanjax.data.holdout import restricted
 from flanjax.data.task import SCORING_FIELDS, Task, Template
 
-Wording: TypeAlias = Literal["instruction", "none", "dataset_name"]
+Wording: TypeAlias = Literal["instruction", "none", "dataset_name", "shuffled"]
 
-_WORDINGS = ("instruction", "none", "dataset_name")
+_WORDINGS: tuple[Wording, ...] = get_args(Wording)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,8 @@ class AblationConfig:
         (FLAN 2021, appendix B.2: 1, 4, 10).
       wording: "instruction" renders templates; "none" gives the fields alone;
         "dataset_name" puts the cluster's and the task's name before them
-        (FLAN 2021, section 4.3).
+        (FLAN 2021, section 4.3); "shuffled" puts before them the words of
+        another task's templates, one of another cluster.
     """
 
     clusters: tuple[str, ...] | None = None
@@ -83,6 +84,7 @@ def ablate(
     chosen = (
         None if config.clusters is None else {catalogue.cluster(n).name for n in config.clusters}
     )
+    lent = _lenders(catalogue, mixture) if config.wording == "shuffled" else {}
     kept: list[Task] = []
     dropped: dict[str, str] = {}
     for task in mixture.tasks():
@@ -93,7 +95,8 @@ def ablate(
             dropped[task.name] = f"ablation: only {config.max_tasks} tasks are trained on"
         else:
             _check_num_templates(task, config)
-            kept.append(dataclasses.replace(task, templates=_templates(task, home, config)))
+            templates = _templates(task, home, config, lent.get(task.name))
+            kept.append(dataclasses.replace(task, templates=templates))
     if not kept:
         raise ValueError(
             f"an ablation must leave a task to train on, got none of {mixture.name} in "
@@ -110,14 +113,46 @@ def _check_num_templates(task: Task, config: AblationConfig) -> None:
         )
 
 
-def _templates(task: Task, cluster: str, config: AblationConfig) -> tuple[Template, ...]:
+def _lenders(catalogue: Catalogue, mixture: Mixture) -> dict[str, Task]:
+    """Returns whose words each task gets: the next task's of another cluster.
+
+    Raises:
+      ValueError: All tasks are of one cluster.
+    """
+    tasks = mixture.tasks()
+    homes = [catalogue.cluster_of(task.name) for task in tasks]
+    if len(set(homes)) < 2:
+        raise ValueError(
+            f"wording 'shuffled' must have tasks of two clusters, got {homes[0]} alone; train on "
+            "more."
+        )
+    lent = {}
+    for place, task in enumerate(tasks):
+        others = (n % len(tasks) for n in range(place + 1, place + len(tasks)))
+        lent[task.name] = tasks[next(n for n in others if homes[n] != homes[place])]
+    return lent
+
+
+def _templates(
+    task: Task, cluster: str, config: AblationConfig, lender: Task | None
+) -> tuple[Template, ...]:
     if config.wording == "instruction":
         return task.templates[: config.num_templates]
+    if lender is not None:
+        scored = [template for template in lender.templates if not template.inverted]
+        return tuple(bare_template(task, prefix=f"{_words(template)}\n") for template in scored)
     return (
         bare_template(
             task, prefix=f"[{cluster}: {task.name}]\n" if config.wording == "dataset_name" else ""
         ),
     )
+
+
+def _words(template: Template) -> str:
+    """Returns what a template says around its fields, braces doubled."""
+    pieces = (literal for literal, _ in template.parsed_inputs.pieces)
+    words = " ".join(" ".join(pieces).split())
+    return words.replace("{", "{{").replace("}", "}}")
 
 
 def bare_template(task: Task, *, prefix: str = "") -> Template:

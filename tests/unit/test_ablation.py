@@ -61,7 +61,28 @@ def test_the_dataset_name_stands_before_the_fields() -> None:
     assert example.inputs.startswith("[translation: wmt16_translate_deen]\n")
 
 
-@pytest.mark.parametrize("wording", ["none", "dataset_name"])
+def test_shuffled_instructions_are_those_of_another_cluster() -> None:
+    mixture, _ = ablate(CATALOGUE, MIXTURE, AblationConfig(wording="shuffled"))
+    tasks = {task.name: task for task in CATALOGUE.tasks()}
+    for task in mixture.tasks():
+        assert {template.targets for template in task.templates} == {"{answer}"}
+        assert all(t.inputs.endswith("\n" + bare_template(task).inputs) for t in task.templates)
+    (rte,) = [task for task in mixture.tasks() if task.name == "rte"]
+    nli = [task.name for task in CATALOGUE.cluster("nli").tasks]
+    order = [task.name for task in MIXTURE.tasks()]
+    lender = next(n for n in order[order.index("rte") :] if n not in nli)
+    first = next(template for template in tasks[lender].templates if not template.inverted)
+    said = {word for literal, _ in first.parsed_inputs.pieces for word in literal.split()}
+    assert said
+    assert set(rte.templates[0].inputs.partition("\n{premise}")[0].split()) == said
+
+
+def test_shuffling_needs_two_clusters() -> None:
+    with pytest.raises(ValueError, match="must have tasks of two clusters, got sentiment alone"):
+        ablate(CATALOGUE, CATALOGUE.mixture("sentiment"), AblationConfig(wording="shuffled"))
+
+
+@pytest.mark.parametrize("wording", ["none", "dataset_name", "shuffled"])
 def test_every_task_renders_without_its_instruction(wording: str) -> None:
     mixture, _ = ablate(CATALOGUE, MIXTURE, AblationConfig(wording=wording))
     for task in mixture.tasks():
@@ -73,7 +94,10 @@ def test_every_task_renders_without_its_instruction(wording: str) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"wording": "no"}, "wording must be one of instruction, none, dataset_name, got 'no'"),
+        (
+            {"wording": "no"},
+            "wording must be one of instruction, none, dataset_name, shuffled, got",
+        ),
         ({"max_tasks": 0}, "max_tasks must be positive, got 0"),
         ({"num_templates": -1}, "num_templates must be positive, got -1"),
         ({"clusters": ()}, "clusters must name one, got none"),
