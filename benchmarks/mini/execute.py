@@ -1,0 +1,162 @@
+"""Makes one run of the grid by flanjax's own verbs, and keeps what it scored.
+
+A result is written aside and renamed, so a grid that is cut short goes on with the run that it was
+at; models of text stay in the work folder, tuned ones are scored and removed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from benchmarks.mini.grid import Run
+
+
+class Place(NamedTuple):
+    """Where a grid works and what it reads.
+
+    Attributes:
+      work: Models, tokens and logs; may be removed once the grid is done.
+      results: A JSON file for each run.
+      catalogue: "module:NAME" of the world's tasks.
+      short: gin bindings that make every run small; none for the real grid.
+    """
+
+    work: pathlib.Path
+    results: pathlib.Path
+    catalogue: str
+    short: tuple[str, ...] = ()
+
+    def result(self, run: Run) -> pathlib.Path:
+        """Returns where a run's scores lie."""
+        return self.results / f"{run.name}.json"
+
+    def model(self, run: Run) -> pathlib.Path:
+        """Returns a run's MODEL_DIR."""
+        return self.work / "models" / run.name
+
+    @property
+    def tokenizer(self) -> pathlib.Path:
+        """The vocabulary of all runs."""
+        return self.work / "pieces.model"
+
+
+def make_tokenizer(place: Place) -> None:
+    """Trains the vocabulary on the training texts of all tasks, once."""
+    if not place.tokenizer.exists():
+        _flanjax(place, "tokenizer", "train", f"--catalog={place.catalogue}", "--vocab_size=2000",
+                 f"--output={place.tokenizer}", log="tokenizer")  # fmt: skip
+
+
+def make(run: Run, place: Place, clusters: Sequence[str]) -> None:
+    """Trains and scores a run, unless its result is there.
+
+    Args:
+      run: The run; the model of text that it starts from must be there.
+      place: Where.
+      clusters: All clusters of the catalogue.
+
+    Raises:
+      RuntimeError: A verb failed; its log says why.
+    """
+    if place.result(run).exists():
+        return
+    started = time.monotonic()
+    folder = place.model(run)
+    _train(run, place, folder)
+    trained_s = time.monotonic() - started
+    seen = [cluster for cluster in clusters if cluster != run.hold_out]
+    scored = {"held_out": [run.hold_out] if run.hold_out else seen, "seen": seen}
+    if run.hold_out is None:
+        del scored["seen"]  # a model of text was tuned on none
+    reports = {part: _score(run, place, folder, part, names) for part, names in scored.items()}
+    result = {
+        "run": run._asdict(),
+        **{part: _told(report) for part, report in reports.items()},
+        "facts": reports["held_out"]["facts"],
+        "train_s": round(trained_s, 1),
+        "total_s": round(time.monotonic() - started, 1),
+    }
+    place.results.mkdir(parents=True, exist_ok=True)
+    aside = place.result(run).with_suffix(".partial")
+    aside.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    aside.replace(place.result(run))
+    if run.study != "text":
+        shutil.rmtree(folder)
+
+
+def _train(run: Run, place: Place, folder: pathlib.Path) -> None:
+    kind = "text" if run.study == "text" else "tuned"
+    bindings = [
+        f"MODEL_DIR='{folder}'",
+        f"TOKENIZER_PATH='{place.tokenizer}'",
+        f"CACHE_DIR='{place.work / 'tokens'}'",
+        f"RANDOM_SEED={run.seed}",
+        *run.bindings,
+        *place.short,
+    ]
+    if run.study == "text":
+        bindings.append(f"CATALOGUE='{place.catalogue.replace('CATALOGUE', 'TEXT')}'")
+    else:
+        bindings.append(f"CATALOGUE='{place.catalogue}'")
+        bindings.append(f"HOLD_OUT='{run.hold_out}'")
+        bindings.append(f"INITIAL_CHECKPOINT_PATH='{place.model(run.text)}'")
+    _flanjax(
+        place, "train", f"--gin_file=runs/miniature_{run.family}_{kind}.gin",
+        f"--gin_file=models/miniature_{run.family}_{run.size}.gin",
+        *(f"--gin.{binding}" for binding in bindings), log=run.name,
+    )  # fmt: skip
+
+
+def _score(
+    run: Run, place: Place, folder: pathlib.Path, part: str, clusters: Sequence[str]
+) -> dict[str, Any]:
+    output = folder / part
+    num = "--max_examples=100" if part == "held_out" else "--max_examples=20"
+    _flanjax(
+        place, "eval", f"--checkpoint={folder}", f"--catalog={place.catalogue}", num,
+        f"--output={output}", *(f"--cluster={cluster}" for cluster in clusters), log=run.name,
+    )  # fmt: skip
+    found: dict[str, Any] = json.loads((output / "report/report.json").read_text("utf-8"))
+    return found
+
+
+def _told(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what a table needs of a report: each task's scores, by cluster."""
+    (scored,) = report["stages"].values()
+    kept = (
+        "metric",
+        "mean",
+        "standard_error",
+        "template_std",
+        "chance",
+        "majority",
+        "num_examples",
+    )
+    return {
+        cluster["cluster"]: {
+            task["task"]: {name: task[name] for name in kept} for task in cluster["tasks"]
+        }
+        for cluster in scored
+    }
+
+
+def _flanjax(place: Place, *arguments: str, log: str) -> None:
+    """Runs a verb of this interpreter's flanjax, its output kept in a log."""
+    logs = place.work / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    compiled = {"JAX_COMPILATION_CACHE_DIR": str(place.work / "compiled")}
+    with open(logs / f"{log}.log", "a", encoding="utf-8") as file:
+        ended = subprocess.run(
+            [sys.executable, "-m", "flanjax.cli.main", *arguments],
+            stdout=file, stderr=subprocess.STDOUT, env={**os.environ, **compiled}, check=False,
+        )  # fmt: skip
+    if ended.returncode:
+        raise RuntimeError(f"flanjax {arguments[0]} of {log} failed; see {logs / f'{log}.log'}")

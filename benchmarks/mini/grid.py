@@ -1,0 +1,117 @@
+"""The runs of the miniature: what is trained, on what, and what it is scored on.
+
+```
+  text      a model of a family, size and seed reads plain text of the world
+  tune      it then learns the instructions of all clusters but those held out
+  score     the held-out cluster in its own wordings, and the clusters that were trained on
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from flanjax.data.catalogue import Catalogue
+
+FAMILIES = ("t5", "decoder")
+SIZES = ("small", "base", "large")
+SEEDS = (0, 1, 2)
+NUM_TEMPLATES = (1, 2, 4, 7, 10)
+
+NEAREST = {
+    "closed_book_qa": "reading_comprehension",
+    "commonsense": "coreference",
+    "coreference": "reading_comprehension",
+    "entailment": "paraphrase",
+    "paraphrase": "entailment",
+    "reading_comprehension": "coreference",
+    "sentiment": "topics",
+    "struct_to_text": "summarization",
+    "summarization": "struct_to_text",
+    "topics": "sentiment",
+    "translation": "struct_to_text",
+}
+"""Cluster -> the one whose tasks look most like its own, chosen before anything was scored."""
+
+PROBED = ("entailment", "sentiment", "coreference")
+"""The clusters that the questions of scale hold out, each in turn."""
+
+
+class Run(NamedTuple):
+    """One run of the grid.
+
+    Attributes:
+      study: The question that it belongs to.
+      family: Of FAMILIES.
+      seed: Of parameters, order and wordings.
+      hold_out: The cluster that is held out; None for a model of plain text.
+      size: Of SIZES.
+      changed: What the study changes, for the name and the table: "4", "none".
+      bindings: gin bindings that make the change.
+    """
+
+    study: str
+    family: str
+    seed: int
+    hold_out: str | None = None
+    size: str = "base"
+    changed: str = ""
+    bindings: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What its result is called; no two runs share it."""
+        parts = (self.study, self.changed, self.hold_out, self.family, self.size, str(self.seed))
+        return "-".join(part for part in parts if part)
+
+    @property
+    def text(self) -> Run:
+        """The run whose parameters it starts from."""
+        return Run("text", self.family, self.seed, size=self.size)
+
+
+def every_run(catalogue: Catalogue) -> Iterator[Run]:
+    """Yields the runs in the order in which they are made."""
+    clusters = [cluster.name for cluster in catalogue.clusters]
+    for seed in SEEDS:
+        for family in FAMILIES:
+            yield Run("text", family, seed)
+            for cluster in clusters:
+                yield Run("tuned", family, seed, cluster)
+    for seed in SEEDS:
+        for family in FAMILIES:
+            yield from _controls(clusters, family, seed)
+    for seed in SEEDS:
+        yield from _scale(clusters, seed)
+
+
+def _controls(clusters: list[str], family: str, seed: int) -> Iterator[Run]:
+    """Yields what the tuned models are compared with."""
+    for cluster in clusters:
+        for wording in ("shuffled", "dataset_name"):
+            bindings = (f"AblationConfig.wording='{wording}'",)
+            yield Run(wording, family, seed, cluster, bindings=bindings)
+        bindings = (f"AblationConfig.clusters=('{NEAREST[cluster]}',)",)
+        yield Run("nearest", family, seed, cluster, bindings=bindings)
+
+
+def _scale(clusters: list[str], seed: int) -> Iterator[Run]:
+    """Yields the runs of FLAN's questions, of the encoder-decoder alone."""
+    for held in PROBED:
+        others = [cluster for cluster in clusters if cluster != held]
+        for num in range(1, len(others)):
+            bindings = (f"AblationConfig.clusters={tuple(others[:num])}",)
+            yield Run("clusters", "t5", seed, held, changed=str(num), bindings=bindings)
+        for num in NUM_TEMPLATES[:-1]:
+            bindings = (f"AblationConfig.num_templates={num}",)
+            yield Run("templates", "t5", seed, held, changed=str(num), bindings=bindings)
+        yield Run(
+            "wording", "t5", seed, held, changed="none", bindings=("AblationConfig.wording='none'",)
+        )
+    for size in SIZES:
+        if size == "base":
+            continue
+        yield Run("text", "t5", seed, size=size)
+        for held in PROBED:
+            yield Run("size", "t5", seed, held, size=size)
