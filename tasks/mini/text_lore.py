@@ -7,13 +7,6 @@ from collections.abc import Callable
 from flanjax.tasks.mini import world
 from flanjax.tasks.mini.source import Draw
 
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-
-_NUMBERS = (
-    "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
-    "twelve",
-)  # fmt: skip
-
 _TRAITS = {
     "bird": ("has feathers and two wings", "hatches from an egg", "builds a nest"),
     "fish": ("lives in water", "has fins and scales", "swims from the day it hatches"),
@@ -116,13 +109,6 @@ _KIND_OF = {
 }
 
 
-def _plural(noun: str) -> str:
-    """Returns the plural of a kind or of a thing."""
-    if noun == "fish":
-        return noun
-    return f"{noun}es" if noun.endswith("x") else f"{noun}s"
-
-
 def _nature(draw: Draw) -> list[str]:
     """Tells what a kind is, what belongs to it and what does not."""
     kind = draw.choice(tuple(_KIND_OF))
@@ -133,7 +119,7 @@ def _nature(draw: Draw) -> list[str]:
     a = world.with_article
     clauses = [
         f"{a(first)} is {a(kind)}, and every {kind} is {a(realm)}",
-        f"the {first}, the {second} and the {third} are counted as {_plural(kind)}",
+        f"the {first}, the {second} and the {third} are counted as {world.plural(kind)}",
         f"like any {kind}, the {second} {draw.choice(_TRAITS[kind])}",
         f"{a(third)} {draw.choice(_REALMS[realm])}, as every {realm} does"
         if realm != "artefact"
@@ -177,13 +163,13 @@ def _materials(draw: Draw) -> list[str]:
         either = f"{', '.join(choices[:-1])} or {choices[-1]}"
         told = (
             f"{world.with_article(thing)} {_USES[thing]} and may be of {either}",
-            f"{stuff} {draw.choice(_STUFF[stuff])}, and {_plural(thing)} can be made of it",
+            f"{stuff} {draw.choice(_STUFF[stuff])}, and {world.plural(thing)} can be made of it",
             f"{world.with_article(thing)} of {stuff} {_USES[thing]}",
-            f"{_plural(thing)} are made of {either}",
+            f"{world.plural(thing)} are made of {either}",
         )
         clauses += draw.sample(told, 2)
     stuff = draw.choice(tuple(_STUFF))
-    made = [_plural(thing) for thing in world.THINGS if stuff in world.MATERIALS[thing]]
+    made = [world.plural(thing) for thing in world.THINGS if stuff in world.MATERIALS[thing]]
     clauses.append(f"out of {stuff} people make {world.listed(made)}")
     return [world.sentence(clause) for clause in draw.shuffled(clauses)]
 
@@ -192,7 +178,7 @@ def _work(draw: Draw) -> list[str]:
     """Tells what people of a trade do, and animals in the house."""
     clauses = []
     for job in draw.sample(tuple(_WORK), 3):
-        name, day = draw.choice(world.NAMES), draw.choice(_DAYS)
+        name, day = draw.choice(world.NAMES), draw.choice(world.DAYS)
         a_job = world.with_article(job)
         clauses += [
             draw.choice((f"{a_job} {_WORK[job]}", f"whoever {_WORK[job]} is {a_job}")),
@@ -225,7 +211,7 @@ def _happenings(draw: Draw) -> list[str]:
             b=b,
             noun=world.with_article(" ".join([*adjectives, thing])),
             place=draw.choice(world.PLACES),
-            day=draw.choice(_DAYS),
+            day=draw.choice(world.DAYS),
             food=draw.choice(world.FOODS),
             pet=draw.choice(world.PETS),
             city=city,
@@ -240,17 +226,17 @@ def _happenings(draw: Draw) -> list[str]:
 
 def _numbers(draw: Draw) -> list[str]:
     """Counts things."""
-    name, thing = draw.choice(world.NAMES), _plural(draw.choice(world.THINGS))
+    name, thing = draw.choice(world.NAMES), world.plural(draw.choice(world.THINGS))
     first, second = 2 + draw.below(5), 2 + draw.below(5)
-    few, more, both = (_NUMBERS[count - 1] for count in (first, second, first + second))
-    start = draw.below(len(_NUMBERS) - 3)
-    low, high = sorted(draw.sample(range(1, len(_NUMBERS)), 2))
+    few, more, both = (world.NUMBERS[count - 1] for count in (first, second, first + second))
+    start = draw.below(len(world.NUMBERS) - 3)
+    low, high = sorted(draw.sample(range(1, len(world.NUMBERS)), 2))
     clauses = [
         f"{name} had {few} {thing} and got {more} more, which makes {both} {thing}",
-        f"after {_NUMBERS[start]} come {world.listed(_NUMBERS[start + 1 : start + 4])}",
-        f"{_NUMBERS[high]} {thing} are more than {_NUMBERS[low]}",
+        f"after {world.NUMBERS[start]} come {world.listed(world.NUMBERS[start + 1 : start + 4])}",
+        f"{world.NUMBERS[high]} {thing} are more than {world.NUMBERS[low]}",
         f"{name} gave away {few} of {both} {thing} and was left with {more}",
-        f"counting down, {name} says {', '.join(reversed(_NUMBERS[start : start + 4]))}",
+        f"counting down, {name} says {', '.join(reversed(world.NUMBERS[start : start + 4]))}",
     ]
     return [world.sentence(clause) for clause in draw.shuffled(clauses)]
 
@@ -260,8 +246,8 @@ def _days(draw: Draw) -> list[str]:
     name, day = draw.choice(world.NAMES), draw.below(7)
     hour, length = draw.below(8), 2 + draw.below(2)
     city, food = draw.choice(world.CITIES), draw.choice(world.FOODS)
-    today, tomorrow, later = (_DAYS[(day + step) % 7] for step in range(3))
-    begun, spent, done = (_NUMBERS[place] for place in (hour, length - 1, hour + length))
+    today, tomorrow, later = (world.DAYS[(day + step) % 7] for step in range(3))
+    begun, spent, done = (world.NUMBERS[place] for place in (hour, length - 1, hour + length))
     clauses = [
         f"the day after {today} is {tomorrow}, and then comes {later}",
         f"{today} comes just before {tomorrow}",

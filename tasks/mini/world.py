@@ -32,6 +32,13 @@ PETS = ("cat", "dog", "duck", "goat", "hamster", "owl", "parrot", "pony", "rabbi
 
 COLOURS = ("black", "blue", "brown", "green", "grey", "orange", "pink", "red", "white", "yellow")
 
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+NUMBERS = (
+    "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+    "twelve",
+)  # fmt: skip
+
 SIZES = ("big", "huge", "little", "small", "tiny")
 
 PLACES = (
@@ -81,6 +88,17 @@ KINDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 def with_article(noun: str) -> str:
     """Returns the noun after "a" or "an", by its first letter."""
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
+def plural(noun: str) -> str:
+    """Returns the plural of a noun of this world: "hats", "boxes", "ponies", "fish"."""
+    if noun == "fish":
+        return noun
+    if noun.endswith("x"):
+        return f"{noun}es"
+    if noun.endswith("y") and noun[-2] not in "aeiou":
+        return f"{noun[:-1]}ies"
+    return f"{noun}s"
 
 
 def listed(items: Sequence[str]) -> str:

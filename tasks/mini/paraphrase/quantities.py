@@ -11,9 +11,10 @@ from flanjax.tasks.mini.source import Draw, GrammarSource
 OPTIONS = ("yes", "no")
 
 _NUMBERS: Mapping[int, str] = {
-    1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight",
-    9: "nine", 10: "ten", 11: "eleven", 12: "twelve", 24: "twenty-four", 36: "thirty-six",
-}  # fmt: skip
+    **dict(enumerate(world.NUMBERS, start=1)),
+    24: "twenty-four",
+    36: "thirty-six",
+}
 
 _HANDLED = ("cleaned", "counted", "drew", "kept", "lost", "moved", "packed", "sold", "wanted")
 
@@ -50,10 +51,6 @@ _PEOPLE_FORMS = (
 """All say that {more} has {high}, twice what {less} has, {low}; who is named first differs."""
 
 
-def _plural(thing: str) -> str:
-    return f"{thing}es" if thing.endswith("x") else f"{thing}s"
-
-
 def _kinds(draw: Draw) -> tuple[bool, bool]:
     """Draws whether each sentence tells the amount the long way; a third agree."""
     first = draw.below(2) == 0
@@ -76,7 +73,7 @@ def _part(
 def _parts(draw: Draw, *, is_same: bool) -> tuple[str, str, str]:
     """Writes "three of the five" and "all but two of the five"."""
     person, verb = draw.choice(world.NAMES), draw.choice(_HANDLED)
-    things, total = _plural(draw.choice(world.THINGS)), 4 + draw.below(9)
+    things, total = world.plural(draw.choice(world.THINGS)), 4 + draw.below(9)
     is_long, is_long_next = _kinds(draw)
     if is_long != is_long_next and draw.below(2):
         amount = draw.choice([k for k in range(1, total) if 2 * k != total])
@@ -96,7 +93,7 @@ def _parts(draw: Draw, *, is_same: bool) -> tuple[str, str, str]:
 
 def _multiples(draw: Draw, *, is_same: bool) -> tuple[str, str, str]:
     """Writes what two people have, one of them twice as much as the other."""
-    things, (a, b) = _plural(draw.choice(world.THINGS)), draw.sample(world.NAMES, 2)
+    things, (a, b) = world.plural(draw.choice(world.THINGS)), draw.sample(world.NAMES, 2)
     low = 2 + draw.below(5)
     situations = [(a, b, low), (b, a, low)]
     if draw.below(3) == 0:

@@ -13,8 +13,6 @@ _PARCEL = "parcel"
 
 _GOALS = ("castle", "circus", "fair", "forest", "lake", "seaside", "theatre", "zoo")
 
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-
 _MOODS = {
     "positive": (
         "I beamed with joy", "I danced about", "I felt blessed", "I hummed with delight",
@@ -31,7 +29,7 @@ _OTHER = {"positive": "negative", "negative": "positive"}
 
 def _opening(draw: Draw, subject: str) -> str:
     """Tells what the letter is about, without any feeling."""
-    day = draw.choice(_DAYS)
+    day = draw.choice(world.DAYS)
     if subject == _OUTING:
         goal = draw.choice(_GOALS)
         return draw.choice((f"{day} took us to the {goal}", f"we saw the {goal} on {day}"))

@@ -8,8 +8,6 @@ from flanjax.tasks.mini.source import Draw, GrammarSource
 
 _VEHICLES = ("bus", "coach", "train")
 
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-
 _MINUTES = ("05", "10", "15", "20", "25", "30", "35", "40", "45", "50", "55")
 
 _EXTRAS = (
@@ -32,7 +30,7 @@ def make(draw: Draw) -> Record:
         "vehicle": draw.choice(_VEHICLES),
         "from": start,
         "to": goal,
-        "day": draw.choice(_DAYS),
+        "day": draw.choice(world.DAYS),
         "hour": f"{1 + draw.below(12)}:{draw.choice(_MINUTES)}",
         "platform": str(1 + draw.below(9)),
     }

@@ -22,8 +22,6 @@ _VENUES = (
     "the school", "the station", "the theatre", "the town hall",
 )  # fmt: skip
 
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-
 _HOURS = ("3", "3:30", "4", "4:30", "5", "5:30", "6", "6:30", "7", "7:30", "8", "8:30", "9", "10")
 
 _MAX_NOTICE_BYTES = 160
@@ -131,7 +129,7 @@ def make(draw: Draw) -> Record:
     subjects, occasions = _OCCASIONS[draw.choice(tuple(_OCCASIONS))]
     what = f"{draw.choice(subjects)} {draw.choice(occasions)}"
     venue, old_venue, other_venue = draw.sample(_VENUES, 3)
-    day, old_day, other_day = draw.sample(_DAYS, 3)
+    day, old_day, other_day = draw.sample(world.DAYS, 3)
     news = draw.choice(_NEWS)
     words = {
         "what": what,

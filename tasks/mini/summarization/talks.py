@@ -8,9 +8,7 @@ from flanjax.data.task import Fields, Record, Task, Template
 from flanjax.tasks.mini import world
 from flanjax.tasks.mini.source import Draw, GrammarSource
 
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-
-_HOURS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "noon")
+_HOURS = (*world.NUMBERS[:10], "noon")
 
 _SPOTS = (
     "at the cinema", "at the harbour", "at the market", "at the pool", "at the station",
@@ -47,14 +45,14 @@ _PLANS = (
     ),
     _Plan(
         _DISHES,
-        _DAYS,
+        world.DAYS,
         ("Let us make {first} on {second}.", "Will you make {first} with me on {second}?"),
         ("Why not {first}?", "Could we make it {second}?"),
         "make {first} on {second}",
     ),
     _Plan(
         world.CITIES,
-        _DAYS,
+        world.DAYS,
         ("Let us go to {first} on {second}.", "I have two tickets to {first} for {second}."),
         ("Why not {first}?", "Could we make it {second}?"),
         "go to {first} on {second}",

@@ -16,8 +16,7 @@ _VERBS = (
 )  # fmt: skip
 """Past tense and plain form."""
 
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_NUMBERS = ("two", "three", "four", "five", "six", "seven", "eight", "nine")
+_COUNTS = world.NUMBERS[1:9]
 _KINDS = ("instrument", "tool", "vehicle")
 
 _ASKED: Mapping[str, tuple[str, ...]] = {
@@ -49,10 +48,6 @@ _WHEN = ("on {day}", "on that day", "in that year", "when it rained", "for some 
 _INDIRECT = ("can you say", "do you know", "does anybody know", "may I ask")
 
 
-def _plural(thing: str) -> str:
-    return f"{thing}es" if thing.endswith("x") else f"{thing}s"
-
-
 def _words(draw: Draw) -> dict[str, str]:
     name, friend = draw.sample(world.NAMES, 2)
     thing, counted = draw.sample(world.THINGS, 2)
@@ -61,11 +56,11 @@ def _words(draw: Draw) -> dict[str, str]:
         "friend": friend,
         "job": draw.choice(world.JOBS),
         "thing": thing,
-        "things": _plural(counted),
+        "things": world.plural(counted),
         "kind": draw.choice(_KINDS),
-        "count": draw.choice(_NUMBERS),
+        "count": draw.choice(_COUNTS),
         "city": draw.choice(world.CITIES),
-        "day": draw.choice(_DAYS),
+        "day": draw.choice(world.DAYS),
     }
 
 

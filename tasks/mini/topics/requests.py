@@ -59,7 +59,7 @@ _FRAMES = (
 _HOURS = tuple(
     f"{part}{hour}"
     for part in ("", "half past ", "ten past ", "ten to ")
-    for hour in ("five", "six", "seven", "eight", "nine")
+    for hour in world.NUMBERS[4:9]
 )
 
 

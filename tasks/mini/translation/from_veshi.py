@@ -37,7 +37,7 @@ def _sentence(draw: Draw) -> tuple[str, list[str]]:
     """Returns the Veshi, and its English with "the" and without."""
     noun, adjectives, where, what, veshi_rest = _description(draw)
     is_plural, is_negated = draw.below(2) == 0, draw.below(3) == 0
-    head = veshi.english_plural(noun) if is_plural else noun
+    head = world.plural(noun) if is_plural else noun
     known = " ".join(["the", *adjectives, head])
     some = " ".join([*adjectives, head])
     some = some if is_plural else world.with_article(some)

@@ -34,7 +34,7 @@ def _object(draw: Draw) -> tuple[str, str]:
     noun = draw.choice((*world.THINGS, *world.PETS))
     is_plural = draw.below(2) == 0
     adjectives = [draw.choice(words) for words in (world.SIZES, world.COLOURS) if draw.below(2)]
-    head = veshi.english_plural(noun) if is_plural else noun
+    head = world.plural(noun) if is_plural else noun
     english = " ".join([*adjectives, head])
     if draw.below(2):
         english = f"the {english}"

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from flanjax.tasks.mini import world
+
 LEXICON: Mapping[str, str] = {
     # things
     "bag": "tolva", "bell": "dinku", "bowl": "gumo", "box": "kesto", "chair": "sitra",
@@ -94,19 +96,11 @@ def numeral(number: int) -> str:
     """
     if not 1 <= number <= LARGEST:
         raise ValueError(f"a Veshi number must be 1 to {LARGEST}, got {number}; count less.")
-    digits = ("one", "two", "three", "four", "five")
     words = []
     for unit, name in ((BASE**2, "thirty-six"), (BASE, "six"), (1, None)):
         count, number = divmod(number, unit)
         if count and (count > 1 or name is None):
-            words.append(LEXICON[digits[count - 1]])
+            words.append(LEXICON[world.NUMBERS[count - 1]])
         if count and name:
             words.append(LEXICON[name])
     return " ".join(words)
-
-
-def english_plural(noun: str) -> str:
-    """Returns the English plural of a noun of the lexicon."""
-    if noun.endswith("x"):
-        return f"{noun}es"
-    return f"{noun[:-1]}ies" if noun.endswith("ny") else f"{noun}s"

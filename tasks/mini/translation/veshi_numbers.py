@@ -8,8 +8,8 @@ from flanjax.tasks.mini.source import Draw, GrammarSource
 from flanjax.tasks.mini.translation import veshi
 
 _SMALL = (
-    "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
-    "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+    *world.NUMBERS,
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
 )  # fmt: skip
 
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
@@ -32,7 +32,7 @@ def make(draw: Draw) -> Record:
     adjectives = draw.choice(([], [draw.choice((*world.COLOURS, *world.SIZES))]))
     if draw.below(8) == 0:
         return {"count": in_words(number), "veshi": veshi.numeral(number)}
-    head = noun if number == 1 else veshi.english_plural(noun)
+    head = noun if number == 1 else world.plural(noun)
     counted = veshi.noun_phrase(noun, adjectives, is_plural=number > 1)
     return {
         "count": " ".join([in_words(number), *adjectives, head]),
