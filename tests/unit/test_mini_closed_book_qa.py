@@ -1,4 +1,4 @@
-"""Closed-book tasks: their answers from the facts, and what the prompt alone tells."""
+"""Closed-book tasks: answers from the facts, and what the prompt alone tells."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def accuracy(name: str, choose: Callable[[Fields], str]) -> float:
 
 
 def best_by_counts(name: str, cues: Callable[[Fields, str], list[str]]) -> float:
-    """Accuracy on the test of the option whose cues were right the oftenest in training."""
+    """Test accuracy of the option whose cues were most often right in training."""
     shown: collections.Counter[str] = collections.Counter()
     right: collections.Counter[str] = collections.Counter()
     for fields in all_fields(name, "train"):

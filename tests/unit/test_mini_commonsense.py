@@ -241,7 +241,7 @@ def words_of(option: str) -> list[str]:
 
 
 def best_by_words(name: str) -> float:
-    """Accuracy on the test of the option whose words were right the oftenest in training."""
+    """Test accuracy of the option whose words were most often right in training."""
     shown: collections.Counter[str] = collections.Counter()
     right: collections.Counter[str] = collections.Counter()
     for fields in all_fields(name, "train"):

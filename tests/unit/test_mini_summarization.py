@@ -1,4 +1,4 @@
-"""The summaries of the mini collection: diaries, notices and talks, solved by other means.
+"""Summaries of diaries, notices and talks, solved by other means.
 
 Which words stand in a text tells much of what its summary says, as it should: no test asks for a
 bag of words to fail. What must fail is copying by place, or by the kind of word alone.

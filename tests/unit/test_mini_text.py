@@ -27,7 +27,7 @@ def found(words: tuple[str, ...], clause: str) -> set[str]:
 
 
 def clauses_of(paragraph: str) -> list[str]:
-    """Returns the clauses of a paragraph, of which none sets persons against each other."""
+    """Returns the clauses of a paragraph; none sets persons against each other."""
     return [c for c in re.split(r"(?<=\w)(?:[.;] ?|, while |, but |, and )", paragraph) if c]
 
 

@@ -126,7 +126,7 @@ def phrase_to_english(words: list[str]) -> tuple[str, bool]:
 
 
 def to_english(text: str) -> str:
-    """Translates any Veshi sentence, by the endings of its words; articles are not put."""
+    """Translates any Veshi sentence by its words' endings, without articles."""
     words = text.rstrip(".").split()
     if words[0].lower().removesuffix("sh") in ENGLISH_OF:
         words[0] = words[0].lower()

@@ -1,4 +1,4 @@
-"""What became of it? A mishap or a chore, and the ending that its material gives it."""
+"""What became of it? A mishap or a chore, ended as its material has it."""
 
 from __future__ import annotations
 
