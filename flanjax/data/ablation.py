@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, get_args
 
 from flanjax.data.catalogue import Catalogue, Mixture
 from flanjax.data.holdout import restricted
-from flanjax.data.task import SCORING_FIELDS, Task, Template
+from flanjax.data.task import SCORING_FIELDS, Task, Template, nearest
 
 Wording: TypeAlias = Literal["instruction", "none", "dataset_name", "shuffled"]
 
@@ -81,9 +81,7 @@ def ablate(
     Raises:
       ValueError: A cluster is unknown, or no task is left.
     """
-    chosen = (
-        None if config.clusters is None else {catalogue.cluster(n).name for n in config.clusters}
-    )
+    chosen = _chosen(catalogue, config)
     lent = _lenders(catalogue, mixture) if config.wording == "shuffled" else {}
     kept: list[Task] = []
     dropped: dict[str, str] = {}
@@ -103,6 +101,17 @@ def ablate(
             f"{', '.join(config.clusters or ())}; name other clusters."
         )
     return restricted(mixture, kept, name=mixture.name), dropped
+
+
+def _chosen(catalogue: Catalogue, config: AblationConfig) -> set[str] | None:
+    known = [cluster.name for cluster in catalogue.clusters]
+    for name in config.clusters or ():
+        if name not in known:
+            raise ValueError(
+                f"AblationConfig.clusters must be of catalogue {catalogue.name}, got {name!r}; "
+                f"{nearest(name, known)} None takes all."
+            )
+    return None if config.clusters is None else set(config.clusters)
 
 
 def _check_num_templates(task: Task, config: AblationConfig) -> None:

@@ -57,6 +57,7 @@ include 'runs/mini_{family}.gin'
 CATALOGUE = '{module}:CATALOGUE'
 MIXTURE_OR_TASK_NAME = 'stall'
 HOLD_OUT = None
+AblationConfig.clusters = None
 DATA_DIR = 'data'
 MODEL_DIR = 'run'
 TRAIN_STEPS = 60

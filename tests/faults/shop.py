@@ -56,6 +56,7 @@ _NUMBERS = itertools.count()
 RUN = {
     "MIXTURE_OR_TASK_NAME": "'titles'",
     "HOLD_OUT": "'opinions'",
+    "AblationConfig.clusters": "None",
     "TRAIN_STEPS": "2",
     "BATCH_SIZE": "2",
     "ScheduleConfig.warmup_steps": "1",

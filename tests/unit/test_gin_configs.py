@@ -43,6 +43,7 @@ def test_mini_t5_is_the_self_test_of_an_encoder_decoder() -> None:
     run = resolve("runs/mini_t5.gin")
     assert run.is_encoder_decoder
     assert (run.data.catalogue, run.data.hold_out) == ("flanjax.tasks.mini:CATALOGUE", "entailment")
+    assert run.ablation.clusters == ("reading_comprehension", "sentiment", "struct_to_text")
     assert run.objective.name == "instruction"
     assert run.optimizer.name == "adamw"
     assert (run.tokenizer.kind, run.tokenizer.path) == ("bytes", None)

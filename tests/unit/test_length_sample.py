@@ -25,6 +25,7 @@ LONG = "TASK_FEATURE_LENGTHS={'inputs': 512, 'targets': 128}"
 
 def experiment(folder, *bindings: str, run: str = "mini_t5") -> Experiment:
     bound = [f"MODEL_DIR='{folder}'", "DataConfig.max_examples=400", "TRAIN_STEPS=2"]
+    bound += ["MIXTURE_OR_TASK_NAME='reading_comprehension'"]
     named = {each.partition("=")[0] for each in bindings}
     bound = [each for each in bound if each.partition("=")[0] not in named]
     return gin_bridge.load([str(RUNS / f"{run}.gin")], [*bound, *bindings]).experiment
@@ -73,7 +74,7 @@ def test_nothing_is_cut_whatever_the_run_does_to_long_examples(tmp_path, over_lo
 
 
 def test_stages_count_by_the_draws_they_last(tmp_path):
-    bindings = ["TRAIN_STEPS=100", "BATCH_SIZE=8", "MIXTURE_OR_TASK_NAME='mini'"]
+    bindings = ["TRAIN_STEPS=100", "BATCH_SIZE=8"]
     plain = sample(experiment(tmp_path, *bindings), 50)
     first, second = list(plain.lengths)[:2]
     of = experiment(tmp_path, *bindings, f"DataConfig.stages={{0: {{'{first}': 1.0}}}}")

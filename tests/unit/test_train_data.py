@@ -27,7 +27,8 @@ T5 = T5Config(
 DECODER = DecoderConfig(
     vocab_size=384, d_model=8, d_ff=8, num_heads=1, num_kv_heads=1, d_head=8, num_layers=1
 )
-MIXTURE = Mixture("people", CATALOGUE.cluster("struct_to_text").tasks, max_examples=50)
+TASKS = tuple(CATALOGUE.task(name) for name in ("mini_objects", "mini_people"))
+MIXTURE = Mixture("people", TASKS, max_examples=50)
 WORDS = Task(
     name="words",
     version=1,
