@@ -26,12 +26,14 @@ class Place(NamedTuple):
       work: Models, tokens and logs; may be removed once the grid is done.
       results: A JSON file for each run.
       catalogue: "module:NAME" of the world's tasks.
+      text: "module:NAME" of its plain text.
       short: gin bindings that make every run small; none for the real grid.
     """
 
     work: pathlib.Path
     results: pathlib.Path
     catalogue: str
+    text: str
     short: tuple[str, ...] = ()
 
     def result(self, run: Run) -> pathlib.Path:
@@ -103,7 +105,7 @@ def _train(run: Run, place: Place, folder: pathlib.Path) -> None:
         *place.short,
     ]
     if run.study == "text":
-        bindings.append(f"CATALOGUE='{place.catalogue.replace('CATALOGUE', 'TEXT')}'")
+        bindings.append(f"CATALOGUE='{place.text}'")
     else:
         bindings.append(f"CATALOGUE='{place.catalogue}'")
         bindings.append(f"HOLD_OUT='{run.hold_out}'")

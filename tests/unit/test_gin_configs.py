@@ -94,6 +94,30 @@ def test_flan2021_tiny_holds_nli_out_and_goes_on_without_what_is_missing(family:
     assert run.initial_checkpoint_path is None
 
 
+@pytest.mark.parametrize("family", ["t5", "decoder"])
+def test_the_miniature_reads_text_and_then_learns_instructions(family: str) -> None:
+    paths = ("TOKENIZER_PATH",)
+    text = resolve(f"runs/miniature_{family}_text.gin", paths=paths)
+    tuned = resolve(f"runs/miniature_{family}_tuned.gin", paths=paths)
+    assert text.is_encoder_decoder == (family == "t5")
+    assert text.model == tuned.model
+    assert text.data.catalogue == "flanjax.tasks.mini.prose:CATALOGUE"
+    assert text.objective.name == ("instruction" if family == "t5" else "causal_lm")
+    assert (tuned.data.hold_out, tuned.objective.name) == ("entailment", "instruction")
+    assert not (text.evaluation.before_and_after or tuned.evaluation.before_and_after)
+
+
+@pytest.mark.parametrize("family", ["t5", "decoder"])
+def test_the_miniatures_sizes_are_a_model_file_each(family: str) -> None:
+    run = f"runs/miniature_{family}_tuned.gin"
+    widths = [
+        resolve(run, f"models/miniature_{family}_{size}.gin", paths=("TOKENIZER_PATH",)).model
+        for size in ("small", "base", "large")
+    ]
+    assert [model.d_model for model in widths] == [64, 128, 192]
+    assert widths[1] == resolve(run, paths=("TOKENIZER_PATH",)).model
+
+
 def test_every_run_has_a_test_above() -> None:
     assert RUNS == [
         "runs/flan2021_llama_1b.gin",
@@ -102,6 +126,10 @@ def test_every_run_has_a_test_above() -> None:
         "runs/flan2021_tiny_t5.gin",
         "runs/mini_decoder.gin",
         "runs/mini_t5.gin",
+        "runs/miniature_decoder_text.gin",
+        "runs/miniature_decoder_tuned.gin",
+        "runs/miniature_t5_text.gin",
+        "runs/miniature_t5_tuned.gin",
     ]
 
 
@@ -123,7 +151,7 @@ def test_a_run_opens_with_what_its_reader_wants_to_know(name: str) -> None:
 
 @pytest.mark.parametrize("name", RUNS)
 def test_the_positions_in_a_runs_comment_are_those_it_trains_on(name: str) -> None:
-    run = resolve(name, paths=tuple(PATHS) if "flan2021" in name else ())
+    run = resolve(name, paths=() if "mini_" in name else tuple(PATHS))
     found = re.search(
         r"([\d,]+) steps x (\d+) rows x \(([\d,]+) \+ (\d+)\) \w+ = ([\d.]+) ([MG]) positions",
         FILES[name].read_text("utf-8"),
