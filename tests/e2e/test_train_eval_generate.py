@@ -109,7 +109,7 @@ def test_report_holds_every_stage_wording_and_prediction(trained):
     for stage, clusters in report["stages"].items():
         assert [cluster["cluster"] for cluster in clusters] == CLUSTERS
         for cluster in clusters:
-            assert [task["num_examples"] for task in cluster["tasks"]] == [4, 4]
+            assert [task["num_examples"] for task in cluster["tasks"]] == [4, 4, 4]
         kinds = clusters[0]["tasks"][1]
         assert (kinds["task"], kinds["mode"]) == ("mini_kinds", "rank")
         scores = [template["score"] for template in kinds["templates"]]
@@ -142,12 +142,12 @@ def test_certificate_says_what_was_held_out(trained):
     assert certificate == {
         "catalogue": "mini",
         "held_out": "entailment",
-        "trained": ["mini_objects", "mini_people"],
-        "tested": ["mini_comparisons", "mini_kinds"],
+        "trained": ["mini_objects", "mini_people", "mini_timetables"],
+        "tested": ["mini_comparisons", "mini_kinds", "mini_collections"],
         "dropped": {},
         "rule": "entailment",
         "corpus_closure": True,
-        "ablation": "",
+        "ablation": "clusters reading_comprehension, sentiment, struct_to_text",
         "trained_corpora": [],
         "tested_corpora": [],
     }
