@@ -54,7 +54,9 @@ def run(work: pathlib.Path, short: bool, workers: int, only: tuple[str, ...]) ->
 def _is_wanted(each: Run, short: bool, only: Sequence[str]) -> bool:
     if short:
         is_first = each.seed == 0 and each.size == "base"
-        return is_first and each.study in ("text", "tuned") and each.hold_out in (None, "entailment")
+        return (
+            is_first and each.study in ("text", "tuned") and each.hold_out in (None, "entailment")
+        )
     return not only or each.study in (*only, "text")
 
 

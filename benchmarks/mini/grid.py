@@ -22,17 +22,20 @@ NUM_TEMPLATES = (1, 2, 4, 7, 10)
 NEAREST = {
     "closed_book_qa": "reading_comprehension",
     "commonsense": "coreference",
-    "coreference": "reading_comprehension",
-    "entailment": "paraphrase",
-    "paraphrase": "entailment",
-    "reading_comprehension": "coreference",
+    "coreference": "commonsense",
+    "entailment": "reading_comprehension",
+    "paraphrase": "coreference",
+    "reading_comprehension": "closed_book_qa",
     "sentiment": "topics",
     "struct_to_text": "summarization",
     "summarization": "struct_to_text",
     "topics": "sentiment",
     "translation": "struct_to_text",
 }
-"""Cluster -> the one whose tasks look most like its own, chosen before anything was scored."""
+"""Cluster -> the most alike of those that may be trained on for it.
+
+Chosen before anything was scored; exclusions of the catalogue leave out the nearest of all.
+"""
 
 PROBED = ("entailment", "sentiment", "coreference")
 """The clusters that the questions of scale hold out, each in turn."""

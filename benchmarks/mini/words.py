@@ -27,11 +27,20 @@ def score_words(catalogue: Catalogue, folder: pathlib.Path) -> None:
         baseline = fitted([task for task in split.train.tasks() if task.mode == "rank"])
         records = {task.name: read_records(task, "validation").records for task in cluster.tasks}
         report = evaluate_cluster(
-            baseline, cluster, records, config=EvalConfig(max_examples=100)  # type: ignore[arg-type]
+            baseline,
+            cluster,
+            records,
+            config=EvalConfig(max_examples=100),  # type: ignore[arg-type]
         )
         kept = ("metric", "mean", "standard_error", "template_std", "chance", "majority")
         told = {task.task: {name: getattr(task, name) for name in kept} for task in report.tasks}
-        run = {"study": "words", "family": "words", "seed": 0, "hold_out": cluster.name, "size": "base"}
+        run = {
+            "study": "words",
+            "family": "words",
+            "seed": 0,
+            "hold_out": cluster.name,
+            "size": "base",
+        }
         folder.mkdir(parents=True, exist_ok=True)
         aside = path.with_suffix(".partial")
         result = {"run": run, "held_out": {cluster.name: told}}
