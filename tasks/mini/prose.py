@@ -1,4 +1,4 @@
-"""The plain text of a world as something to go on with: half a paragraph, then the rest.
+"""The plain text of a world as something to go on with: the rest of a paragraph.
 
 An encoder-decoder reads the beginning and writes the end, as T5 was adapted to language modelling;
 a causal model may take its loss on both (`causal_lm`).
