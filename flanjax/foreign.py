@@ -47,22 +47,6 @@ def check_tasks(experiment: Experiment, tasks: Iterable[Task], tokenizer: Tokeni
         compatible.check(task, tokenizer, has_encoder=experiment.is_encoder_decoder)
 
 
-def unscored(experiment: Experiment, tasks: Iterable[Task]) -> dict[str, str]:
-    """Returns which tasks of SeqIO nothing can be said of by themselves, and why.
-
-    A run passes over them where it scores what it trains on; named to be
-    scored, they are an error.
-    """
-    foreign = [task for task in tasks if task.pretokenized is not None]
-    if not foreign:
-        return {}
-    from flanjax.data.seqio_bridge import judge
-
-    split = experiment.evaluation.split
-    reasons = {task.name: judge.reason_against(task, split) for task in foreign}
-    return {name: why for name, why in reasons.items() if why is not None}
-
-
 def make_judge(experiment: Experiment, task: Task, tokenizer: Tokenizer) -> Judge | str:
     """Returns what judges a task of SeqIO, or why nothing does.
 

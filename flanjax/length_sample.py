@@ -20,7 +20,6 @@ from flanjax.experiment import Experiment
 from flanjax.token_cache import missing_reason, token_settings
 
 _UNCUT = 1 << 20
-UNCUT_LENGTHS = {"inputs": _UNCUT, "targets": _UNCUT}
 """Tokens that no prompt and no target has."""
 
 _MULTIPLE = 8

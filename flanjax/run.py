@@ -10,11 +10,10 @@ from typing import Any, NamedTuple
 import jax
 import rich.console
 
-from flanjax import data_progress, foreign, model_dir, opened, start
+from flanjax import data_progress, model_dir, opened, run_data, start
 from flanjax.certificate import certify_run, split_catalogue
 from flanjax.data.catalogue import Catalogue
 from flanjax.data.holdout import Split, resolve
-from flanjax.data.task import TaskCluster
 from flanjax.engine import pipeline
 from flanjax.engine.account import Account
 from flanjax.evaluation import report
@@ -28,7 +27,7 @@ from flanjax.parts import (
     make_predictor,
     param_shardings,
 )
-from flanjax.run_data import EvalRecords, read_eval_records
+from flanjax.run_data import EvalRecords
 from flanjax.run_facts import run_facts
 from flanjax.train import optim
 from flanjax.train.checkpoint import Checkpoints
@@ -78,17 +77,14 @@ def train_and_evaluate(
     model_dir.check_owner(experiment)
     split = split_catalogue(experiment, catalogue)
     parts = assemble(experiment)
-    scored = _eval_clusters(experiment, catalogue, split)
-    records = _read_all(experiment, scored, parts)
+    chosen, rest = run_data.eval_clusters(experiment, catalogue, split)
+    records, not_scored = run_data.read_all(experiment, chosen, rest, parts.tokenizer)
     begun = start.begin(experiment, parts)
     data, certificate = _prepare(experiment, catalogue, split, parts, records, console)
     if jax.process_index() == 0:
         _claim(experiment, parts, data, certificate, resolved_text)
     told = [*data_progress.staged_lines(data.staged), data.table(), certificate.summary()]
-    told += [
-        f"not scored: {name} {why}."
-        for name, why in foreign.unscored(experiment, split.train.tasks()).items()
-    ]
+    told += run_data.not_scored_lines(not_scored)
     console.print(*told, *([begun.summary()] if begun else []), sep="\n", soft_wrap=True)
     key_init, key_dropout = jax.random.split(jax.random.key(experiment.train.seed))
     state, shardings = make_state(parts.model, parts.tx, parts.mesh, key_init, parts.frozen)
@@ -96,20 +92,18 @@ def train_and_evaluate(
     stages: dict[str, list[ClusterReport]] = {}
 
     def score(stage: str, params: Any) -> None:
-        stages[stage] = _score(experiment, parts, records, params, stage, console)
-
-    if scored:
-        score("before", state.model_params())
+        if reports := _score(experiment, parts, records, params, stage, console):
+            stages[stage] = reports
 
     def on_eval(step: int, state: TrainState) -> None:
         score(f"step {step}", state.model_params())
 
-    state = _train(
-        experiment, parts, data, state, shardings, key_dropout, console, on_eval if scored else None
-    )
+    score("before", state.model_params())
+    hook = on_eval if records else None
+    state = _train(experiment, parts, data, state, shardings, key_dropout, console, hook)
+    score("after", state.model_params())
     files: Mapping[str, str] = {}
-    if scored:
-        score("after", state.model_params())
+    if stages:
         facts = run_facts(experiment, command, time.monotonic() - started)
         folder = pathlib.Path(experiment.model_dir)
         files = _report(folder, stages, facts | {"data": data.fingerprint()}, certificate, console)
@@ -255,11 +249,13 @@ def evaluate(
     """
     started = time.monotonic()
     split = split_catalogue(experiment, catalogue)
-    scored = [resolve(catalogue, rule).test for rule in clusters] or list(
-        catalogue.scored_without_choice(experiment.data.mixture_or_task_name)
-    )
+    chosen = [resolve(catalogue, rule).test for rule in clusters]
+    rest = catalogue.scored_without_choice(experiment.data.mixture_or_task_name)
     parts = assemble(experiment)
-    records = _read_all(experiment, scored, parts)
+    records, not_scored = run_data.read_all(
+        experiment, chosen, () if chosen else rest, parts.tokenizer
+    )
+    console.print(*run_data.not_scored_lines(not_scored), sep="\n", end="\n" if not_scored else "")
     if checkpoint is None:
         key_init, _ = jax.random.split(jax.random.key(experiment.train.seed))
         params = jax.jit(parts.model.init, out_shardings=param_shardings(parts))(key_init)
@@ -268,7 +264,13 @@ def evaluate(
         console.print(found.summary(), soft_wrap=True)
         params = start.read_params(found, parts, param_shardings(parts))
     stage = "untrained" if checkpoint is None else "checkpoint"
-    stages = {stage: _score(experiment, parts, records, params, stage, console)}
+    reports = _score(experiment, parts, records, params, stage, console)
+    if not reports:
+        raise ValueError(
+            f"what is scored must have a task that gives a number, got none of {len(not_scored)}; "
+            "name a --cluster that has one."
+        )
+    stages = {stage: reports}
     facts = run_facts(experiment, command, time.monotonic() - started)
     facts["checkpoint"] = checkpoint or "untrained"
     step = 0 if checkpoint is None else found.source.step
@@ -312,20 +314,6 @@ def generate(
     return predictor.generate(prompts, max_length=max_length, temperature=temperature, seed=seed)
 
 
-def _eval_clusters(experiment: Experiment, catalogue: Catalogue, split: Split) -> list[TaskCluster]:
-    """Returns the clusters that training scores: held out first, then seen."""
-    config = experiment.evaluation
-    if not config.before_and_after:
-        return []
-    held_out = [split.test] if split.test else []
-    if held_out and not config.score_seen_clusters:
-        return held_out
-    trained = {task.name for task in split.train.tasks()}
-    trained -= foreign.unscored(experiment, split.train.tasks()).keys()
-    seen = ((c.name, tuple(t for t in c.tasks if t.name in trained)) for c in catalogue.clusters)
-    return held_out + [TaskCluster(name, tasks) for name, tasks in seen if tasks]
-
-
 def _score(
     experiment: Experiment,
     parts: Parts,
@@ -334,36 +322,26 @@ def _score(
     stage: str,
     console: rich.console.Console,
 ) -> list[ClusterReport]:
+    if not records:
+        return []
     predictor = make_predictor(experiment, parts, params)
     reports = []
     for name, read in records.items():
         with console.status(f"scoring {name} ({stage})"):
-            reports.append(
-                evaluate_cluster(
-                    predictor,
-                    read.cluster,
-                    read.records,
-                    config=experiment.evaluation,
-                    shots=read.shots,
-                    judges=read.judges,
-                    bad_record_limit=experiment.data.bad_record_limit,
-                )
+            report = evaluate_cluster(
+                predictor,
+                read.cluster,
+                read.records,
+                config=experiment.evaluation,
+                shots=read.shots,
+                judges=read.judges,
+                bad_record_limit=experiment.data.bad_record_limit,
             )
+        for line in run_data.not_scored_lines(report.not_scored):
+            console.print(f"{stage}, {line}", soft_wrap=True)
+        if report.tasks:
+            reports.append(report)
     return reports
-
-
-def _read_all(
-    experiment: Experiment, clusters: Sequence[TaskCluster], parts: Parts
-) -> dict[str, EvalRecords]:
-    names = [cluster.name for cluster in clusters]
-    if len(set(names)) != len(names):
-        raise ValueError(
-            f"what is scored must have names that differ, got {', '.join(names)}; name each once."
-        )
-    return {
-        cluster.name: read_eval_records(experiment, cluster, parts.tokenizer)
-        for cluster in clusters
-    }
 
 
 def _not_tested(records: Mapping[str, EvalRecords]) -> dict[str, str]:

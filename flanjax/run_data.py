@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from flanjax import foreign
+from flanjax.data.catalogue import Catalogue
+from flanjax.data.holdout import Split
 from flanjax.data.records import RecordSet, read_records, sampling_order
 from flanjax.data.render import render
 from flanjax.data.task import Record, Task, TaskCluster, UnavailableError
@@ -33,6 +35,21 @@ class EvalRecords(NamedTuple):
     shots: Mapping[str, Sequence[Record]]
     missing: dict[str, str]
     judges: Mapping[str, Judge]
+
+
+class NothingToScoreError(ValueError):
+    """A cluster has no task that could be scored.
+
+    Attributes:
+      missing: Task -> why.
+    """
+
+    def __init__(self, cluster: str, missing: Mapping[str, str]):
+        name, why = next(iter(missing.items()))
+        super().__init__(
+            f"cluster {cluster} must have a task that can be scored, got none; first: {name} {why}"
+        )
+        self.missing = dict(missing)
 
 
 def _read_or_drop(
@@ -70,6 +87,7 @@ def read_eval_records(
     Exemplars come from the training split alone.
 
     Raises:
+      NothingToScoreError: No task of the cluster is left.
       ValueError: A task cannot be read, or an option is longer than a target.
     """
     config = experiment.evaluation
@@ -78,11 +96,11 @@ def read_eval_records(
     shots = {}
     judges: dict[str, Judge] = {}
     for task in cluster.tasks:
-        if config.split not in task.source.splits():
-            missing[task.name] = f"has no {config.split} split; EvalConfig.split names another"
-            continue
         if task.pretokenized is not None:
             _judge_or_drop(experiment, task, tokenizer, judges, missing)
+            continue
+        if config.split not in task.source.splits():
+            missing[task.name] = f"has no {config.split} split; EvalConfig.split names another"
             continue
         found = _read_or_drop(
             experiment, task, config.split, limit=None, seed=config.seed, missing=missing
@@ -112,10 +130,7 @@ def read_eval_records(
         )
     present = tuple(task for task in cluster.tasks if task.name in {*records, *judges})
     if not present:
-        raise ValueError(
-            f"cluster {cluster.name} must have a task whose data is here, got none; "
-            f"first: {next(iter(missing.values()))}"
-        )
+        raise NothingToScoreError(cluster.name, missing)
     return EvalRecords(TaskCluster(cluster.name, present), records, shots, missing, judges)
 
 
@@ -151,3 +166,50 @@ def _check_option_lengths(
                     f"target length {limit}, got {ids.size + 1} tokens of {option!r}; "
                     "raise TASK_FEATURE_LENGTHS['targets']."
                 )
+
+
+def eval_clusters(
+    experiment: Experiment, catalogue: Catalogue, split: Split
+) -> tuple[list[TaskCluster], list[TaskCluster]]:
+    """Returns the clusters that training scores: those held out, and those seen."""
+    config = experiment.evaluation
+    if not config.before_and_after:
+        return [], []
+    held_out = [split.test] if split.test else []
+    if held_out and not config.score_seen_clusters:
+        return held_out, []
+    trained = {task.name for task in split.train.tasks()}
+    seen = ((c.name, tuple(t for t in c.tasks if t.name in trained)) for c in catalogue.clusters)
+    return held_out, [TaskCluster(name, tasks) for name, tasks in seen if tasks]
+
+
+def read_all(
+    experiment: Experiment,
+    chosen: Sequence[TaskCluster],
+    rest: Sequence[TaskCluster],
+    tokenizer: Tokenizer,
+) -> tuple[dict[str, EvalRecords], dict[str, str]]:
+    """Reads what is scored, and says what of the rest cannot be.
+
+    Raises:
+      ValueError: A cluster that was chosen has no task that can be scored, or
+        a task cannot be read.
+    """
+    names = [cluster.name for cluster in (*chosen, *rest)]
+    if len(set(names)) != len(names):
+        raise ValueError(
+            f"what is scored must have names that differ, got {', '.join(names)}; name each once."
+        )
+    found = {c.name: read_eval_records(experiment, c, tokenizer) for c in chosen}
+    not_scored: dict[str, str] = {}
+    for cluster in rest:
+        try:
+            found[cluster.name] = read_eval_records(experiment, cluster, tokenizer)
+        except NothingToScoreError as error:
+            not_scored.update(error.missing)
+    return found, not_scored
+
+
+def not_scored_lines(reasons: Mapping[str, str]) -> list[str]:
+    """Returns a line on each task that is not scored, and why."""
+    return [f"not scored: {name} {why.rstrip('.')}." for name, why in reasons.items()]

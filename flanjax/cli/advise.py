@@ -133,9 +133,9 @@ def _sample(
     from flanjax.data.tokenize import make_tokenizer
     from flanjax.engine import advise as advisor
     from flanjax.engine.advise_text import Sampled
-    from flanjax.length_sample import UNCUT_LENGTHS, sample_lengths
+    from flanjax.length_sample import sample_lengths
 
-    mixture = split_catalogue(experiment, run_catalog(experiment, lengths=UNCUT_LENGTHS)).train
+    mixture = split_catalogue(experiment, run_catalog(experiment, is_uncut=True)).train
     with console.status("reading") as status:
         sample = sample_lengths(
             experiment,

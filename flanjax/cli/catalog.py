@@ -43,25 +43,32 @@ SEQIO = "seqio:"
 _LENGTHS = {"inputs": 512, "targets": 128}
 
 
-def run_catalog(experiment: Experiment, *, lengths: Mapping[str, int] | None = None) -> Catalogue:
+def run_catalog(experiment: Experiment, *, is_uncut: bool = False) -> Catalogue:
     """Returns the catalogue of a run, as `load_catalog` does.
 
     Args:
       experiment: The run.
-      lengths: "inputs" and "targets" -> ids that a task of SeqIO may give;
-        those of the run's rows if None.
+      is_uncut: Whether tasks of SeqIO give examples longer than the run's rows
+        where they would only cut them.
 
     Raises:
       ValueError: As `load_catalog`.
     """
     data = experiment.data
     return load_catalog(
-        data.catalogue, lengths=lengths or data.task_feature_lengths, seed=experiment.train.seed
+        data.catalogue,
+        lengths=data.task_feature_lengths,
+        seed=experiment.train.seed,
+        is_uncut=is_uncut,
     )
 
 
 def load_catalog(
-    place: str, *, lengths: Mapping[str, int] = MappingProxyType(_LENGTHS), seed: int = 0
+    place: str,
+    *,
+    lengths: Mapping[str, int] = MappingProxyType(_LENGTHS),
+    seed: int = 0,
+    is_uncut: bool = False,
 ) -> Catalogue:
     """Imports a module and returns the catalogue it holds under a name.
 
@@ -72,13 +79,14 @@ def load_catalog(
         or "seqio:module" for what the module registers with SeqIO.
       lengths: "inputs" and "targets" -> ids that a task of SeqIO may give.
       seed: Seeds the preprocessors of SeqIO's tasks.
+      is_uncut: Whether those that only cut give more.
 
     Raises:
       ValueError: The module is not found or fails to import, or what is named
         is missing or no catalogue.
     """
     if place.startswith(SEQIO):
-        return _seqio_catalog(place, lengths, seed)
+        return _seqio_catalog(place, lengths, seed, is_uncut)
     module_name, _, name = SHIPPED.get(place, place).partition(":")
     close = difflib.get_close_matches(place.casefold(), SHIPPED, n=1, cutoff=0.7)
     remedy = (
@@ -102,7 +110,7 @@ def load_catalog(
     )
 
 
-def _seqio_catalog(place: str, lengths: Mapping[str, int], seed: int) -> Catalogue:
+def _seqio_catalog(place: str, lengths: Mapping[str, int], seed: int, is_uncut: bool) -> Catalogue:
     module_name = place.removeprefix(SEQIO)
     if not all(part.isidentifier() for part in module_name.split(".")):
         raise ValueError(
@@ -118,7 +126,7 @@ def _seqio_catalog(place: str, lengths: Mapping[str, int], seed: int) -> Catalog
             "pip install 'flanjax[seqio]'."
         ) from None
     _import(module_name)
-    return foreign_catalogue.catalogue(place, lengths=lengths, seed=seed)
+    return foreign_catalogue.catalogue(place, lengths=lengths, seed=seed, is_uncut=is_uncut)
 
 
 def written_catalog(place: str) -> Catalogue:

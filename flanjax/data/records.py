@@ -137,15 +137,22 @@ def _rows(task: Task, split: str, data_dir: str | None) -> Iterator[Record | Bad
     try:
         yield from task.source.records(split, data_dir=data_dir)
     except UnavailableError as error:
-        raise UnavailableError(f"task {task.name}: {error}") from error
+        raise UnavailableError(_of_task(task, error)) from error
     except ValueError as error:
-        raise ValueError(f"task {task.name}: {error}") from error
+        raise ValueError(_of_task(task, error)) from error
+
+
+def _of_task(task: Task, error: ValueError) -> str:
+    where = f"task {task.name}: "
+    return where + str(error).removeprefix(where)
 
 
 def _checked_uid(task: Task, number: int, row: Record | BadRecord) -> int | BadRecord | None:
     """Returns a good record's uid, None for one left out by rule, or the fault."""
     if isinstance(row, BadRecord):
         return row
+    if task.pretokenized is not None:  # its texts are only to be shown
+        return record_uid(row)
     try:
         fields = checked_fields(task, row)
         if fields is None:

@@ -32,7 +32,7 @@ Mode: TypeAlias = Literal["rank", "generate"]
 SPLITS = ("train", "validation", "test")
 
 _NAME = re.compile(r"[^\W\d]\w*")
-_FOREIGN_NAME = re.compile(r"\w+([.:]+\w+)*")
+_FOREIGN_NAME = re.compile(r"\w[\w.:]*")
 
 
 class BadRecord(NamedTuple):
@@ -203,7 +203,7 @@ class Task:
     def __post_init__(self) -> None:
         allowed, chars = (_NAME, "letters, digits and underscores")
         if self.pretokenized is not None:
-            allowed, chars = (_FOREIGN_NAME, f"{chars}, dots and colons between them")
+            allowed, chars = (_FOREIGN_NAME, f"{chars}, dots and colons after the first")
         if not allowed.fullmatch(self.name):
             raise ValueError(f"task name must be {chars}, got {self.name!r}; rename it.")
         if not self.templates:

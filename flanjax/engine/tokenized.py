@@ -164,12 +164,14 @@ def _part(
 
 
 def _given(task: Task, given: Pretokenized, batch: Batch, settings: TokenSettings) -> Part:
-    """Returns the ids that a task gives, as they are; without a target, none."""
+    """Returns the ids that a task gives, as they are, where some are predicted."""
     pairs = [given.ids(record) for record in batch.records]
-    kept = np.array([targets.size > 0 for _, targets in pairs], bool)
+    # Without a prompt the first target follows from nothing: it is only read.
+    kept = np.array([targets.size > (inputs.size == 0) for inputs, targets in pairs], bool)
+    pairs = [pair for pair, is_kept in zip(pairs, kept, strict=True) if is_kept]
     rows = np.asarray(batch.rows, np.int64)[kept]
     sides = {
-        name: _ragged([pair[side] for pair in pairs if pair[1].size])
+        name: _ragged([pair[side] for pair in pairs])
         for side, name in enumerate(("inputs", "targets"))
     }
     counts = {EMPTY_TARGET: int((~kept).sum())}

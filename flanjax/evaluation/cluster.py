@@ -96,8 +96,8 @@ class Predictor(Protocol):
 class Judge(Protocol):
     """What scores a task by another library's means."""
 
-    def report(self, predict: Predictor) -> TaskReport:
-        """Returns what a model scores."""
+    def report(self, predict: Predictor) -> TaskReport | str:
+        """Returns what a model scores, or why it cannot be said."""
         ...
 
 
@@ -146,7 +146,7 @@ def evaluate_cluster(
     """
     _check_tasks([task for task in cluster.tasks if task.name not in judges], templates)
 
-    def score(task: Task) -> TaskReport:
+    def score(task: Task) -> TaskReport | str:
         if task.name in judges:
             return judges[task.name].report(predict)
         sample = draw_sample(
@@ -169,9 +169,18 @@ def evaluate_cluster(
         report = _task_report(task, sample, queries, answers, num_truncated)
         return dataclasses.replace(report, num_shots_dropped=num_shots_dropped)
 
-    tasks = tuple(map(score, cluster.tasks))
+    return _cluster_report(cluster, {task.name: score(task) for task in cluster.tasks}, config)
+
+
+def _cluster_report(
+    cluster: TaskCluster, found: Mapping[str, TaskReport | str], config: EvalConfig
+) -> ClusterReport:
     return ClusterReport(
-        cluster=cluster.name, split=config.split, num_shots=config.num_shots, tasks=tasks
+        cluster=cluster.name,
+        split=config.split,
+        num_shots=config.num_shots,
+        tasks=tuple(each for each in found.values() if isinstance(each, TaskReport)),
+        not_scored={name: each for name, each in found.items() if isinstance(each, str)},
     )
 
 

@@ -156,6 +156,8 @@ def _notes(task: TaskReport) -> str:
             else ("were cut to the input length")
         )
         notes.append(f"{task.num_truncated} of {total} prompts {done}.")
+    if task.not_numbers:
+        notes.append(f"No finite number: {', '.join(task.not_numbers)}.")
     if task.judged_by:
         notes.append(f"Judged by {task.judged_by}'s metric functions, whose values stand as given.")
     if task.num_shots_dropped:

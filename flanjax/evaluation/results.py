@@ -63,6 +63,7 @@ class TaskReport:
         a corpus metric.
       predictions: One entry per record and template, as plain JSON values.
       judged_by: The library whose metric functions scored it; "" for our own.
+      not_numbers: Its scores that were no finite number, and are left out.
     """
 
     task: str
@@ -86,6 +87,7 @@ class TaskReport:
     predictions: tuple[Mapping[str, Any], ...]
     num_shots_dropped: int = 0
     judged_by: str = ""
+    not_numbers: tuple[str, ...] = ()
 
     @property
     def best_template(self) -> TemplateScore:
@@ -124,12 +126,14 @@ class ClusterReport:
       split: The split that was scored.
       num_shots: Exemplars in each prompt.
       tasks: One report per task.
+      not_scored: Task -> why it has none.
     """
 
     cluster: str
     split: str
     num_shots: int
     tasks: tuple[TaskReport, ...]
+    not_scored: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def mean(self) -> float:
@@ -149,6 +153,7 @@ class ClusterReport:
             "num_shots": self.num_shots,
             "mean": self.mean,
             "standard_error": self.standard_error,
+            "not_scored": dict(self.not_scored),
             "tasks": [task.to_json() for task in self.tasks],
         }
 

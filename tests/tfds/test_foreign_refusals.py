@@ -39,6 +39,13 @@ def features(vocabulary: Any = VOCABULARY, **more: Any) -> dict[str, Any]:
     return {side: seqio.Feature(vocabulary) for side in ("inputs", "targets")} | more
 
 
+class Shifted(seqio.ByteVocabulary):
+    """As large as the run's vocabulary, and another."""
+
+    def _encode(self, s: str) -> list[int]:
+        return [number + 1 for number in super()._encode(s)]
+
+
 def rows(split: str, shuffle_files: bool = False, seed: int | None = None) -> tf.data.Dataset:
     return tf.data.Dataset.from_tensor_slices({"inputs": ["a b c", "d e"], "targets": ["x", "yy"]})
 
@@ -104,6 +111,8 @@ def with_passthrough(size: int, eos_id: int | None = None) -> dict[str, Any]:
             features(inputs=seqio.Feature(VOCABULARY, dtype=tf.string)),
             "one row, got Feature of 1",
         ),
+        (features(inputs=seqio.Feature(VOCABULARY, required=False)), "got required=False; leave"),
+        (features(Shifted(extra_ids=125)), "with other ids of 'It was the best of times"),
         (
             {"targets": seqio.Feature(VOCABULARY)},
             "for an encoder-decoder, got targets; register it with inputs",
@@ -205,13 +214,6 @@ def test_a_task_without_a_train_split_is_named(user_tasks, add, tmp_path):
         prepare(experiment(tmp_path, task.name))
 
 
-def test_a_task_without_the_scored_split_says_so(user_tasks, add, tmp_path):
-    task = add(splits=("train",), metric_fns=[user_tasks.accuracy])
-    made = experiment(tmp_path, task.name)
-    trained = split_catalogue(made, run_catalog(made)).train.tasks()
-    assert foreign.unscored(made, trained) == {task.name: "has no validation split"}
-
-
 def needs_aux(targets: Any, predictions: Any, aux_values: Any) -> dict[str, float]:
     return {"aux": 0.0}
 
@@ -222,10 +224,6 @@ def misnamed(references: Any, predictions: Any) -> dict[str, float]:
 
 def failing(targets: Any, predictions: Any) -> dict[str, float]:
     raise KeyError("label")
-
-
-def infinite(targets: Any, predictions: Any) -> dict[str, float]:
-    return {"ratio": float("inf")}
 
 
 def test_metric_functions_that_no_model_here_serves(user_tasks, add, tmp_path):
@@ -248,17 +246,9 @@ def adapted(task: seqio.Task) -> Any:
     return as_task(task, lengths={"inputs": 96, "targets": 32}, seed=0)
 
 
-@pytest.mark.parametrize(
-    ("metric", "message"),
-    [
-        (failing, "SeqIO must judge it, got ValueError: Failed to evaluate task"),
-        (infinite, "its metric functions must return finite numbers, got {'ratio': inf}"),
-    ],
-)
-def test_metric_functions_that_fail_are_named(user_tasks, add, tmp_path, metric, message):
-
-    task = add(metric_fns=[metric])
-    with refused(f"task {task.name}: {message}"):
+def test_a_metric_function_that_fails_is_named(user_tasks, add, tmp_path):
+    task = add(metric_fns=[failing])
+    with refused(f"task {task.name}: SeqIO must judge it, got ValueError: Failed to evaluate task"):
         trained(experiment(tmp_path, task.name))
 
 
@@ -312,6 +302,14 @@ def test_data_that_is_not_here_is_unavailable_and_may_be_dropped(user_tasks, add
     )
     assert list(data.prepared) == ["user_nli"]
     assert "prepare its data" in data.missing[task.name]
+
+
+def test_a_member_that_is_not_registered_is_named(user_tasks, add):
+    task = add()
+    stray = task.replace(name="stray")
+    seqio.MixtureRegistry.add(f"stray_{task.name}", [(stray, 1.0), (task.name, 1.0)])
+    with refused("its tasks must be registered, got stray, which is not; add it by"):
+        load_catalog("seqio:t5x_user_tasks").mixture(f"stray_{task.name}")
 
 
 def test_a_rate_that_cannot_be_had_is_named(user_tasks, add):

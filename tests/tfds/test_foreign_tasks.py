@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import pathlib
 from types import ModuleType
@@ -16,6 +17,7 @@ import seqio
 from flanjax import run, start
 from flanjax.cached_data import cached_train_data
 from flanjax.certificate import split_catalogue
+from flanjax.cli.cache import _num_workers
 from flanjax.cli.catalog import run_catalog
 from flanjax.data.objective import ObjectiveConfig
 from flanjax.data.seqio_bridge.registry import register, unregister
@@ -23,6 +25,8 @@ from flanjax.data.seqio_bridge.source import BridgeConfig
 from flanjax.data.tokenize import ByteTokenizer, TokenizerConfig
 from flanjax.evaluation.cluster import EvalConfig
 from flanjax.evaluation.converted import evaluator_functions
+from flanjax.evaluation.predict import ModelPredictor
+from flanjax.evaluation.results import TaskReport
 from flanjax.experiment import DataConfig, Experiment
 from flanjax.models.configs import RelativeConfig
 from flanjax.models.decoder import DecoderConfig
@@ -73,11 +77,15 @@ def prepared(made: Experiment) -> TrainData:
     return prepare_train_data(made, mixture, ByteTokenizer(extra_ids=125))
 
 
-def trained(made: Experiment) -> run.TrainOutcome:
-    console = rich.console.Console(quiet=True)
-    return run.train_and_evaluate(
+def trained(made: Experiment, told: list[str] | None = None) -> run.TrainOutcome:
+    """Trains a run; what it prints is added to `told`."""
+    console = rich.console.Console(file=io.StringIO(), width=200)
+    outcome = run.train_and_evaluate(
         made, run_catalog(made), resolved_text="", command="flanjax train", console=console
     )
+    if told is not None:
+        told.append(console.file.getvalue())
+    return outcome
 
 
 @pytest.mark.parametrize("mixture", ["user_all", "user_nli_options.v2", "user_held_out"])
@@ -123,7 +131,8 @@ def test_a_foreign_mixture_is_trained_on_judged_and_resumed(user_tasks, tmp_path
     assert told["user_nli_options.v2"].mode == "rank"
     assert told["user_nli_options.v2"].num_examples == 16  # 15 would leave an option out
     assert list(told["user_questions"].metrics) == ["exact_match", "answers"]
-    assert before[1].tasks[0].metrics != after[1].tasks[0].metrics or before[1:] != after[1:]
+    assert before[0].tasks[0].predictions != after[0].tasks[0].predictions
+    assert told["user_questions"].num_truncated == 0
     check_against_seqio(made, told)
     report = json.loads((tmp_path / "run/report/report.json").read_text("utf-8"))
     assert report["certificate"]["tested"] == ["user_nli_options.v2"]
@@ -132,7 +141,25 @@ def test_a_foreign_mixture_is_trained_on_judged_and_resumed(user_tasks, tmp_path
     scored = [r for r in rows if r["task"] == "user_nli_options.v2" and r["stage"] == "after"]
     assert [r["targets"] for r in scored[:4]] == ["no", "yes", "no", "yes"]
     assert all(r["scores"][0] < 0 for r in scored)
+    check_scored_without_choice(made, told["user_questions"])
     assert trained(made).step == 12  # finished: begun again, it takes no step
+
+
+def check_scored_without_choice(made: Experiment, told: TaskReport) -> None:
+    """An evaluation that names no cluster scores what the mixture has scores for."""
+    made = dataclasses.replace(made, data=dataclasses.replace(made.data, hold_out=None))
+    outcome = run.evaluate(
+        made,
+        run_catalog(made),
+        checkpoint=made.model_dir,
+        clusters=(),
+        output=f"{made.model_dir}/eval",
+        command="flanjax eval",
+        console=rich.console.Console(file=io.StringIO()),
+    )
+    (reports,) = outcome.stages.values()
+    assert [each.cluster for each in reports] == ["user_nli", "user_questions", "user_reversed"]
+    assert reports[1].tasks[0].metrics == told.metrics
 
 
 def check_against_seqio(made: Experiment, told: dict[str, Any]) -> None:
@@ -168,8 +195,9 @@ def test_what_shares_a_source_with_a_held_out_task_is_not_trained_on(user_tasks,
     trained_on = [task.name for task in split.train.tasks()]
     assert trained_on == ["user_fill_in", "user_questions", "user_reversed"]
     corpora = {t.name: t.corpora for t in run_catalog(made).tasks() if t.name.startswith("user_")}
-    assert corpora["user_fill_in"] == corpora["user_text"] == ("source of user_fill_in",)
-    assert len(corpora["user_reversed"]) == 3
+    assert corpora["user_fill_in"] == corpora["user_text"]
+    assert corpora["user_text"] == ("function t5x_user_tasks.sentences",)
+    assert len(corpora["user_reversed"]) == 6
 
 
 @pytest.mark.parametrize(("mixture", "objective"), [
@@ -194,6 +222,25 @@ def test_the_cache_alone_gives_a_foreign_runs_rows(user_tasks, tmp_path, monkeyp
     monkeypatch.setattr(seqio.Task, "get_dataset", None)  # whatever reads now, fails
     again = cached_train_data(made, run_catalog(made), ByteTokenizer(extra_ids=125))
     assert again.fingerprint() == data.fingerprint()
+
+
+def test_answers_may_be_as_long_as_targets(user_tasks, tmp_path, monkeypatch):
+    asked = []
+    real = ModelPredictor.evaluator_functions
+
+    def functions(self: ModelPredictor, max_length: int) -> Any:
+        asked.append(max_length)
+        return real(self, max_length)
+
+    monkeypatch.setattr(ModelPredictor, "evaluator_functions", functions)
+    trained(experiment(tmp_path, "user_questions"))
+    assert set(asked) == {LENGTHS["targets"]}
+
+
+def test_one_process_builds_what_tensorflow_reads(user_tasks, tmp_path):
+    made = experiment(tmp_path, "user_all")
+    assert _num_workers(split_catalogue(made, run_catalog(made)).train, 4) == 1
+    assert _num_workers(CATALOGUE.mixture("mini"), 4) == 4
 
 
 def test_noise_follows_the_runs_seed(user_tasks, tmp_path):

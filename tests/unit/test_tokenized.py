@@ -214,7 +214,7 @@ def test_given_ids_that_no_row_could_hold_are_refused(pair, message):
         given(([3], [4]), pair)
 
 
-@pytest.mark.parametrize("name", ["..", "a/b", "a..", ":a", "a b", ""])
+@pytest.mark.parametrize("name", ["..", "a/b", ".a", ":a", "a b", ""])
 def test_a_name_of_another_library_is_no_path(name):
     with pytest.raises(ValueError, match="task name must be letters, digits and underscores, dots"):
         dataclasses.replace(one_wording(), name=name, pretokenized=Given())

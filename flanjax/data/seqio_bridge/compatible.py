@@ -41,6 +41,11 @@ def check(task: Task, tokenizer: Tokenizer, *, has_encoder: bool) -> None:
                 f"{where} must hold ids in one row, got {type(feature).__name__} of "
                 f"{feature.rank} axes and type {feature.dtype.name}; no model here reads others."
             )
+        if not feature.required:
+            raise ValueError(
+                f"{where} must be in every example, got required=False; leave that out, or "
+                "register the task without the feature."
+            )
         _check_vocabulary(where, feature.vocabulary, tokenizer)
 
 

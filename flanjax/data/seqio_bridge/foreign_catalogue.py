@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import inspect
 import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import seqio
@@ -17,8 +18,7 @@ import tensorflow as tf
 
 from flanjax.data.catalogue import Catalogue, Mixture
 from flanjax.data.seqio_bridge.incoming import as_task
-from flanjax.data.seqio_bridge.source import TaskSource
-from flanjax.data.task import TaskCluster, nearest
+from flanjax.data.task import TaskCluster, UnavailableError, nearest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,12 +48,8 @@ class ForeignCatalogue(Catalogue):
         """
         tasks = {member: self.task(member) for member in self._members(name)}
         for member, task in tasks.items():
-            if not task.is_trainable:
-                raise ValueError(
-                    f"mixture {name}: task {member} must have a train split, got "
-                    f"{', '.join(task.source.splits()) or 'none'}; give its source one, or leave "
-                    "it out of the mixture."
-                )
+            with contextlib.suppress(UnavailableError):  # a run may go on without it
+                _check_trainable(name, member, task.source.splits())
         return Mixture(name, tuple(tasks.values()), max_examples=sys.maxsize, weights=_rates(name))
 
     def scored_without_choice(self, mixture: str) -> tuple[TaskCluster, ...]:
@@ -64,12 +60,29 @@ class ForeignCatalogue(Catalogue):
         if name in seqio.TaskRegistry.names():
             return [name]
         if name in seqio.MixtureRegistry.names():
-            return [task.name for task in seqio.MixtureRegistry.get(name).tasks]
+            return [_registered(name, task) for task in seqio.MixtureRegistry.get(name).tasks]
         known = [*seqio.MixtureRegistry.names(), *seqio.TaskRegistry.names()]
         raise ValueError(
             f"mixture must be a task or mixture of SeqIO that {self.name} registers, got "
             f"{name!r}; {nearest(name, known)}"
         )
+
+
+def _check_trainable(mixture: str, task: str, splits: Sequence[str]) -> None:
+    if "train" not in splits:
+        raise ValueError(
+            f"mixture {mixture}: task {task} must have a train split, got "
+            f"{', '.join(splits) or 'none'}; give its source one, or leave it out of the mixture."
+        )
+
+
+def _registered(mixture: str, task: seqio.Task) -> str:
+    if task.name not in seqio.TaskRegistry.names():
+        raise ValueError(
+            f"mixture {mixture}: its tasks must be registered, got {task.name}, which is not; add "
+            "it by seqio.TaskRegistry.add."
+        )
+    return str(task.name)
 
 
 def _rates(name: str) -> Mapping[str, float]:
@@ -95,13 +108,21 @@ def _rates(name: str) -> Mapping[str, float]:
     return rates
 
 
-def catalogue(name: str, *, lengths: Mapping[str, int], seed: int) -> ForeignCatalogue:
+UNCUT = 1 << 20
+"""More ids than any example has."""
+
+
+def catalogue(
+    name: str, *, lengths: Mapping[str, int], seed: int, is_uncut: bool = False
+) -> ForeignCatalogue:
     """Returns what SeqIO's registries hold now.
 
     Args:
       name: What reports call it.
       lengths: "inputs" and "targets" -> ids at most, ends included.
       seed: Seeds preprocessors that draw.
+      is_uncut: Whether tasks that do nothing with the lengths but to cut give
+        their examples whole.
 
     Raises:
       ValueError: They hold nothing.
@@ -110,9 +131,9 @@ def catalogue(name: str, *, lengths: Mapping[str, int], seed: int) -> ForeignCat
         with contextlib.suppress(RuntimeError, ValueError):
             tf.config.set_visible_devices([], kind)
     registered = [seqio.TaskRegistry.get(task) for task in sorted(seqio.TaskRegistry.names())]
-    corpora = _corpora(registered)
     tasks = [
-        as_task(task, lengths=lengths, seed=seed, corpora=corpora[task.name]) for task in registered
+        as_task(task, lengths=_lengths(task, lengths, is_uncut=is_uncut), seed=seed)
+        for task in registered
     ]
     if not tasks:
         raise ValueError(
@@ -122,30 +143,14 @@ def catalogue(name: str, *, lengths: Mapping[str, int], seed: int) -> ForeignCat
     return ForeignCatalogue(name, tuple(TaskCluster(task.name, (task,)) for task in tasks))
 
 
-def _corpora(tasks: Sequence[seqio.Task]) -> dict[str, tuple[str, ...]]:
-    """Returns what each task was built on, as far as SeqIO can tell.
-
-    Tasks of one TFDS dataset, of the same files or of the same function share
-    it; of a task of flanjax its own corpora are known.
-    """
-    first: dict[int, str] = {}
-    found = {}
-    for task in tasks:
-        source = task.source
-        if isinstance(source, TaskSource):
-            found[task.name] = (f"task {source.task.name}", *source.task.corpora)
-        elif isinstance(source, seqio.TfdsDataSource) and source.tfds_dataset.name:
-            found[task.name] = (f"TFDS {source.tfds_dataset.name.partition(':')[0]}",)
-        elif (patterns := getattr(source, "_split_to_filepattern", None)) is not None:
-            found[task.name] = tuple(f"files {pattern}" for pattern in _flat(patterns.values()))
-        else:
-            made_by = getattr(source, "_dataset_fn", source)
-            found[task.name] = (f"source of {first.setdefault(id(made_by), task.name)}",)
-    return found
+def _lengths(task: seqio.Task, lengths: Mapping[str, int], *, is_uncut: bool) -> Mapping[str, int]:
+    if not is_uncut:
+        return lengths
+    own = (prep for prep in task.preprocessors if not _is_of_seqio(prep))
+    if any("sequence_length" in inspect.signature(prep).parameters for prep in own):
+        return lengths
+    return dict.fromkeys(lengths, UNCUT)
 
 
-def _flat(patterns: Iterable[Any]) -> list[str]:
-    found: set[str] = set()
-    for pattern in patterns:
-        found.update([pattern] if isinstance(pattern, str) else map(str, pattern))
-    return sorted(found)
+def _is_of_seqio(preprocessor: Any) -> bool:
+    return str(getattr(preprocessor, "__module__", "")).startswith("seqio.")

@@ -21,7 +21,7 @@ import seqio
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from flanjax.data.local_files import file_identity
+from flanjax.data.seqio_bridge import origins
 from flanjax.data.seqio_bridge.stateful import check_stateless
 from flanjax.data.task import SPLITS, BadRecord, Record, Task, Template, UnavailableError
 
@@ -48,6 +48,11 @@ class ForeignTask:
         """Returns the ids of prompt and target; a task for LMs has no prompt."""
         return record["inputs"], record["targets"]
 
+    @property
+    def given_lengths(self) -> dict[str, int]:
+        """The lengths of the features that the task has, as SeqIO takes them."""
+        return {side: self.lengths[side] for side in SIDES if side in self.task.output_features}
+
     def fields(self, record: Record) -> dict[str, str]:
         """Returns prompt and target as text, as far as its vocabularies decode them."""
         texts = {side: self.text(side, record[side]) for side in SIDES}
@@ -58,9 +63,7 @@ class ForeignTask:
         numbers = [int(number) for number in ids]
         feature = self.task.output_features.get(side)
         decoded = "" if feature is None else feature.vocabulary.decode(numbers)
-        if isinstance(decoded, str) and decoded.strip():
-            return decoded
-        return " ".join(map(str, numbers))
+        return decoded if isinstance(decoded, str) else " ".join(map(str, numbers))
 
     def dataset(self, split: str) -> tf.data.Dataset:
         """Returns a split's examples in their own order, once.
@@ -71,7 +74,7 @@ class ForeignTask:
         """
         with named(self.task.name, f"make its {split} split"):
             dataset = self.task.get_dataset(
-                sequence_length={side: self.lengths[side] for side in self.task.output_features},
+                sequence_length=self.given_lengths,
                 split=split,
                 shuffle=False,
                 seed=self.seed,
@@ -100,7 +103,7 @@ def named(task: str, doing: str) -> Iterator[None]:
         yield
     except Exception as error:  # whatever a user's functions may raise
         text = " ".join(str(error).split())
-        told = f"task {task}: SeqIO must {doing}, got {type(error).__name__}: {text:.300}"
+        told = f"task {task}: SeqIO must {doing}, got {type(error).__name__}: {text:.200}"
         if isinstance(error, _ABSENT) or any(words in text for words in _SAID_OF_ABSENT):
             raise UnavailableError(f"{told}; prepare its data.") from error
         raise ValueError(f"{told}; mend the task.") from error
@@ -116,7 +119,7 @@ class ForeignSource:
     def splits(self) -> tuple[str, ...]:
         """Returns the names among SPLITS that SeqIO's source has."""
         with named(self._foreign.task.name, "tell its splits"):
-            known = set(self._foreign.task.splits)
+            known = origins.splits(self._foreign.task)
         return tuple(split for split in SPLITS if split in known)
 
     def describe(self) -> str:
@@ -150,20 +153,23 @@ class ForeignSource:
     def identity(self, split: str, *, data_dir: str | None = None) -> dict[str, str]:
         """Returns what a split's examples follow from.
 
-        The first examples stand for the code that makes them, files for the
-        rest; where the source has none, all examples do.
+        Files, the slices taken of them, and the code that makes examples of
+        them, which the first examples try; where the source is no files, all
+        examples.
 
         Raises:
           UnavailableError: The data is not on this machine.
           ValueError: SeqIO cannot make an example.
         """
         if split not in self._identities:
-            files = self._files(split)
+            task = self._foreign.task
+            with named(task.name, f"make its {split} split"):
+                files, code = origins.files(task, split), origins.code(task)
             digest = _Digest(_NUM_COMPARED if files else None)
             for record in self._examples(split, digest.limit):
                 digest.add(record)
             told = {"format": "SeqIO", "num_compared": str(digest.num), "examples": digest.text()}
-            self._identities[split] = told | files
+            self._identities[split] = told | files | {"code": code}
         return dict(self._identities[split])
 
     def _examples(self, split: str, limit: int | None) -> Iterator[dict[str, np.ndarray]]:
@@ -176,14 +182,6 @@ class ForeignSource:
             if row is None:
                 return
             yield {side: _ids(row.get(side)) for side in SIDES}
-
-    def _files(self, split: str) -> dict[str, str]:
-        """Returns the identities of a split's files; nothing where it is no files."""
-        with named(self._foreign.task.name, f"make its {split} split"):
-            paths = [str(path) for path in self._foreign.task.source.list_shards(split)]
-            if not all(tf.io.gfile.exists(path) for path in paths):
-                return {}
-            return {f"file {path.rpartition('/')[2]}": _file_identity(path) for path in paths}
 
 
 class _Digest:
@@ -206,14 +204,12 @@ class _Digest:
 
 
 def _ids(value: Any) -> np.ndarray:
-    return np.zeros(0, np.int32) if value is None else np.asarray(value, np.int32)
-
-
-def _file_identity(path: str) -> str:
-    if "://" not in path:
-        return file_identity(path)
-    found = tf.io.gfile.stat(path)
-    return f"{found.length} bytes, changed {found.mtime_nsec}"
+    """Returns ids as int32, wider ones as they are: to be refused, not to wrap."""
+    if value is None:
+        return np.zeros(0, np.int32)
+    ids = np.asarray(value)
+    is_small = ids.size == 0 or abs(ids).max() <= np.iinfo(np.int32).max
+    return ids.astype(np.int32) if is_small else ids
 
 
 def foreign_of(task: Task) -> ForeignTask:
@@ -222,16 +218,13 @@ def foreign_of(task: Task) -> ForeignTask:
     return task.pretokenized
 
 
-def as_task(
-    task: seqio.Task, *, lengths: Mapping[str, int], seed: int, corpora: tuple[str, ...] = ()
-) -> Task:
+def as_task(task: seqio.Task, *, lengths: Mapping[str, int], seed: int) -> Task:
     """Returns a task of SeqIO as one that a run can train on; nothing is read.
 
     Args:
       task: The task.
       lengths: "inputs" and "targets" -> ids at most, ends included.
       seed: Seeds preprocessors that draw.
-      corpora: Source texts that it was built on.
     """
     foreign = ForeignTask(task, dict(lengths), seed)
     return Task(
@@ -243,7 +236,7 @@ def as_task(
         templates=(Template("{inputs}"),),
         mode="generate",
         metrics=(),
-        corpora=corpora,
+        corpora=origins.corpora(task.source),
         license="not told by SeqIO",
         citation="not told by SeqIO",
         pretokenized=foreign,

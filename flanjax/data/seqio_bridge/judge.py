@@ -31,8 +31,9 @@ def reason_against(task: Task, split: str) -> str | None:
     kinds = _kinds(foreign)
     if not kinds:
         return "has no metric functions"
-    if unknown := sorted(kind.name for kind in kinds - {_WRITTEN, _SCORED}):
-        return f"has metric functions of {', '.join(unknown)}, which no model here gives"
+    if unknown := kinds - {_WRITTEN, _SCORED}:
+        names = sorted(getattr(kind, "name", str(kind)) for kind in unknown)
+        return f"has metric functions of {', '.join(names)}, which no model here gives"
     if _WRITTEN in kinds and "inputs" not in foreign.task.output_features:
         return "has metric functions of answers, but no inputs to be answered"
     return None
@@ -77,14 +78,20 @@ def make_judge(task: Task, config: EvalConfig, *, has_encoder: bool) -> Judge | 
             config.split,
             use_cached=foreign.task.requires_caching,
             seed=foreign.seed,
-            sequence_length={side: foreign.lengths[side] for side in foreign.task.output_features},
+            sequence_length=foreign.given_lengths,
             num_examples=limit,
             async_compute_metrics=False,
         )
         examples = list(evaluator.cached_task_datasets[task.name].as_numpy_iterator())
     if not examples:
         return f"has no examples in its {config.split} split"
+    if _WRITTEN in _kinds(foreign) and not has_encoder and not all(map(_has_prompt, examples)):
+        return "has examples without a prompt, which a decoder cannot answer"
     return _SeqioJudge(task, foreign, config, evaluator, examples)
+
+
+def _has_prompt(example: Mapping[str, Any]) -> bool:
+    return len(example["inputs"]) > 0
 
 
 def _whole_records(foreign: ForeignTask, split: str, limit: int) -> int:
@@ -115,14 +122,16 @@ class _SeqioJudge(NamedTuple):
     evaluator: seqio.Evaluator
     examples: Sequence[Mapping[str, Any]]
 
-    def report(self, predict: Predictor) -> TaskReport:
-        """Returns what a model scores.
+    def report(self, predict: Predictor) -> TaskReport | str:
+        """Returns what a model scores, or why that is no number.
+
+        Answers may be as long as targets, as under T5X.
 
         Raises:
-          ValueError: A metric function fails, or gives no number.
+          ValueError: A metric function fails.
         """
         assert isinstance(predict, ModelPredictor), "a task of SeqIO is judged by a model"
-        functions = predict.evaluator_functions(self.config.max_decode_length)
+        functions = predict.evaluator_functions(self.foreign.lengths["targets"])
         with named(self.task.name, "judge it"):
             found, outputs = self.evaluator.evaluate(
                 compute_metrics=True,
@@ -130,10 +139,16 @@ class _SeqioJudge(NamedTuple):
                 score_fn=functions.score_fn,
             )
             values = found.result()[self.task.name]
-        return self._report(_numbers(self.task.name, values), outputs[self.task.name])
+        metrics = _numbers(values)
+        if not metrics:
+            return f"has metric functions that gave no finite number: {dict(values)!r:.100}"
+        return self._report(metrics, sorted(set(values) - set(metrics)), outputs[self.task.name])
 
     def _report(
-        self, metrics: Mapping[str, float], outputs: Mapping[Any, Sequence[Any]]
+        self,
+        metrics: Mapping[str, float],
+        not_numbers: Sequence[str],
+        outputs: Mapping[Any, Sequence[Any]],
     ) -> TaskReport:
         headline = next(iter(metrics))
         mode: Mode = "generate" if _WRITTEN in outputs else "rank"
@@ -160,6 +175,7 @@ class _SeqioJudge(NamedTuple):
             example_uids=(),
             example_scores=(),
             judged_by="SeqIO",
+            not_numbers=tuple(not_numbers),
             predictions=tuple(self._prediction_rows(outputs)),
         )
 
@@ -189,20 +205,15 @@ class _SeqioJudge(NamedTuple):
         return self.foreign.text(side, example.get(side, np.zeros(0, np.int32)))
 
 
-def _numbers(task: str, values: Mapping[str, Any]) -> dict[str, float]:
-    """Returns the metrics that are numbers, in their order.
+def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    """Returns the metrics that are finite numbers, in their order.
 
-    Raises:
-      ValueError: None is, or one is none that JSON could hold.
+    A correlation of answers that are all the same is none, say.
     """
     found = {}
     for name, value in values.items():
         plain = getattr(value, "value", value)  # SeqIO's Scalar
-        if np.ndim(plain) == 0 and np.issubdtype(np.asarray(plain).dtype, np.number):
+        is_number = np.ndim(plain) == 0 and np.issubdtype(np.asarray(plain).dtype, np.number)
+        if is_number and math.isfinite(plain):
             found[name] = float(plain)
-    if not found or not all(map(math.isfinite, found.values())):
-        raise ValueError(
-            f"task {task}: its metric functions must return finite numbers, got "
-            f"{dict(values)!r:.200}; mend them, or check that training did not diverge."
-        )
     return found
