@@ -102,9 +102,16 @@ COUNTS = {
     "t5_tiny_pieces": 1_853_184,
     "decoder_tiny": 443_008,
     "decoder_tiny_pieces": 926_336,
+    "miniature_t5_small": 467_840,
+    "miniature_t5_base": 1_328_896,
+    "miniature_t5_large": 3_911_232,
+    "miniature_decoder_small": 332_352,
+    "miniature_decoder_base": 1_057_920,
+    "miniature_decoder_large": 3_062_208,
 }
 """Counts of the public checkpoints: what the arrays that their config.json implies add up to, tied
-ones once. The four tiny models are ours; their counts are sums done by hand."""
+ones once. The tiny models and those of the miniature are ours; their counts are sums done by
+hand."""
 
 ROUNDED = {
     "palm_8b": (8.63e9, 0.01e9),  # Chowdhery et al. 2022, table 1
@@ -165,7 +172,7 @@ def test_a_model_file_names_a_tokenizer_that_its_family_has(name: str) -> None:
     run = resolve(name)
     if name.startswith("byt5") or name in ("t5_tiny", "decoder_tiny"):
         expected = "bytes"
-    elif name.startswith(("t5_", "mt5", "ul2")) or name == "decoder_tiny_pieces":
+    elif name.startswith(("t5_", "mt5", "ul2", "miniature")) or name == "decoder_tiny_pieces":
         expected = "sentencepiece"
     else:
         expected = "huggingface"
