@@ -18,8 +18,8 @@ from flanjax.cli.catalog import run_catalog
 from flanjax.data.seqio_bridge import origins
 from flanjax.data.tokenize import ByteTokenizer
 from flanjax.length_sample import sample_lengths
-from tests.tfds.test_foreign_refusals import NUMBERS, VOCABULARY, add, features, refused
-from tests.tfds.test_foreign_tasks import experiment, prepared, trained
+from tests.tfds.test_foreign_refusals import NUMBERS, VOCABULARY, add, refused
+from tests.tfds.test_foreign_tasks import CAUSAL, experiment, prepared, trained
 
 pytestmark = pytest.mark.filterwarnings("default")  # TensorFlow's own warnings
 __all__ = ["add"]
@@ -192,8 +192,6 @@ def short_texts(split: str, shuffle_files: bool, seed: int | None = None) -> Any
 
 
 def test_examples_that_predict_nothing_are_counted(user_tasks, add, tmp_path):
-    from tests.tfds.test_foreign_tasks import CAUSAL
-
     task = add(
         source=seqio.FunctionDataSource(short_texts, ["train"]),
         output_features={"targets": seqio.Feature(VOCABULARY)},
@@ -225,4 +223,3 @@ def test_advice_sees_examples_whole_unless_a_task_itself_reads_the_lengths(
         mixture = split_catalogue(made, run_catalog(made, is_uncut=True)).train
         sample = sample_lengths(made, mixture, ByteTokenizer(extra_ids=125), num_records=10)
         assert {tuple(row) for row in sample.lengths[task.name].tolist()} == {lengths}
-    assert features()
