@@ -1,7 +1,7 @@
 """A baseline that reads no order: options judged by their words and those of the prompt.
 
 It is fitted on the tasks that a run trains on, as the models are, and judges options of tasks that
-it never saw: a logistic regression over five features of an option in its prompt.
+it never saw: a logistic regression over four features of an option in its prompt.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from sklearn.linear_model import LogisticRegression
 
 _WORD = re.compile(r"\w+")
 
@@ -26,7 +27,7 @@ class BagOfWords:
 
     Attributes:
       gain: Word -> log odds of standing in a right option, from training.
-      weights: Of the features, the last one a constant.
+      weights: Of the features.
     """
 
     def __init__(self, gain: Mapping[str, float], weights: np.ndarray):
@@ -57,7 +58,8 @@ class BagOfWords:
         for prompt, choices, place in zip(prompts, options, right, strict=True):
             rows += [fitted.features(prompt, option, choices) for option in choices]
             labels += [number == place for number in range(len(choices))]
-        fitted.weights = _logistic(np.array(rows), np.array(labels, float))
+        regression = LogisticRegression(fit_intercept=False)  # of one prompt only order counts
+        fitted.weights = regression.fit(np.array(rows), np.array(labels)).coef_[0]
         return fitted
 
     def features(self, prompt: str, option: str, options: Sequence[str]) -> list[float]:
@@ -71,7 +73,6 @@ class BagOfWords:
             sum(map(bool, shared)) / len(own),
             sum(shared) / len(own),
             len(own) / longest,
-            1.0,
         ]
 
     def score(self, prompts: Sequence[str], options: Sequence[Sequence[str]]) -> list[np.ndarray]:
@@ -82,15 +83,4 @@ class BagOfWords:
         ]
 
 
-_NUM_FEATURES = 5
-_STEPS, _RATE, _DECAY = 300, 0.5, 1e-3
-
-
-def _logistic(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Returns the weights of a logistic regression, by plain gradient descent."""
-    scale = np.maximum(np.abs(rows).max(axis=0), 1e-9)
-    weights = np.zeros(rows.shape[1])
-    for _ in range(_STEPS):
-        truth = 1 / (1 + np.exp(-(rows / scale) @ weights))
-        weights -= _RATE * ((rows / scale).T @ (truth - labels) / len(labels) + _DECAY * weights)
-    return weights / scale
+_NUM_FEATURES = 4

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from benchmarks.mini.grid import Run
+from flanjax.model_dir import write_json
 
 
 class Place(NamedTuple):
@@ -87,9 +88,7 @@ def make(run: Run, place: Place, clusters: Sequence[str]) -> None:
         "total_s": round(time.monotonic() - started, 1),
     }
     place.results.mkdir(parents=True, exist_ok=True)
-    aside = place.result(run).with_suffix(".partial")
-    aside.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-    aside.replace(place.result(run))
+    write_json(place.result(run), result)
     if run.study != "text":
         shutil.rmtree(folder)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import collections
 import json
-import math
 import pathlib
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
+
+from flanjax.evaluation.results import standard_error
 
 COLUMNS = ("untuned", "words", "nearest", "dataset_name", "shuffled", "tuned")
 """What a held-out cluster is scored with, from the least to the most."""
@@ -34,10 +35,7 @@ class Value(NamedTuple):
 
 def over_seeds(values: Sequence[float]) -> Value:
     """Returns mean and standard error of one score for each seed."""
-    error = None
-    if len(values) > 1:
-        error = statistics.stdev(values) / math.sqrt(len(values))
-    return Value(statistics.fmean(values), error, len(values))
+    return Value(statistics.fmean(values), standard_error(list(values)), len(values))
 
 
 def read(folder: pathlib.Path) -> list[dict[str, Any]]:

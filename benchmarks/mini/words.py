@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
 
 from benchmarks.mini.bag_of_words import BagOfWords
@@ -12,6 +11,7 @@ from flanjax.data.records import read_records
 from flanjax.data.render import render, template_index
 from flanjax.data.task import Task
 from flanjax.evaluation.cluster import EvalConfig, evaluate_cluster
+from flanjax.model_dir import write_json
 
 _NUM_FITTED = 300
 """Training records of each task that the baseline is fitted on."""
@@ -42,10 +42,7 @@ def score_words(catalogue: Catalogue, folder: pathlib.Path) -> None:
             "size": "base",
         }
         folder.mkdir(parents=True, exist_ok=True)
-        aside = path.with_suffix(".partial")
-        result = {"run": run, "held_out": {cluster.name: told}}
-        aside.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-        aside.replace(path)
+        write_json(path, {"run": run, "held_out": {cluster.name: told}})
 
 
 def fitted(tasks: list[Task]) -> BagOfWords:

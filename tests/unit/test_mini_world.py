@@ -7,12 +7,14 @@ import dataclasses
 import functools
 import itertools
 import re
+from collections.abc import Iterable
 
 import pytest
 
 from flanjax.data.render import record_uid, render
 from flanjax.data.task import SPLITS, Record, Task
 from flanjax.tasks.mini import CATALOGUE, world
+from flanjax.tasks.mini.text import paragraphs
 
 TASKS = {task.name: task for task in CATALOGUE.tasks()}
 every_task = pytest.mark.parametrize("name", TASKS)
@@ -355,3 +357,25 @@ def test_no_sentence_stands_in_the_wordings_of_two_tasks():
     }
     homes = collections.Counter(words for _, words in told)
     assert [words for words, count in homes.items() if count > 1] == []
+
+
+# --- sentences ---------------------------------------------------------------
+
+
+def sentences(texts: Iterable[str]) -> set[str]:
+    """Returns the sentences of some texts that have a full stop and four words or more."""
+    found = {piece.strip() for text in texts for piece in re.split(r"(?<=[.!?])\s+", text)}
+    return {piece for piece in found if piece.endswith(".") and piece.count(" ") > 2}
+
+
+def test_no_sentence_of_a_record_stands_in_two_tasks_or_in_the_plain_text() -> None:
+    told = {
+        name: sentences(
+            value for record in sample(name) for value in record.values() if isinstance(value, str)
+        )
+        for name in TASKS
+    }
+    told["text"] = sentences(itertools.islice(paragraphs(0, "train"), 2000))
+    assert sum(len(found) > 50 for found in told.values()) > 10
+    homes = collections.Counter(piece for found in told.values() for piece in found)
+    assert [piece for piece, count in homes.items() if count > 1] == []
