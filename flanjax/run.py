@@ -248,7 +248,8 @@ def evaluate(
       console: Where the table goes.
     """
     started = time.monotonic()
-    split = split_catalogue(experiment, catalogue)
+    # Of a checkpoint its own run knows what it was kept from, whatever it is scored on.
+    split = split_catalogue(experiment, catalogue) if checkpoint is None else None
     chosen = [resolve(catalogue, rule).test for rule in clusters]
     rest = catalogue.scored_without_choice(experiment.data.mixture_or_task_name)
     parts = assemble(experiment)
@@ -275,7 +276,7 @@ def evaluate(
     facts["checkpoint"] = checkpoint or "untrained"
     step = 0 if checkpoint is None else found.source.step
     certificate = model_dir.read_certificate(checkpoint)
-    if checkpoint is None:  # of another's checkpoint nobody knows what it has seen
+    if split is not None:  # of another's checkpoint nobody knows what it has seen
         certificate = certify_run(experiment, catalogue, split, {}, _not_tested(records))
     files = _report(pathlib.Path(output), stages, facts, certificate, console)
     return TrainOutcome(step, stages, files)

@@ -181,6 +181,16 @@ def test_eval_takes_the_held_out_cluster_and_the_run_directory(trained):
     assert written["stages"] == {"checkpoint": report["stages"]["after"][:1]}
 
 
+def test_a_checkpoint_is_scored_on_a_catalogue_that_its_run_did_not_know(trained, tmp_path):
+    place = "flanjax.tasks.mini.prose:CATALOGUE"  # the run's own mixture is not in it
+    flags = [f"--checkpoint={trained[1]}", f"--catalog={place}", f"--output={tmp_path}"]
+    call("eval", *flags, "--cluster=text", "--max_examples=4")
+    report = json.loads((tmp_path / "report" / "report.json").read_text("utf-8"))
+    ((scored,),) = report["stages"].values()
+    assert [task["task"] for task in scored["tasks"]] == ["mini_text"]
+    assert report["certificate"]["held_out"] == "entailment"
+
+
 def test_generate_answers_as_the_evaluation_did(trained):
     _, folder, _, _ = trained
     rows = [row for row in predictions(folder / "report", "after") if row["scores"] is None][:6]
