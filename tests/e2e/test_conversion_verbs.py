@@ -159,7 +159,7 @@ def test_a_run_starts_from_an_import_or_from_transformers_itself(tmp_path, t5):
         assert f"| started from | {start.name} |" in card
         assert "| steps | 1 of 2 rows |" in card
         assert "| held out | nothing (no task) |" in card
-        assert "| tasks trained on | 2 |" in card
+        assert "| tasks trained on | 3 |" in card
         flanjax("convert", "verify", t5, tmp_path / f"back{number}", "--tolerance=1e-6")
 
 
