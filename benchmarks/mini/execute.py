@@ -120,9 +120,10 @@ def _score(
     run: Run, place: Place, folder: pathlib.Path, part: str, clusters: Sequence[str]
 ) -> dict[str, Any]:
     output = folder / part
-    num = "--max_examples=100" if part == "held_out" else "--max_examples=20"
+    num = 2 if place.short else {"held_out": 100, "seen": 20}[part]
     _flanjax(
-        place, "eval", f"--checkpoint={folder}", f"--catalog={place.catalogue}", num,
+        place, "eval", f"--checkpoint={folder}", f"--catalog={place.catalogue}",
+        f"--max_examples={num}",
         f"--output={output}", *(f"--cluster={cluster}" for cluster in clusters), log=run.name,
     )  # fmt: skip
     found: dict[str, Any] = json.loads((output / "report/report.json").read_text("utf-8"))

@@ -363,7 +363,7 @@ def test_no_sentence_stands_in_the_wordings_of_two_tasks():
 
 
 def sentences(texts: Iterable[str]) -> set[str]:
-    """Returns the sentences of some texts that have a full stop and four words or more."""
+    """Returns the full sentences of some texts that have four words or more."""
     found = {piece.strip() for text in texts for piece in re.split(r"(?<=[.!?])\s+", text)}
     return {piece for piece in found if piece.endswith(".") and piece.count(" ") > 2}
 
