@@ -13,4 +13,8 @@ if (($# < 1)) || [[ $1 == -* ]]; then
   exit 2
 fi
 python -m benchmarks.mini run "$@"
-python -m benchmarks.mini report
+results=benchmarks/results/mini
+for argument in "$@"; do
+  if [[ $argument == --short ]]; then results=$1/results; fi
+done
+python -m benchmarks.mini report "$results"

@@ -1,22 +1,24 @@
 """The miniature's grid: makes what is missing of it, and writes its table and page.
 
 Usage: python -m benchmarks.mini run WORK [--short] [--workers N] [--only STUDY]
-       python -m benchmarks.mini report
+       python -m benchmarks.mini report [RESULTS]
 """
 
 from __future__ import annotations
 
 import concurrent.futures
 import pathlib
+import time
 from collections.abc import Sequence
 
 import click
 
-from benchmarks.mini import table
-from benchmarks.mini.execute import Place, make, make_tokenizer
-from benchmarks.mini.grid import Run, every_run
+from benchmarks.mini import page, table
+from benchmarks.mini.execute import Place, make, make_tokenizer, start_workers
+from benchmarks.mini.grid import FAMILIES, Run, every_run
 from benchmarks.mini.words import score_words
 from flanjax.cli.catalog import load_catalog
+from flanjax.cli.output import write_text
 
 PUBLISHED = ("flanjax.tasks.mini.published:CATALOGUE", "flanjax.tasks.mini.published:TEXT")
 DEVELOPED = ("flanjax.tasks.mini:CATALOGUE", "flanjax.tasks.mini.prose:CATALOGUE")
@@ -41,14 +43,14 @@ def run(work: pathlib.Path, short: bool, workers: int, only: tuple[str, ...]) ->
     if short:
         place = Place(work, work / "results", *DEVELOPED, SHORT)
     catalogue = load_catalog(place.catalogue)
-    clusters = [cluster.name for cluster in catalogue.clusters]
     runs = [each for each in every_run(catalogue) if _is_wanted(each, short, only)]
     work.mkdir(parents=True, exist_ok=True)
     make_tokenizer(place)
     score_words(catalogue, place.results)
-    for stage in ("text", "tuned"):  # what is tuned starts from what has read text
-        batch = [each for each in runs if (each.study == "text") == (stage == "text")]
-        _make_all(batch, place, clusters, workers)
+    with start_workers(place, workers) as pool:
+        for is_text in (True, False):  # what is tuned starts from what has read text
+            batch = [each for each in runs if (each.study == "text") == is_text]
+            _make_all(batch, place, pool)
 
 
 def _is_wanted(each: Run, short: bool, only: Sequence[str]) -> bool:
@@ -60,26 +62,26 @@ def _is_wanted(each: Run, short: bool, only: Sequence[str]) -> bool:
     return not only or each.study in (*only, "text")
 
 
-def _make_all(runs: Sequence[Run], place: Place, clusters: Sequence[str], workers: int) -> None:
-    done = sum(place.result(each).exists() for each in runs)
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        futures = {
-            pool.submit(make, each, place, clusters): each
-            for each in runs
-            if not place.result(each).exists()
-        }
-        for future in concurrent.futures.as_completed(futures):
-            future.result()
-            done += 1
-            click.echo(f"{done} of {len(runs)}: {futures[future].name}")
+def _make_all(runs: Sequence[Run], place: Place, pool: concurrent.futures.Executor) -> None:
+    missing = [each for each in runs if not place.result(each).exists()]
+    futures = {pool.submit(make, each, place): each for each in missing}
+    started, num_before = time.monotonic(), len(runs) - len(missing)
+    for num, future in enumerate(concurrent.futures.as_completed(futures), 1):
+        future.result()
+        left_s = (time.monotonic() - started) / num * (len(missing) - num)
+        click.echo(
+            f"{num_before + num} of {len(runs)}: {futures[future].name}, {left_s / 60:.0f} min left"
+        )
 
 
 @main.command()
-def report() -> None:
-    """Print the tables of what there is."""
-    results = table.read(RESULTS)
-    for family in ("t5", "decoder"):
-        click.echo(f"{family}\n\n{table.markdown(results, family)}")
+@click.argument("results", type=click.Path(path_type=pathlib.Path), default=RESULTS)
+def report(results: pathlib.Path) -> None:
+    """Print the tables of what there is, and write RESULTS/index.html."""
+    found = table.read(results)
+    for family in FAMILIES:
+        click.echo(f"{family}\n\n{table.markdown(found, family)}")
+    write_text(str(results / "index.html"), page.render(found), with_size=True)
 
 
 if __name__ == "__main__":

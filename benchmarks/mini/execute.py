@@ -6,17 +6,22 @@ at; models of text stay in the work folder, tuned ones are scored and removed.
 
 from __future__ import annotations
 
+import concurrent.futures
+import contextlib
 import json
+import multiprocessing
 import os
 import pathlib
+import shlex
 import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from benchmarks.mini.grid import Run
+import click
+
+from benchmarks.mini.grid import Run, allowed
+from flanjax.cli.catalog import load_catalog
 from flanjax.model_dir import write_json
 
 
@@ -51,6 +56,32 @@ class Place(NamedTuple):
         return self.work / "pieces.model"
 
 
+@contextlib.contextmanager
+def start_workers(place: Place, num: int) -> Iterator[concurrent.futures.Executor]:
+    """Yields processes that make runs, each on a share of the cores of its own.
+
+    A process makes many runs one after another: most of a run's start is done once.
+    """
+    cores = sorted(os.sched_getaffinity(0))
+    context = multiprocessing.get_context("spawn")  # JAX has threads; a fork would copy their locks
+    shares: multiprocessing.Queue[list[int]] = context.Queue()
+    for number in range(num):
+        shares.put(cores[number::num] or cores)
+    with concurrent.futures.ProcessPoolExecutor(
+        num, mp_context=context, initializer=_start, initargs=(place, shares)
+    ) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)  # else it would first make all the rest
+            raise
+
+
+def _start(place: Place, shares: multiprocessing.Queue[list[int]]) -> None:
+    os.sched_setaffinity(0, shares.get())  # before JAX counts the cores
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(place.work / "compiled")
+
+
 def make_tokenizer(place: Place) -> None:
     """Trains the vocabulary on the training texts of all tasks, once."""
     if not place.tokenizer.exists():
@@ -58,13 +89,12 @@ def make_tokenizer(place: Place) -> None:
                  f"--output={place.tokenizer}", log="tokenizer")  # fmt: skip
 
 
-def make(run: Run, place: Place, clusters: Sequence[str]) -> None:
+def make(run: Run, place: Place) -> None:
     """Trains and scores a run, unless its result is there.
 
     Args:
       run: The run; the model of text that it starts from must be there.
       place: Where.
-      clusters: All clusters of the catalogue.
 
     Raises:
       RuntimeError: A verb failed; its log says why.
@@ -72,17 +102,21 @@ def make(run: Run, place: Place, clusters: Sequence[str]) -> None:
     if place.result(run).exists():
         return
     started = time.monotonic()
+    limit = 1 if place.short else None
     folder = place.model(run)
     _train(run, place, folder)
     trained_s = time.monotonic() - started
-    seen = [cluster for cluster in clusters if cluster != run.hold_out]
-    scored = {"held_out": [run.hold_out] if run.hold_out else seen, "seen": seen}
-    if run.hold_out is None:
-        del scored["seen"]  # a model of text was tuned on none
+    catalogue = load_catalog(place.catalogue)
+    trained_on = allowed(catalogue, run.hold_out) if run.hold_out else []
+    every = [cluster.name for cluster in catalogue.clusters]
+    scored = {"held_out": [run.hold_out] if run.hold_out else every[:limit]}
+    if run.study == "tuned":
+        scored["seen"] = trained_on[:limit]
     reports = {part: _score(run, place, folder, part, names) for part, names in scored.items()}
     result = {
         "run": run._asdict(),
         **{part: _told(report) for part, report in reports.items()},
+        "num_clusters": len(trained_on),
         "facts": reports["held_out"]["facts"],
         "train_s": round(trained_s, 1),
         "total_s": round(time.monotonic() - started, 1),
@@ -94,7 +128,6 @@ def make(run: Run, place: Place, clusters: Sequence[str]) -> None:
 
 
 def _train(run: Run, place: Place, folder: pathlib.Path) -> None:
-    kind = "text" if run.study == "text" else "tuned"
     bindings = [
         f"MODEL_DIR='{folder}'",
         f"TOKENIZER_PATH='{place.tokenizer}'",
@@ -110,7 +143,7 @@ def _train(run: Run, place: Place, folder: pathlib.Path) -> None:
         bindings.append(f"HOLD_OUT='{run.hold_out}'")
         bindings.append(f"INITIAL_CHECKPOINT_PATH='{place.model(run.text)}'")
     _flanjax(
-        place, "train", f"--gin_file=runs/miniature_{run.family}_{kind}.gin",
+        place, "train", f"--gin_file={run.gin_file}",
         f"--gin_file=models/miniature_{run.family}_{run.size}.gin",
         *(f"--gin.{binding}" for binding in bindings), log=run.name,
     )  # fmt: skip
@@ -151,14 +184,15 @@ def _told(report: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _flanjax(place: Place, *arguments: str, log: str) -> None:
-    """Runs a verb of this interpreter's flanjax, its output kept in a log."""
+    """Runs a verb of flanjax in this process, its output kept in a log."""
+    from flanjax.cli.main import main  # after `start_worker` chose the cores
+
     logs = place.work / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    compiled = {"JAX_COMPILATION_CACHE_DIR": str(place.work / "compiled")}
     with open(logs / f"{log}.log", "a", encoding="utf-8") as file:
-        ended = subprocess.run(
-            [sys.executable, "-m", "flanjax.cli.main", *arguments],
-            stdout=file, stderr=subprocess.STDOUT, env={**os.environ, **compiled}, check=False,
-        )  # fmt: skip
-    if ended.returncode:
-        raise RuntimeError(f"flanjax {arguments[0]} of {log} failed; see {logs / f'{log}.log'}")
+        file.write(f"$ flanjax {shlex.join(arguments)}\n")
+        with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
+            try:
+                main.main(list(arguments), prog_name="flanjax", standalone_mode=False)
+            except click.ClickException as error:
+                raise RuntimeError(f"{log}: {error.format_message()}") from None

@@ -12,12 +12,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from flanjax.base import stable_hash
 from flanjax.data.catalogue import Catalogue
+from flanjax.data.holdout import hold_out
 
 FAMILIES = ("t5", "decoder")
 SIZES = ("small", "base", "large")
 SEEDS = (0, 1, 2)
 NUM_TEMPLATES = (1, 2, 4, 7, 10)
+
+QUESTIONS = ("clusters", "templates", "wording", "size")
+"""The studies that ask what FLAN 2021 asked, each by a gin file of its own."""
 
 NEAREST = {
     "closed_book_qa": "reading_comprehension",
@@ -69,24 +74,37 @@ class Run(NamedTuple):
         return "-".join(part for part in parts if part)
 
     @property
+    def gin_file(self) -> str:
+        """The settings that its bindings change."""
+        if self.study == "text":
+            return f"runs/miniature_{self.family}_text.gin"
+        if self.study in QUESTIONS:
+            return f"runs/miniature_{self.study}.gin"
+        return f"runs/miniature_{self.family}_tuned.gin"
+
+    @property
     def text(self) -> Run:
         """The run whose parameters it starts from."""
         return Run("text", self.family, self.seed, size=self.size)
 
 
 def every_run(catalogue: Catalogue) -> Iterator[Run]:
-    """Yields the runs in the order in which they are made."""
+    """Yields the runs in the order in which they are made.
+
+    The three seeds of the tuned encoder-decoder come first, with what they are compared with; then
+    the causal model; then the questions of scale.
+    """
     clusters = [cluster.name for cluster in catalogue.clusters]
-    for seed in SEEDS:
-        for family in FAMILIES:
+    for family in FAMILIES:
+        for seed in SEEDS:
             yield Run("text", family, seed)
             for cluster in clusters:
                 yield Run("tuned", family, seed, cluster)
-    for seed in SEEDS:
-        for family in FAMILIES:
+    for family in FAMILIES:
+        for seed in SEEDS if family == "t5" else SEEDS[:1]:
             yield from _controls(clusters, family, seed)
     for seed in SEEDS:
-        yield from _scale(clusters, seed)
+        yield from _scale(catalogue, seed)
 
 
 def _controls(clusters: list[str], family: str, seed: int) -> Iterator[Run]:
@@ -99,22 +117,33 @@ def _controls(clusters: list[str], family: str, seed: int) -> Iterator[Run]:
         yield Run("nearest", family, seed, cluster, bindings=bindings)
 
 
-def _scale(clusters: list[str], seed: int) -> Iterator[Run]:
+def _scale(catalogue: Catalogue, seed: int) -> Iterator[Run]:
     """Yields the runs of FLAN's questions, of the encoder-decoder alone."""
     for held in PROBED:
-        others = [cluster for cluster in clusters if cluster != held]
-        for num in range(1, len(others)):
-            bindings = (f"AblationConfig.clusters={tuple(others[:num])}",)
+        added = added_in_turn(catalogue, held, seed)
+        for num in range(1, len(added)):  # with all of them it is the tuned run
+            bindings = (f"AblationConfig.clusters={tuple(added[:num])}",)
             yield Run("clusters", "t5", seed, held, changed=str(num), bindings=bindings)
         for num in NUM_TEMPLATES[:-1]:
             bindings = (f"AblationConfig.num_templates={num}",)
             yield Run("templates", "t5", seed, held, changed=str(num), bindings=bindings)
-        yield Run(
-            "wording", "t5", seed, held, changed="none", bindings=("AblationConfig.wording='none'",)
-        )
-    for size in SIZES:
-        if size == "base":
-            continue
+        bindings = ("AblationConfig.wording='none'",)
+        yield Run("wording", "t5", seed, held, changed="none", bindings=bindings)
+    for size in ("small", "large"):
         yield Run("text", "t5", seed, size=size)
         for held in PROBED:
             yield Run("size", "t5", seed, held, size=size)
+
+
+def allowed(catalogue: Catalogue, held: str) -> list[str]:
+    """Returns the clusters that may be trained on where one is held out."""
+    tasks = {task.name for task in hold_out(catalogue, held).train.tasks()}
+    return [c.name for c in catalogue.clusters if any(task.name in tasks for task in c.tasks)]
+
+
+def added_in_turn(catalogue: Catalogue, held: str, seed: int) -> list[str]:
+    """Returns the clusters that a run may train on, in an order that each seed draws.
+
+    One order would tell of its clusters rather than of their number.
+    """
+    return sorted(allowed(catalogue, held), key=lambda name: stable_hash("added", held, seed, name))

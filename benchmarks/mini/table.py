@@ -9,6 +9,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from benchmarks.mini.grid import NUM_TEMPLATES, SIZES
 from flanjax.evaluation.results import standard_error
 
 COLUMNS = ("untuned", "words", "nearest", "dataset_name", "shuffled", "tuned")
@@ -52,7 +53,7 @@ class Cell(NamedTuple):
     """Where a score stands.
 
     Attributes:
-      family: "t5" or "decoder".
+      family: "t5" or "decoder"; "words" for the baseline, which is of neither.
       cluster: What was held out.
       column: Of COLUMNS.
     """
@@ -93,48 +94,126 @@ class Point(NamedTuple):
     """A place on a line of a study.
 
     Attributes:
-      held_out: The cluster.
-      x: How many clusters or templates, or how many parameters.
+      x: How many clusters or templates; of a size, its place in SIZES.
       value: The score.
     """
 
-    held_out: str
     x: float
     value: Value
 
 
-def line(results: Iterable[Mapping[str, Any]], study: str, *, last: float) -> list[Point]:
-    """Returns a study's points, that of the whole run at `last` among them.
+def line(results: Iterable[Mapping[str, Any]], study: str, held: str) -> list[Point]:
+    """Returns a study's points for a held-out cluster, by x.
 
     Args:
       results: All results.
-      study: "clusters" or "templates".
-      last: What the runs that change nothing have.
+      study: "clusters", "templates" or "size".
+      held: The cluster.
     """
-    found: dict[tuple[str, float], list[float]] = collections.defaultdict(list)
-    kept = [r for r in results if r["run"]["family"] == "t5" and r["run"]["size"] == "base"]
-    probed = {r["run"]["hold_out"] for r in kept if r["run"]["study"] == study}
-    for result in kept:
+    found: dict[float, list[float]] = collections.defaultdict(list)
+    for result in results:
         run = result["run"]
-        if run["hold_out"] not in probed or run["study"] not in (study, "tuned"):
-            continue
-        x = float(run["changed"]) if run["study"] == study else last
-        (tasks,) = result["held_out"].values()
-        found[run["hold_out"], x].append(cluster_mean(tasks))
-    return [Point(cluster, x, over_seeds(values)) for (cluster, x), values in sorted(found.items())]
+        is_of_line = run["study"] in (study, "tuned") and run["family"] == "t5"
+        if is_of_line and run["hold_out"] == held:
+            found[_x(result, study)].append(cluster_mean(result["held_out"][held]))
+    return [Point(x, over_seeds(values)) for x, values in sorted(found.items())]
+
+
+def _x(result: Mapping[str, Any], study: str) -> float:
+    run = result["run"]
+    if study == "size":
+        return SIZES.index(run["size"])
+    if run["study"] == study:
+        return float(run["changed"])
+    return {"clusters": result["num_clusters"], "templates": NUM_TEMPLATES[-1]}[study]
+
+
+class Difference(NamedTuple):
+    """How far the tuned models lie from a column, over clusters.
+
+    Attributes:
+      value: Mean over clusters of the mean over seeds, and its standard error over clusters.
+      num_better: Clusters where the tuned models score more.
+      num_clusters: Of so many.
+    """
+
+    value: Value
+    num_better: int
+    num_clusters: int
+
+
+def differences(results: Iterable[Mapping[str, Any]], family: str) -> dict[str, Difference]:
+    """Returns what tuning adds to each column, over the clusters that have both."""
+    scores = held_out(results)
+    found = {}
+    for column in COLUMNS[:-1]:
+        values = [
+            scores[Cell(family, cluster, "tuned")].mean - value.mean
+            for (kind, cluster, name), value in scores.items()
+            if name == column
+            and kind in (family, "words")
+            and Cell(family, cluster, "tuned") in scores
+        ]
+        if values:
+            num_better = sum(value > 0 for value in values)
+            found[column] = Difference(over_seeds(values), num_better, len(values))
+    return found
+
+
+def wordings(results: Iterable[Mapping[str, Any]], held: str) -> dict[str, Value]:
+    """Returns what a cluster scored with each thing that training put before the fields."""
+    found: dict[str, list[float]] = {name: [] for name in ("none", *COLUMNS[-3:])}
+    for result in results:
+        run = result["run"]
+        column = run["changed"] if run["study"] == "wording" else run["study"]
+        if run["family"] == "t5" and run["hold_out"] == held and column in found:
+            found[column].append(cluster_mean(result["held_out"][held]))
+    return {column: over_seeds(values) for column, values in found.items() if values}
+
+
+def seen(results: Iterable[Mapping[str, Any]], family: str) -> dict[str, Value]:
+    """Returns what each cluster scored in the runs that trained on it."""
+    found: dict[str, list[float]] = collections.defaultdict(list)
+    for result in results:
+        if result["run"]["study"] == "tuned" and result["run"]["family"] == family:
+            for cluster, tasks in result.get("seen", {}).items():
+                found[cluster].append(cluster_mean(tasks))
+    return {cluster: over_seeds(values) for cluster, values in found.items()}
+
+
+def cells(results: Sequence[Mapping[str, Any]], family: str) -> dict[str, dict[str, Value]]:
+    """Returns cluster -> column -> score, of what there is."""
+    scores = held_out(results)
+    found: dict[str, dict[str, Value]] = {}
+    for cluster in sorted({cell.cluster for cell in scores}):
+        row = {}
+        for column in COLUMNS:
+            kind = "words" if column == "words" else family
+            if (value := scores.get(Cell(kind, cluster, column))) is not None:
+                row[column] = value
+        found[cluster] = row
+    return found
 
 
 def markdown(results: Sequence[Mapping[str, Any]], family: str) -> str:
     """Returns the table of a family, a row for each held-out cluster."""
-    scores, known = held_out(results), baselines(results)
+    known, learnt = baselines(results), seen(results, family)
     lines = [
-        "| held out | chance | " + " | ".join(COLUMNS) + " |",
-        "|---|---|" + "---|" * len(COLUMNS),
+        "| held out | chance | " + " | ".join(COLUMNS) + " | trained on |",
+        "|---|---|" + "---|" * (len(COLUMNS) + 1),
     ]
-    for cluster in sorted(known):
+    for cluster, row in cells(results, family).items():
         chance = known[cluster][0]
-        cells = [scores.get(Cell(family, cluster, column)) for column in COLUMNS]
-        told = ["-" if cell is None else cell.text() for cell in cells]
+        told = ["-" if column not in row else row[column].text() for column in COLUMNS]
+        told.append(learnt[cluster].text() if cluster in learnt else "-")
         floor = "-" if chance is None else f"{chance:.1f}"
         lines.append(f"| {cluster} | {floor} | {' | '.join(told)} |")
+    added = differences(results, family)
+    told = [
+        f"{added[column].value.mean:+.1f} ± {added[column].value.error or 0:.1f}"
+        if column in added
+        else ""
+        for column in COLUMNS
+    ]
+    lines.append(f"| *tuned less column* | | {' | '.join(told)} | |")
     return "\n".join(lines) + "\n"

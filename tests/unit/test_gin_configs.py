@@ -126,10 +126,14 @@ def test_every_run_has_a_test_above() -> None:
         "runs/flan2021_tiny_t5.gin",
         "runs/mini_decoder.gin",
         "runs/mini_t5.gin",
+        "runs/miniature_clusters.gin",
         "runs/miniature_decoder_text.gin",
         "runs/miniature_decoder_tuned.gin",
+        "runs/miniature_size.gin",
         "runs/miniature_t5_text.gin",
         "runs/miniature_t5_tuned.gin",
+        "runs/miniature_templates.gin",
+        "runs/miniature_wording.gin",
     ]
 
 

@@ -1,0 +1,148 @@
+"""The miniature's results as one page of plots: no script, no request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from benchmarks.mini import plots, table
+from benchmarks.mini.grid import FAMILIES, PROBED, SIZES
+from flanjax import html_page
+
+_FAMILIES = {"t5": "Encoder-decoder", "decoder": "Causal model"}
+_COLUMNS = {
+    "untuned": "has read plain text alone",
+    "words": "counts of words, no order",
+    "nearest": "tuned on the most alike cluster alone",
+    "dataset_name": "tuned on task names in place of instructions",
+    "shuffled": "tuned on instructions of other tasks",
+    "tuned": "tuned on the instructions of all clusters that may be trained on",
+}
+_QUESTIONS = {
+    "clusters": "Does it help to train on more clusters?",
+    "templates": "Does it help to train on more wordings of each task?",
+    "size": "Does it take a larger model?",
+}
+_AXES = {
+    "clusters": "clusters trained on",
+    "templates": "wordings of each task",
+    "size": "size of the model",
+}
+
+_READING = (
+    "Scores are 0 to 100: the mean over a cluster's tasks and their wordings; \u00b1 and whiskers: "
+    "one standard error over seeds. Each cluster was held out in turn: no run trained on what it "
+    "is scored on here."
+)
+
+
+def render(results: Sequence[Mapping[str, Any]]) -> str:
+    """Returns the page of some results."""
+    body = [
+        "<h1>The miniature: what tuning on instructions does to clusters never seen</h1>",
+        f'<p class="soft">{len(results)} runs in a small made-up world. {_READING}</p>',
+        _key(),
+        *(_family(results, family) for family in FAMILIES),
+        *(_question(results, study) for study in _QUESTIONS),
+        _wordings(results),
+        *(_table(results, family) for family in FAMILIES),
+    ]
+    return html_page.document("The miniature", "flanjax benchmark", body, style=plots.STYLE)
+
+
+def _key() -> str:
+    columns = "".join(f"<dt>{name}</dt><dd>{told}</dd>" for name, told in _COLUMNS.items())
+    chance = (
+        '<span><svg width="22" height="10" aria-hidden="true"><line class="chance" x1="0" x2="22" '
+        'y1="5" y2="5"/></svg>chance</span>'
+    )
+    untuned = chance.replace("chance", "untuned")
+    return f'<dl>{columns}</dl><div class="key soft">{chance}{untuned}</div>'
+
+
+def _family(results: Sequence[Mapping[str, Any]], family: str) -> str:
+    chance = {name: known[0] for name, known in table.baselines(results).items()}
+    cards = [
+        _card(
+            cluster,
+            plots.bars(row, chance=chance[cluster], label=_words(f"{cluster} held out", row)),
+        )
+        for cluster, row in table.cells(results, family).items()
+        if "tuned" in row
+    ]
+    told = [
+        f"<li>{escape(column)}: {found.value.mean:+.1f} \u00b1 {found.value.error or 0:.1f}, more "
+        f"on {found.num_better} of {found.num_clusters} clusters</li>"
+        for column, found in table.differences(results, family).items()
+    ]
+    added = f"<p>The tuned models less:</p><ul>{''.join(told)}</ul>" if told else ""
+    return _section(_FAMILIES[family], cards, added)
+
+
+def _question(results: Sequence[Mapping[str, Any]], study: str) -> str:
+    cards = []
+    for held in PROBED:
+        points = table.line(results, study, held)
+        if len(points) > 1:
+            ticks = dict(enumerate(SIZES)) if study == "size" else {}
+            ticks = ticks or {point.x: f"{point.x:.0f}" for point in points}
+            floor = _floor(results, held)
+            values = {ticks[point.x]: point.value for point in points}
+            label = _words(f"{held} held out, by {_AXES[study]}", values)
+            plot = plots.chart(points, ticks=ticks, floor=floor, label=label)
+            cards.append(_card(held, f'{plot}<p class="soft">{_AXES[study]}</p>'))
+    return _section(_QUESTIONS[study], cards)
+
+
+def _floor(results: Sequence[Mapping[str, Any]], held: str) -> dict[str, float]:
+    chance = table.baselines(results)[held][0]
+    untuned = table.cells(results, "t5")[held].get("untuned")
+    floor = {} if chance is None else {"chance": chance}
+    return floor if untuned is None else floor | {"untuned": untuned.mean}
+
+
+def _wordings(results: Sequence[Mapping[str, Any]]) -> str:
+    chance = {name: known[0] for name, known in table.baselines(results).items()}
+    cards = []
+    for held in PROBED:
+        row = table.wordings(results, held)
+        if len(row) > 1:
+            plot = plots.bars(row, chance=chance[held], label=_words(f"{held} held out", row))
+            cards.append(_card(held, plot))
+    return _section("Is it the instructions?", cards)
+
+
+def _table(results: Sequence[Mapping[str, Any]], family: str) -> str:
+    rows = list(_rows(results, family))
+    if not rows:
+        return ""
+    heads = '<th scope="col">held out</th>' + html_page.number_heads(
+        ["chance", *table.COLUMNS, "trained on"]
+    )
+    name = f"All numbers: {_FAMILIES[family].lower()}"
+    return f"<section>{html_page.folded(name, html_page.table(heads, rows, name))}</section>"
+
+
+def _rows(results: Sequence[Mapping[str, Any]], family: str) -> Iterator[str]:
+    for line in table.markdown(results, family).splitlines()[2:]:
+        name, *cells = (cell.strip(" *") for cell in line.strip("|").split("|"))
+        yield f'<tr><th scope="row">{escape(name)}</th>{html_page.number_cells(cells)}</tr>'
+
+
+def _section(title: str, cards: Sequence[str], before: str = "") -> str:
+    if not cards:
+        return ""
+    return (
+        f'<section><div class="head"><h2>{escape(title)}</h2></div>{before}'
+        f'<div class="panels">{"".join(cards)}</div></section>'
+    )
+
+
+def _card(title: str, plot: str) -> str:
+    return f'<article class="card"><h3>{escape(title)}</h3>{plot}</article>'
+
+
+def _words(title: str, values: Mapping[str, table.Value]) -> str:
+    """Returns a plot's numbers in words, for who cannot see it."""
+    return "; ".join([title, *(f"{name} {value.text()}" for name, value in values.items())])

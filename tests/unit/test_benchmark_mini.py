@@ -1,0 +1,190 @@
+"""The miniature's grid, its table and its page."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from benchmarks.mini import execute, grid, page, plots, table
+from benchmarks.mini.bag_of_words import BagOfWords
+from flanjax import gin_bridge
+from flanjax.tasks.mini import CATALOGUE
+
+RUNS = list(grid.every_run(CATALOGUE))
+
+
+def result(study: str, held: str, score: float, **changed: Any) -> dict[str, Any]:
+    """Returns a run's result: two tasks, two points apart around a score."""
+    run = grid.Run(study, "t5", 0, held)._replace(**changed)
+    known = {"chance": 50.0, "majority": 60.0}
+    tasks = {"a": {"mean": score - 1, **known}, "b": {"mean": score + 1, **known}}
+    return {"run": run._asdict(), "held_out": {held: tasks}, "num_clusters": 3}
+
+
+# --- the grid ----------------------------------------------------------------
+
+
+def test_no_two_runs_share_a_name() -> None:
+    assert len({run.name for run in RUNS}) == len(RUNS)
+
+
+def test_each_cluster_is_held_out_of_three_seeds_of_both_families() -> None:
+    tuned = {(run.family, run.hold_out, run.seed) for run in RUNS if run.study == "tuned"}
+    clusters = [cluster.name for cluster in CATALOGUE.clusters]
+    assert tuned == {(f, c, s) for f in grid.FAMILIES for c in clusters for s in (0, 1, 2)}
+
+
+def test_a_model_of_text_comes_before_what_starts_from_it() -> None:
+    made: set[str] = set()
+    for run in RUNS:
+        assert run.study == "text" or run.text.name in made
+        made.add(run.name)
+
+
+def test_what_is_near_a_held_out_cluster_is_not_trained_on() -> None:
+    assert "paraphrase" not in grid.allowed(CATALOGUE, "entailment")
+    assert len(grid.allowed(CATALOGUE, "entailment")) == 9
+    assert len(grid.allowed(CATALOGUE, "sentiment")) == 10
+
+
+def test_nearest_clusters_may_be_trained_on() -> None:
+    for held, nearest in grid.NEAREST.items():
+        assert nearest in grid.allowed(CATALOGUE, held)
+
+
+def test_each_seed_adds_clusters_in_an_order_of_its_own() -> None:
+    orders = [grid.added_in_turn(CATALOGUE, "sentiment", seed) for seed in grid.SEEDS]
+    assert len(set(map(tuple, orders))) == 3
+    assert all(sorted(order) == sorted(orders[0]) for order in orders)
+
+
+@pytest.mark.parametrize("study", sorted({run.study for run in RUNS}))
+def test_the_settings_of_every_study_are_a_run(study: str) -> None:
+    run = next(run for run in reversed(RUNS) if run.study == study)
+    bindings = ["MODEL_DIR='m'", "TOKENIZER_PATH='t'", *run.bindings]
+    if study != "text":
+        bindings += [f"HOLD_OUT='{run.hold_out}'", "INITIAL_CHECKPOINT_PATH='text'"]
+    model = f"models/miniature_{run.family}_{run.size}.gin"
+    experiment = gin_bridge.load([run.gin_file, model], bindings).experiment
+    assert experiment.data.hold_out == run.hold_out
+    if study == "clusters":
+        assert len(experiment.ablation.clusters or ()) == int(run.changed)
+    if study == "templates":
+        assert experiment.ablation.num_templates == int(run.changed)
+    if study in ("shuffled", "dataset_name"):
+        assert experiment.ablation.wording == study
+
+
+def test_a_failing_verb_names_its_run(tmp_path) -> None:
+    place = execute.Place(tmp_path, tmp_path, "no.such:CATALOGUE", "no.such:TEXT")
+    with pytest.raises(RuntimeError, match="text-t5-base-0: .*no.such"):
+        execute.make(grid.Run("text", "t5", 0), place)
+    assert not list(tmp_path.glob("*.json"))
+
+
+# --- the table ---------------------------------------------------------------
+
+
+def test_a_cell_is_the_mean_over_seeds_with_its_standard_error() -> None:
+    results = [result("tuned", "nli", score, seed=n) for n, score in enumerate((40, 50, 60))]
+    cell = table.held_out(results)[table.Cell("t5", "nli", "tuned")]
+    assert cell.mean == 50
+    assert cell.error == pytest.approx(10 / 3**0.5)  # sample deviation 10, three seeds
+    assert cell.text() == "50.0 ± 5.8"
+
+
+def test_differences_are_taken_over_clusters() -> None:
+    results = [result("tuned", "nli", 60), result("tuned", "qa", 50)]
+    results += [result("nearest", "nli", 50), result("nearest", "qa", 52)]
+    found = table.differences(results, "t5")["nearest"]
+    assert (found.value.mean, found.num_better, found.num_clusters) == (4, 1, 2)
+    assert found.value.error == pytest.approx(6)  # of 10 and -2
+
+
+def test_a_baseline_stands_beside_both_families() -> None:
+    words = result("words", "nli", 45, family="words")
+    for family in grid.FAMILIES:
+        tuned = result("tuned", "nli", 60, family=family)
+        row = table.cells([words, tuned], family)["nli"]
+        assert {name: value.mean for name, value in row.items()} == {"words": 45, "tuned": 60}
+
+
+def test_a_line_ends_with_the_run_that_changes_nothing() -> None:
+    results = [
+        result("clusters", "nli", 40, changed="1"),
+        result("clusters", "nli", 44, changed="2"),
+        result("templates", "nli", 41, changed="4"),
+        result("size", "nli", 42, size="large"),
+        result("tuned", "nli", 50),
+    ]
+
+    def places(study: str) -> list[tuple[float, float]]:
+        return [(point.x, point.value.mean) for point in table.line(results, study, "nli")]
+
+    assert places("clusters") == [(1, 40), (2, 44), (3, 50)]
+    assert places("templates") == [(4, 41), (10, 50)]
+    assert places("size") == [(1, 50), (2, 42)]
+
+
+def test_another_size_is_no_part_of_the_table() -> None:
+    results = [result("tuned", "nli", 50), result("text", "nli", 10, size="large")]
+    assert table.cells(results, "t5")["nli"].keys() == {"tuned"}
+
+
+def test_a_table_has_a_row_for_each_cluster() -> None:
+    results = [result("tuned", "nli", 50), result("tuned", "qa", 30)]
+    lines = table.markdown(results, "t5").splitlines()
+    assert [line.split("|")[1].strip() for line in lines[2:]] == [
+        "nli",
+        "qa",
+        "*tuned less column*",
+    ]
+    assert lines[2].split("|")[2].strip() == "50.0"  # chance
+    assert len({line.count("|") for line in lines}) == 1
+
+
+# --- the page ----------------------------------------------------------------
+
+
+def test_bars_are_as_long_as_their_scores_and_stay_inside() -> None:
+    values = {"a": table.Value(25.0, 5.0, 3), "b": table.Value(101.0, None, 1)}
+    drawn = plots.bars(values, chance=50.0, label="scores")
+    assert re.findall(r'<rect [^>]*width="([^"]+)"', drawn) == ["25.00%", "100.00%"]
+    assert '<line class="whisker" x1="20.00%" x2="30.00%"' in drawn
+    assert '<line class="chance" x1="50.00%"' in drawn
+
+
+def test_a_chart_joins_its_points_from_left_to_right() -> None:
+    points = [table.Point(x, table.Value(score, None, 1)) for x, score in ((1, 0), (2, 50), (4, 100))]
+    drawn = plots.chart(points, ticks={1: "1", 2: "2", 4: "4"}, floor={}, label="scores")
+    dots = re.findall(r'<circle class="own" cx="([^"]+)" cy="([^"]+)"', drawn)
+    assert dots == [("0.00%", "150.0"), ("50.00%", "75.0"), ("100.00%", "0.0")]
+    assert drawn.count('class="series"') == 2
+
+
+def test_the_page_shows_what_there_is_and_asks_for_nothing() -> None:
+    results = [
+        result("tuned", "entailment", 50),
+        result("text", "entailment", 40),
+        result("templates", "entailment", 45, changed="1"),
+        result("wording", "entailment", 43, changed="none"),
+    ]
+    drawn = page.render(results)
+    assert "entailment held out; untuned 40.0; tuned 50.0" in drawn
+    assert "by wordings of each task; 1 45.0; 10 50.0" in drawn
+    assert "none 43.0" in drawn
+    assert "more clusters?" not in drawn  # nothing of it was run
+    assert not re.search(r"(src|href)=|<script|https?:", drawn)
+
+
+# --- the bag of words --------------------------------------------------------
+
+
+def test_the_bag_of_words_learns_which_words_are_right() -> None:
+    prompts = ["Is it so?"] * 4
+    options = [["yes", "no"], ["no", "yes"]] * 2
+    right = [0, 1, 0, 1]  # always "yes", wherever it stands
+    scores = BagOfWords.fitted(prompts, options, right).score(["Is it?"], [["no", "yes"]])
+    assert scores[0].argmax() == 1
