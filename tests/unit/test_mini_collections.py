@@ -31,7 +31,7 @@ def read(clause: str) -> Told:
     """Reads a statement; sizes narrow a sort, the house widens it."""
     is_denied = " not " in clause and not clause.startswith("not ")
     start = clause.split()[0]
-    quantifier = {"all": "all", "every": "all", "no": "no", "some": "some", "at": "some"}.get(start)
+    quantifier = {"all": "all", "every": "all", "no": "no", "one": "some", "at": "some"}.get(start)
     if start == "not":
         quantifier = "no" if clause.startswith("not one ") else "not all"
     if is_denied:
@@ -77,11 +77,15 @@ def test_rules_of_logic_find_every_answer():
 @pytest.mark.parametrize(
     ("premise", "claim", "answer"),
     [
-        ("all the cups in the hall are red", "some cup in the house is red", "yes"),
-        ("all the cups in the hall are red", "some big cup in the hall is red", None),
+        ("all the cups in the hall are red", "at least one cup in the house is red", "yes"),
+        ("all the cups in the hall are red", "at least one big cup in the hall is red", None),
         ("all the cups in the hall are red", "not one big cup in the hall is blue", "yes"),
-        ("some cup in the hall is red", "no cup in the house is red", "no"),
-        ("no cup in the hall is red", "some cup in the hall is blue", "not possible to tell"),
+        ("one or more cups in the hall are red", "no cup in the house is red", "no"),
+        (
+            "no cup in the hall is red",
+            "at least one cup in the hall is blue",
+            "not possible to tell",
+        ),
         ("not every big cup in the hall is red", "every cup in the house is red", "no"),
     ],
 )
@@ -136,13 +140,16 @@ def test_every_answer_is_as_frequent_for_each_quantifier(part):
 
 
 def test_a_record_becomes_the_sentences_a_reader_expects():
-    record = {"premise": "no cup in the hall is red", "claim": "some cup in the hall is red"}
+    record = {
+        "premise": "no cup in the hall is red",
+        "claim": "at least one cup in the hall is red",
+    }
     fields = TASK.to_fields({**record, "label": "no"})
     assert fields == {
         "given": "no cup in the hall is red",
         "premise": "No cup in the hall is red.",
-        "claim": "some cup in the hall is red",
-        "statement": "Some cup in the hall is red.",
+        "claim": "at least one cup in the hall is red",
+        "statement": "At least one cup in the hall is red.",
         "options": ("yes", "no", "not possible to tell"),
         "answer": "no",
     }

@@ -61,22 +61,22 @@ def test_both_people_have_names_of_the_pronoun_s_gender(pronoun):
 SAID_OF_THE_ACTIVE = {
     "fit into|go into|room for|closed over": "too big|too large|too bulky",
     "from view|sight of|seen behind": "so big|so tall|so huge",
-    r"get through|got stuck|the \w+ through|held up": "too wide|too broad|too tall",
+    "pushed into|got stuck|slid over|jammed": "too wide|too broad|too large",
     r"overtook|overtaken|\w+ behind$|fell behind": "so fast|so swift|built for speed",
     "drowned|heard": "so loud|so noisy|so shrill",
     "cost|price": "brand new|in perfect shape|of the finest quality",
     "chosen|passed over|buyer|unsold": "so pretty|so useful|such a bargain",
     "smashed|cracked": "so heavy|so hard|made of solid iron",
-    "too much|left on|broke under|gave way": "so heavy|such a weight|heavy as lead",
+    "too much|crushed|broke under|gave way": "so heavy|so massive|heavy as lead",
     "[Mm]ilk": "empty|completely empty|drained",
     "ate|swallowed|eaten": "so hungry|starving|in need of food",
 }
 """Words of an event -> what is said of the thing that would not fit, hides, passes, wins, eats."""
 
 ROLES_TURNED = (
-    "had no room", "closed over", "was hidden", "be seen behind", "did not let", "held up",
+    "had no room", "closed over", "was hidden", "be seen behind", "slid over", "jammed",
     "was overtaken", "fell behind", "was drowned", "not be heard", "cost less", "worse price",
-    "was passed", "unsold", "was smashed", "got cracked", "broke under", "gave way", "was filled",
+    "was passed", "unsold", "was smashed", "was cracked", "broke under", "gave way", "was filled",
     "topped up", "was eaten", "was swallowed",
 )  # fmt: skip
 """Where the thing that would not fit, hides, passes, wins or eats is named last."""
@@ -199,6 +199,33 @@ def test_no_option_is_the_answer_whenever_it_is_there(name):
     often = {choice: c for choice, c in counts.items() if c.total() >= 60}
     assert len(often) >= 10
     assert all(0.3 < c[True] / c.total() < 0.7 for c in often.values())
+
+
+def test_the_trait_and_the_two_things_alone_do_not_tell_which_of_them_it_is():
+    seen: dict[tuple[str, str], collections.Counter[bool]] = collections.defaultdict(
+        collections.Counter
+    )
+    for record in all_records("mini_its", "train"):
+        for choice in record["choices"]:
+            seen[record["trait"], choice][choice == record["answer"]] += 1
+
+    def score(record: Record, choice: str) -> float:
+        counts = seen[record["trait"], choice]
+        return (counts[True] + 1) / (counts.total() + 2)
+
+    records = all_records("mini_its", "test")
+    guesses = [max(r["choices"], key=functools.partial(score, r)) for r in records]
+    num_right = sum(g == record["answer"] for g, record in zip(guesses, records, strict=True))
+    assert num_right / len(records) <= 0.6
+
+
+@every_task
+def test_no_records_differ_in_the_order_of_their_options_alone(name):
+    """Or a wording without options would be one prompt for both."""
+    for split in ("train", "test"):
+        records = all_records(name, split)
+        asked = {(r["text"], r.get("question", r.get("trait"))) for r in records}
+        assert len(asked) == len(records)
 
 
 # --- by hand -----------------------------------------------------------------

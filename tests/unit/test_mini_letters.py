@@ -67,7 +67,7 @@ def test_the_later_mood_of_the_text_is_the_lasting_one_half_of_the_time():
 
 
 def test_a_letter_becomes_the_fields_a_reader_expects():
-    letter = "Dear Bo, Friday took us to the zoo. At first I sulked, but in the end I felt blessed."
+    letter = "Dear Bo, we saw the zoo on Friday. At first I sulked, but in the end I felt blessed."
     record = {"letter": letter, "subject": "day out", "label": "positive"}
     assert TASK.to_fields(record) == {
         "letter": letter,

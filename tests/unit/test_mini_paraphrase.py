@@ -33,10 +33,9 @@ NOT_AS = {
 }  # fmt: skip
 LESS = {"poorer": "richer", "weaker": "stronger", "sadder": "happier", "quieter": "louder"}
 LESS |= {"messier": "tidier", "more nervous": "calmer"}
-TAKING = {"received": "handed", "borrowed": "lent", "got": "posted", "bought": "sold"}
-TAKING |= {"learned": "taught", "rented": "rented"}
-SERVED = {"assistant": "boss", "trainee": "coach", "patient": "dentist", "guest": "host"}
-SERVED |= {"tenant": "landlord", "client": "lawyer", "child": "parent", "pupil": "teacher"}
+TAKING = {"borrowed": "lent", "bought": "sold", "rented": "rented"}
+SERVED = {"debtor": "creditor", "employee": "employer", "ward": "guardian", "guest": "host"}
+SERVED |= {"tenant": "landlord", "child": "parent", "pupil": "teacher"}
 
 
 def read_relation(clause: str) -> tuple[str, str, str]:
@@ -47,8 +46,8 @@ def read_relation(clause: str) -> tuple[str, str, str]:
         a, word, b = found.groups()
         return (LESS[word], b, a) if word in LESS else (word, a, b)
     if found := re.fullmatch(rf"{WHO} has {WHO} as an? (\w+)", clause):
-        clause = f"{found[2]} is the {found[3]} of {found[1]}"
-    if found := re.fullmatch(r"(\w+) is the (\w+) of (\w+)", clause):
+        clause = f"{found[2]} is a {found[3]} of {found[1]}"
+    if found := re.fullmatch(r"(\w+) is an? (\w+) of (\w+)", clause):
         a, word, b = found.groups()
         return (SERVED[word], b, a) if word in SERVED else (word, a, b)
     if found := re.fullmatch(rf"{WHO} has {WHO} ([\w ]+) it", clause):
@@ -159,6 +158,17 @@ def test_a_no_speaks_of_the_same_people_and_things_the_other_way_round(name):
         assert sorted(first) == sorted(second), record
 
 
+def test_what_is_told_of_one_side_always_implies_what_is_told_of_the_other():
+    """A boss has others than assistants, and what one got need not have been posted."""
+    told = {
+        part for r in all_records("mini_rewordings", "train") for part in (r["first"], r["second"])
+    }
+    roles = {found[1] for t in told if (found := re.search(r" (?:is|as) an? (\w+)( of|$)", t))}
+    assert roles == {*SERVED, *SERVED.values()}
+    deeds = {found[1] for t in told if (found := re.search(r" (\w+) an? \w+ \w+ (?:to|from) ", t))}
+    assert deeds == {*TAKING, *TAKING.values()}
+
+
 def test_sentences_never_repeat_each_other():
     for name in TASKS:
         assert all(record["first"] != record["second"] for record in all_records(name, "train"))
@@ -199,6 +209,17 @@ def naive_accuracy(name: str, features) -> float:
     guesses = [max(("yes", "no"), key=functools.partial(score, record)) for record in records]
     pairs = zip(guesses, records, strict=True)
     return sum(guess == record["label"] for guess, record in pairs) / len(records)
+
+
+def overlap(record: Record) -> set[str]:
+    """Returns what is counted, and how many words both sentences or one have."""
+    first, second = (set(re.findall(r"[\w-]+", record[part])) for part in ("first", "second"))
+    counted = "part" if {"of", "the"} <= first else "people" if "has" in first else "bundle"
+    return {f"{counted}: {len(first & second)} shared, {len(first ^ second)} not"}
+
+
+def test_how_many_words_two_sentences_share_does_not_tell_whether_amounts_agree():
+    assert naive_accuracy("mini_quantities", overlap) <= 0.56
 
 
 @pytest.mark.parametrize("features", [bag, begins_alike])

@@ -39,7 +39,7 @@ TOPICS = {
     "mini_rewordings": ("about",),
     "mini_errands": ("passage",),
     "mini_letters": ("letter",),
-    "mini_timetables": ("vehicle", "from", "to", "day", "hour", "platform"),
+    "mini_timetables": ("vehicle", "from", "to", "day", "time", "platform"),
     "mini_diaries": ("event",),
     "mini_notices": ("headline",),
     "mini_talks": ("pair", "plan"),
@@ -133,8 +133,8 @@ def test_no_prompt_of_the_test_stands_in_training(name):
 
 def test_the_records_are_the_same_in_every_process():
     assert all_records("mini_kinds", "train")[0] == {
-        "premise": "what Gita saw was not a moth",
-        "claim": "what Gita saw was an insect",
+        "premise": "what Lena drew was an artefact",
+        "claim": "what Lena drew was not a violin",
         "label": "not possible to tell",
     }
     assert all_records("mini_events", "train")[1] == {

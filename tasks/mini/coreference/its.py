@@ -8,6 +8,29 @@ from flanjax.data.task import Fields, Record, Task, Template
 from flanjax.tasks.mini import world
 from flanjax.tasks.mini.source import Draw, GrammarSource
 
+_HOLDERS = ("basket", "box", "briefcase", "case", "chest", "crate", "sack", "suitcase", "trunk")
+
+_VESSELS = ("bowl", "bucket", "can", "cup", "jar", "jug", "mug", "pot", "tin", "vase")
+
+_BULKY = (
+    "barn", "bush", "cart", "fence", "haystack", "hedge", "hut", "lorry", "shed", "tent", "tree",
+    "van", "wagon", "wall",
+)  # fmt: skip
+
+_BREAKABLE = (
+    "bottle", "bowl", "bust", "clock", "cup", "jar", "jug", "lamp", "mug", "plate", "pot", "vase",
+)  # fmt: skip
+
+_FURNITURE = (
+    "bench", "board", "box", "chair", "chest", "crate", "cupboard", "ladder", "shelf", "stool",
+    "table", "trunk",
+)  # fmt: skip
+
+_SEA_ANIMALS = (
+    "bass", "carp", "cod", "crab", "eel", "lobster", "perch", "pike", "salmon", "squid", "trout",
+    "tuna",
+)  # fmt: skip
+
 _THINGS = (
     *world.THINGS,
     "basket", "bottle", "candle", "doll", "drum", "fan", "ladder", "mirror", "pillow", "plate",
@@ -24,8 +47,7 @@ class _Event(NamedTuple):
       b_first: Ways to tell the same that name {b} before {a}.
       of_a: What can only be said of {a}, after "because it was".
       of_b: What can only be said of {b}.
-      things_a: What {a} may be.
-      things_b: What {b} may be.
+      things: What either may be, so that a thing does not tell its part.
       joint: What stands before `of_a` and `of_b`.
     """
 
@@ -33,8 +55,7 @@ class _Event(NamedTuple):
     b_first: tuple[str, ...]
     of_a: tuple[str, ...]
     of_b: tuple[str, ...]
-    things_a: tuple[str, ...]
-    things_b: tuple[str, ...]
+    things: tuple[str, ...]
     joint: str = "because it was"
 
 
@@ -43,32 +64,28 @@ _EVENTS = (
         ("the {a} did not fit into the {b}", "the {a} would not go into the {b}"),
         ("the {b} had no room for the {a}", "the {b} could not be closed over the {a}"),
         ("too big", "too large", "too bulky"),
-        ("too small", "too tiny", "too cramped"),
-        (*world.THINGS, "doll", "drum", "fan", "mirror", "pillow"),
-        ("basket", "box", "chest", "crate", "cupboard", "drawer", "suitcase", "trunk"),
+        ("too small", "too tiny", "not big enough"),
+        _HOLDERS,
     ),
     _Event(
         ("the {a} hid the {b} from view", "the {a} blocked the sight of the {b}"),
         ("the {b} was hidden from view by the {a}", "the {b} could not be seen behind the {a}"),
         ("so big", "so tall", "so huge"),
-        ("so small", "so short", "so tiny"),
-        _THINGS,
-        _THINGS,
+        ("so small", "so low", "so little"),
+        _BULKY,
     ),
     _Event(
-        ("the {a} could not get through the {b}", "the {a} got stuck in the {b}"),
-        ("the {b} did not let the {a} through", "the {b} held up the {a}"),
-        ("too wide", "too broad", "too tall"),
-        ("too narrow", "too low", "too tight"),
-        (*_VEHICLES, "carriage", "wagon"),
-        ("archway", "gate", "gateway", "tunnel", "underpass"),
+        ("the {a} could not be pushed into the {b}", "the {a} got stuck in the {b}"),
+        ("the {b} could not be slid over the {a}", "the {b} jammed over the {a}"),
+        ("too wide", "too broad", "too large"),
+        ("too narrow", "too tight", "not wide enough"),
+        _VESSELS,
     ),
     _Event(
         ("the {a} overtook the {b}", "the {a} left the {b} behind"),
         ("the {b} was overtaken by the {a}", "the {b} fell behind the {a}"),
         ("so fast", "so swift", "built for speed"),
         ("so slow", "barely moving", "short of power"),
-        (*_VEHICLES, "taxi", "train"),
         (*_VEHICLES, "taxi", "train"),
     ),
     _Event(
@@ -77,14 +94,12 @@ _EVENTS = (
         ("so loud", "so noisy", "so shrill"),
         ("so quiet", "so soft", "so faint"),
         (*world.KINDS["artefact"]["instrument"], "bell", "radio"),
-        (*world.KINDS["artefact"]["instrument"], "bell", "radio"),
     ),
     _Event(
         ("the {a} cost more than the {b}", "the {a} fetched a better price than the {b}"),
         ("the {b} cost less than the {a}", "the {b} fetched a worse price than the {a}"),
         ("brand new", "in perfect shape", "of the finest quality"),
         ("badly damaged", "in poor shape", "falling apart"),
-        _THINGS,
         _THINGS,
     ),
     _Event(
@@ -93,23 +108,20 @@ _EVENTS = (
         ("so pretty", "so useful", "such a bargain"),
         ("so ugly", "so useless", "far too dear"),
         _THINGS,
-        _THINGS,
     ),
     _Event(
         ("the {a} smashed the {b}", "the {a} fell and cracked the {b}"),
-        ("the {b} was smashed by the {a}", "the {b} got cracked by the {a}"),
+        ("the {b} was smashed by the {a}", "the {b} was cracked by the {a}"),
         ("so heavy", "so hard", "made of solid iron"),
         ("so fragile", "so thin", "so brittle"),
-        ("axe", "crowbar", "drill", "hammer", "saw", "spade", "wrench"),
-        ("bottle", "bowl", "cup", "lamp", "mirror", "plate", "vase"),
+        _BREAKABLE,
     ),
     _Event(
-        ("the {a} was too much for the {b}", "the {a} could not be left on the {b}"),
+        ("the {a} was too much for the {b}", "the {a} crushed the {b}"),
         ("the {b} broke under the {a}", "the {b} gave way under the {a}"),
-        ("so heavy", "such a weight", "heavy as lead"),
-        ("so weak", "so flimsy", "rotten"),
-        ("bag", "basket", "box", "chest", "clock", "crate", "drum", "piano", "suitcase", "trunk"),
-        ("bench", "board", "branch", "chair", "ladder", "shelf", "stool", "table"),
+        ("so heavy", "so massive", "heavy as lead"),
+        ("so weak", "so flimsy", "so rickety"),
+        _FURNITURE,
     ),
     _Event(
         ("milk was poured from the {a} into the {b}", "milk ran out of the {a} into the {b}"),
@@ -120,7 +132,6 @@ _EVENTS = (
         ("empty", "completely empty", "drained"),
         ("full", "full to the brim", "overflowing"),
         ("bottle", "bowl", "bucket", "can", "cup", "jug", "kettle", "pot"),
-        ("bottle", "bowl", "bucket", "can", "cup", "jug", "kettle", "pot"),
         "until it was",
     ),
     _Event(
@@ -128,8 +139,7 @@ _EVENTS = (
         ("the {b} was eaten by the {a}", "the {b} was swallowed by the {a}"),
         ("so hungry", "starving", "in need of food"),
         ("so tasty", "delicious", "easy to catch"),
-        ("bear", "cat", "crow", "fox", "hawk", "owl", "shark", "wolf"),
-        ("carp", "eel", "herring", "hamster", "moth", "rabbit", "sparrow", "trout"),
+        _SEA_ANIMALS,
     ),
 )
 
@@ -143,9 +153,7 @@ def make(draw: Draw) -> Record:
     """
     means_first, is_of_a = draw.below(2) == 0, draw.below(2) == 0
     event = draw.choice(_EVENTS)
-    a, b = draw.choice(event.things_a), draw.choice(event.things_b)
-    while a == b:
-        b = draw.choice(event.things_b)
+    a, b = draw.sample(event.things, 2)
     told = draw.choice(event.a_first if means_first == is_of_a else event.b_first)
     trait = draw.choice(event.of_a if is_of_a else event.of_b)
     text = world.sentence(f"{told.format(a=a, b=b)} {event.joint} {trait}")
@@ -177,12 +185,12 @@ TASK = Task(
     fields=("text", "question", "options", "answer"),
     templates=(
         Template("{text}\n{question}\n{options}"),
-        Template('Which object is called "it" below?\n{text}\n{options}'),
+        Template('Which of the two is called "it" below?\n{text}\n{options}'),
         Template('{options}\nA tiny word, "it", takes the place of either. {text} Of which?'),
         Template('{text} Spelled out in full, "it" would be'),
         Template('Picture the scene: {text} Put your finger on what "it" is.\n{options}'),
         Template("A robot is puzzled. {text} {question} Enlighten the robot.\n{options}"),
-        Template("Common sense will do. {question} That much is known: {text}"),
+        Template("Common sense will do. {question} This much is known: {text}"),
         Template('Underline the noun that "it" refers back to.\n{text}\n{options}'),
         Template("{question} (Context: {text})\n{options}"),
         Template("Child: {text}\nFather: Wait. {question}\nChild:\n{options}"),

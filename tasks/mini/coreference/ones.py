@@ -130,9 +130,9 @@ TASK = Task(
         Template("Riddle of the day.\n{story}\n{question}\n{options}"),
         Template("{question} Work it out from here: {story}"),
         Template("Brief speech, sharp ears! {story} {question}\n{options}"),
-        Template("{story} Brief but clear? {question}\n{options}"),
+        Template("{story} You heard it once only. {question}\n{options}"),
         Template(
-            '{story}\nInvent a question on it whose solution reads "{answer}".',
+            '{story}\nMake up a question to which the answer is "{answer}".',
             "{question}",
             inverted=True,
         ),

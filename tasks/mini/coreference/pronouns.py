@@ -178,11 +178,12 @@ def make(draw: Draw) -> Record:
     done = f"was {_PARTICIPLES.get(deed.verb, deed.verb)} by"
     verb = deed.verb if means_first == is_of_doer else done
     comma = "," * clause.startswith("so ")
+    text = f"{first} {verb} {second}{comma} {clause.format(pronoun)}."
     return {
         "people": world.listed(sorted((first, second))),
         "clause": clause.format(pronoun),
-        "text": f"{first} {verb} {second}{comma} {clause.format(pronoun)}.",
-        "choices": draw.shuffled((first, second)),
+        "text": text,
+        "choices": Draw(text).shuffled((first, second)),
         "answer": first if means_first else second,
     }
 
@@ -208,12 +209,12 @@ TASK = Task(
     templates=(
         Template("{text} {question}\n{options}"),
         Template('Whose name hides behind "{pronoun}" in this line?\n{text}\n{options}'),
-        Template('{options}\nEither may be hinted at by "{pronoun}". {text} Who is it really?'),
+        Template('{options}\nOne of them is meant by "{pronoun}". {text} Who is it?'),
         Template(
             '{text} Read it aloud with a name in place of "{pronoun}". Which name fits?\n{options}'
         ),
         Template('Grammar drill: {text} Here "{pronoun}" points to'),
-        Template("{question} Go by what the neighbours gossip: {text}"),
+        Template("{question} Go by what the neighbours say: {text}"),
         Template(
             'A translator is unsure whom "{pronoun}" stands for. {text} Whom, then?\n{options}'
         ),

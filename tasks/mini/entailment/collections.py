@@ -24,8 +24,8 @@ _PLACES = tuple(
 _FORMS = {
     "all": ("all the {sorts} are {colour}", "every {sort} is {colour}"),
     "no": ("no {sort} is {colour}", "not one {sort} is {colour}"),
-    "some": ("some {sort} is {colour}", "at least one {sort} is {colour}"),
-    "not all": ("not every {sort} is {colour}", "some {sort} is not {colour}"),
+    "some": ("one or more {sorts} are {colour}", "at least one {sort} is {colour}"),
+    "not all": ("not every {sort} is {colour}", "at least one {sort} is not {colour}"),
 }
 
 _ROUNDS = 60
@@ -173,14 +173,14 @@ TASK = Task(
     templates=(
         Template("{premise}\nAnd this, is it true? {statement}\n{options}"),
         Template("Inventory: {premise}\nIs it a fact there that {claim}?\n{options}"),
-        Template('{options}\nYour verdict on "{claim}"? {premise}'),
+        Template('{options}\nGoing by what follows, is "{claim}" true? {premise}'),
         Template("The owner swears that {given}. Then {claim}, right?\n{options}"),
         Template(
             "Mind the little words. {premise} Is it so that {claim}: "
             "yes, no or not possible to tell?"
         ),
-        Template("Truth or error, that {claim}? I only learned: {premise}\n{options}"),
-        Template("{statement}\nJudge that line by this one.\n{premise}\n{options}"),
+        Template("Is it true that {claim}? I only learned this: {premise}\n{options}"),
+        Template("{statement}\nIs that so, according to the next line?\n{premise}\n{options}"),
         Template("Knowing that {given}, will one find that {claim}?\n{options}"),
         Template(
             'A guide to the house says "{claim}". Is he right? '

@@ -42,16 +42,21 @@ def make(draw: Draw) -> Record:
     """Writes facts and a claim whose answer was drawn beforehand.
 
     So was the number of facts, which therefore says nothing about the answer.
+    One fact leaves open only what it does not name, so most records have two.
+    A claim that a fact makes word for word is mostly turned round.
     """
     answer = draw.choice(OPTIONS)
-    num_facts = draw.choice((1, 2))
+    num_facts = draw.choice((1, 2, 2, 2))
     up, down, compared = draw.choice(_SCALES)
     ranked = draw.sample(compared, 3)
     facts, more, less = _situation(draw, ranked, num_facts)
     while _answer(facts, more, less) != answer:
         facts, more, less = _situation(draw, ranked, num_facts)
     premise = [_compared(fact, draw.choice((up, down)), down) for fact in facts]
-    subject, word, other = _compared((more, less), draw.choice((up, down)), down)
+    claim = _compared((more, less), draw.choice((up, down)), down)
+    if claim in premise and draw.below(4):
+        claim = _compared((more, less), up if claim[1] == down else down, down)
+    subject, word, other = claim
     return {
         "premise": " ".join(world.sentence(f"{a} is {b} than {c}") for a, b, c in premise),
         "subject": subject,
@@ -92,12 +97,12 @@ TASK = Task(
         Template("Statement: {statement}\nIs it correct? Use these notes. {facts}\n{options}"),
         Template("All you read is this: {facts} You bet that {claim}. Do you win?\n{options}"),
         Template("{facts} Taking this as settled, does it hold that {claim}?\n{options}"),
-        Template("{question} All we have measured so far: {facts}\n{options}"),
+        Template("{question} All we know so far: {facts}\n{options}"),
         Template(
             "Somebody reports: {facts} Say yes, no or not possible to tell "
             "to the claim that {claim}."
         ),
-        Template("First put them in order: {facts}\nThen consider: {question}\n{options}"),
+        Template("First read this: {facts}\nThen consider: {question}\n{options}"),
         Template("{options}\nTick one box. {facts} {question}"),
     ),
     mode="rank",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import functools
+import itertools
 from typing import NamedTuple
 
 from flanjax.data.task import Fields, Record, Task, Template
@@ -58,25 +60,40 @@ def _answer(premise: _Statement, claim: _Statement) -> str:
     return "not possible to tell" if known & claimed else "no"
 
 
-def _statements(draw: Draw, *, is_negated: bool) -> tuple[_Statement, _Statement]:
-    """Draws a premise, negated or not, and a claim often of the same kind."""
-    told, other = draw.sample([path for path in _NAMED if path.member != "other"], 2)
-    premise = draw.choice((told.member, told.member, told.kind))
-    words = (told.kind, told.kind, told.realm, told.member, other.kind, other.realm, other.member)
-    claim = draw.choice([word for word in words if word != premise])
-    return _Statement(premise, is_negated), _Statement(claim, draw.below(3) == 0)
+_Answers = dict[str, list[tuple[_Statement, _Statement]]]
+
+
+@functools.cache
+def _shapes() -> tuple[tuple[_Answers, ...], ...]:
+    """Returns premises and claims by answer, for each shape that allows two.
+
+    A shape is what levels both words are of, member, kind or realm, and which
+    of the statements are negated; none allows all three answers. Shapes with
+    the same negations and answers stand together.
+    """
+    level = {word: place for path in _NAMED for place, word in enumerate(path) if word != "other"}
+    statements = [_Statement(word, is_negated) for word in level for is_negated in (False, True)]
+    shapes: dict[tuple[object, ...], _Answers] = {}
+    for premise, claim in itertools.permutations(statements, 2):
+        negations = premise.is_negated, claim.is_negated
+        answers = shapes.setdefault((*negations, level[premise.word], level[claim.word]), {})
+        answers.setdefault(_answer(premise, claim), []).append((premise, claim))
+    groups: dict[tuple[object, ...], list[_Answers]] = collections.defaultdict(list)
+    for shape, answers in shapes.items():
+        if len(answers) == 2:
+            groups[*shape[:2], *sorted(answers)].append(answers)
+    return tuple(map(tuple, groups.values()))
 
 
 def make(draw: Draw) -> Record:
-    """Writes a premise and a claim whose answer was drawn beforehand.
+    """Writes a premise and a claim of a shape that allows two answers.
 
-    So was the premise's "not", which therefore says nothing about the answer.
+    Each of the two is as frequent whatever the shape: only what belongs to
+    what decides.
     """
-    answer = draw.choice(OPTIONS)
-    is_negated = draw.below(4) == 0
-    premise, claim = _statements(draw, is_negated=is_negated)
-    while _answer(premise, claim) != answer:
-        premise, claim = _statements(draw, is_negated=is_negated)
+    answers = draw.choice(draw.choice(_shapes()))
+    answer = draw.choice(tuple(answers))
+    premise, claim = draw.choice(answers[answer])
     subject = draw.choice(_SUBJECTS).format(name=draw.choice(world.NAMES))
     return {"premise": premise.clause(subject), "claim": claim.clause(subject), "label": answer}
 
@@ -113,10 +130,9 @@ TASK = Task(
             "Reply yes, no or not possible to tell."
         ),
         Template(
-            "{options}\nPick the reply that fits. We know that {given}. "
-            "Is the statement that {claim} correct?"
+            "{options}\nPick the reply that fits. We know that {given}. Is it correct that {claim}?"
         ),
-        Template("Fact: {premise}\nGuess: {hypothesis}\nDid the guess hit the truth?\n{options}"),
+        Template("Fact: {premise}\nGuess: {hypothesis}\nIs the guess right?\n{options}"),
         Template("{hypothesis} Am I right about this? One thing is sure, that {given}.\n{options}"),
         Template(
             "Tell me whether {claim}. The only clue: {premise} "

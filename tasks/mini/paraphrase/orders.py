@@ -86,8 +86,10 @@ TASK = Task(
             "Yes or no will do."
         ),
         Template('From "{one}" a historian infers "{other}". Sound thinking?\n{options}'),
-        Template("Act it out: {first} Now act out: {second} Did you act alike?\n{options}"),
-        Template("Two versions reached us. {first} {second} Do they keep one order?\n{options}"),
+        Template("Act it out: {first} Now act out: {second} Was it the same scene?\n{options}"),
+        Template(
+            "Two versions reached us. {first} {second} Do they agree on the order?\n{options}"
+        ),
         Template("Granted that {one}, is it safe to put down that {other}?\n{options}"),
         Template("On oath: {first}\nLater: {second}\nDoes this bear out the oath?\n{options}"),
     ),

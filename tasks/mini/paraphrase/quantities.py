@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 
 from flanjax.data.task import Fields, Record, Task, Template
 from flanjax.tasks.mini import world
@@ -31,11 +32,6 @@ _BUNDLES: Mapping[int, tuple[str, ...]] = {
 }
 """Amount -> what else it is called."""
 
-_CONFUSED = ((2, 4), (4, 8), (6, 12), (12, 24), (2, 24))
-"""Amounts of which one is called by the other's number: "two" and "two pairs of"."""
-
-_NEXT = ((2, 4), (4, 6), (6, 8), (8, 12), (12, 24), (24, 36))
-
 _PEOPLE_FORMS = (
     (
         "{more} has {high} {things} and {less} has {low}",
@@ -51,18 +47,15 @@ _PEOPLE_FORMS = (
 """All say that {more} has {high}, twice what {less} has, {low}; who is named first differs."""
 
 
-def _kinds(draw: Draw) -> tuple[bool, bool]:
-    """Draws whether each sentence tells the amount the long way; a third agree."""
-    first = draw.below(2) == 0
-    return first, first == (draw.below(3) == 0)
+_Told = tuple[str, str, tuple[str, str]]
+"""What it is about, a sentence, and another of the same amounts and one of other amounts."""
 
 
 def _part(
-    subject: str, verb: str, things: str, told: tuple[int, int], style: Sequence[bool]
+    subject: str, verb: str, things: str, told: tuple[int, int], *, is_long: bool, is_of_first: bool
 ) -> str:
     """Says that somebody did it to `told[0]` of `told[1]` things."""
     amount, total = told
-    is_long, is_of_first = style
     number = f"all but {_NUMBERS[total - amount]}" if is_long else _NUMBERS[amount]
     whole = f"of the {_NUMBERS[total]} {things}"
     if is_of_first:
@@ -70,74 +63,83 @@ def _part(
     return f"{subject} {verb} {number} {whole}"
 
 
-def _parts(draw: Draw, *, is_same: bool) -> tuple[str, str, str]:
+def _parts(draw: Draw) -> _Told:
     """Writes "three of the five" and "all but two of the five"."""
     person, verb = draw.choice(world.NAMES), draw.choice(_HANDLED)
     things, total = world.plural(draw.choice(world.THINGS)), 4 + draw.below(9)
-    is_long, is_long_next = _kinds(draw)
-    if is_long != is_long_next and draw.below(2):
-        amount = draw.choice([k for k in range(1, total) if 2 * k != total])
-        amounts = [amount, total - amount]
-    else:
-        amount = 1 + draw.below(total - 2)
-        amounts = draw.shuffled([amount, amount + 1])
-    is_of_first = draw.below(2) == 0
-    then = amounts[0] if is_same else amounts[1]
-    styles = (is_long, is_of_first), (is_long_next, not is_of_first)
-    return (
-        f"{person} {verb} {things}, {total}",
-        _part(person, verb, things, (amounts[0], total), styles[0]),
-        _part(person, verb, things, (then, total), styles[1]),
-    )
+    is_long, is_of_first = draw.below(2) == 0, draw.below(2) == 0
+    amount = 1 + draw.below(total - 2)
+    amounts = draw.shuffled([amount, amount + 1])
+
+    def told(amount: int, *, is_next: bool) -> str:
+        return _part(
+            person,
+            verb,
+            things,
+            (amount, total),
+            is_long=is_long != is_next,
+            is_of_first=is_of_first != is_next,
+        )
+
+    seconds = told(amounts[0], is_next=True), told(amounts[1], is_next=True)
+    return f"{person} {verb} {things}, {total}", told(amounts[0], is_next=False), seconds
 
 
-def _multiples(draw: Draw, *, is_same: bool) -> tuple[str, str, str]:
+def _multiples(draw: Draw) -> _Told:
     """Writes what two people have, one of them twice as much as the other."""
     things, (a, b) = world.plural(draw.choice(world.THINGS)), draw.sample(world.NAMES, 2)
     low = 2 + draw.below(5)
     situations = [(a, b, low), (b, a, low)]
-    if draw.below(3) == 0:
+    if draw.below(2):
         low = 2 + draw.below(2)
         situations = [(a, b, low), (a, b, 2 * low)]
     situations = draw.shuffled(situations)
-    chosen = situations[0], situations[0 if is_same else 1]
     first = draw.choice(draw.choice(_PEOPLE_FORMS))
     second = draw.choice([form for form in draw.choice(_PEOPLE_FORMS) if form != first])
-    told = [
-        form.format(more=more, less=less, things=things, low=_NUMBERS[n], high=_NUMBERS[2 * n])
-        for form, (more, less, n) in zip((first, second), chosen, strict=True)
-    ]
-    return f"{world.listed(sorted((a, b)))}: {things}", told[0], told[1]
+
+    def told(form: str, more: str, less: str, n: int) -> str:
+        return form.format(
+            more=more, less=less, things=things, low=_NUMBERS[n], high=_NUMBERS[2 * n]
+        )
+
+    seconds = told(second, *situations[0]), told(second, *situations[1])
+    return f"{world.listed(sorted((a, b)))}: {things}", told(first, *situations[0]), seconds
 
 
-def _bundles(draw: Draw, *, is_same: bool) -> tuple[str, str, str]:
+def _bundles(draw: Draw) -> _Told:
     """Writes "six socks" and "three pairs of socks"."""
     person, verb, things = (draw.choice(it) for it in (world.NAMES, _HANDLED, _PAIRED))
-    kinds = _kinds(draw)
-    amounts = draw.shuffled(draw.choice(_NEXT if kinds[0] == kinds[1] else _CONFUSED))
-    told = amounts[0], amounts[0 if is_same else 1]
-    numbers = [
-        draw.choice(_BUNDLES[amount]) if is_long else _NUMBERS[amount]
-        for amount, is_long in zip(told, kinds, strict=True)
-    ]
+    place = draw.below(len(_BUNDLES) - 2)
+    amount, other = draw.sample(tuple(_BUNDLES)[place : place + 3], 2)
+    words = {number: (_NUMBERS[number], *_BUNDLES[number]) for number in (amount, other)}
+    number, same = draw.sample(words[amount], 2)
     forms = draw.shuffled(
         (f"{person} {verb} {{}} {things}", f"what {person} {verb} was {{}} {things}")
     )
-    first, second = (form.format(number) for form, number in zip(forms, numbers, strict=True))
-    return f"{person} {verb} {things}", first, second
+    seconds = forms[1].format(same), forms[1].format(draw.choice(words[other]))
+    return f"{person} {verb} {things}", forms[0].format(number), seconds
+
+
+def _overlap(first: str, second: str) -> tuple[int, int]:
+    """Returns how many words both have, and how many only one of them."""
+    a, b = (set(re.findall(r"[\w-]+", clause)) for clause in (first, second))
+    return len(a & b), len(a ^ b)
 
 
 def make(draw: Draw) -> Record:
     """Writes an amount twice, or two amounts of which either might come first.
 
     Because the two amounts of a "no" change places freely, every number and
-    turn of phrase is as frequent in a "yes". The sentences share a number in a
-    third of both: a "yes" where they differ in the order of the words alone, a
-    "no" where one amount is called by the other's number.
+    turn of phrase is as frequent in a "yes". And a sentence is taken only if
+    the same amounts, said anew, and the others share as many words with it:
+    what differs is what the words add up to.
     """
     label = draw.choice(OPTIONS)
     write = draw.choice((_parts, _parts, _multiples, _bundles))
-    about, first, second = write(draw, is_same=label == "yes")
+    about, first, (same, other) = write(draw)
+    while _overlap(first, same) != _overlap(first, other):
+        about, first, (same, other) = write(draw)
+    second = same if label == "yes" else other
     return {"about": about, "first": first, "second": second, "label": label}
 
 

@@ -17,13 +17,8 @@ _DEEDS = (
 )  # fmt: skip
 """Their past tense is their participle, and either side can do it to the other."""
 
-_TRANSFERS = (
-    ("handed", "received"), ("lent", "borrowed"), ("posted", "got"), ("rented", "rented"),
-    ("sold", "bought"),
-)  # fmt: skip
-"""What the giver does "to" the taker, and the taker "from" the giver."""
-
-_SUBJECTS = ("chess", "French", "drawing", "Greek", "knitting", "music", "sailing", "Spanish")
+_TRANSFERS = (("lent", "borrowed"), ("rented", "rented"), ("sold", "bought"))
+"""What the giver does "to" the taker, and the taker "from" the giver; each implies the other."""
 
 _SCALES = (
     ("rich", "richer", "poor", "poorer"), ("strong", "stronger", "weak", "weaker"),
@@ -32,9 +27,10 @@ _SCALES = (
 )  # fmt: skip
 
 _TIES = (
-    ("boss", "assistant"), ("coach", "trainee"), ("dentist", "patient"), ("host", "guest"),
-    ("landlord", "tenant"), ("lawyer", "client"), ("parent", "child"), ("teacher", "pupil"),
+    ("creditor", "debtor"), ("employer", "employee"), ("guardian", "ward"), ("host", "guest"),
+    ("landlord", "tenant"), ("parent", "child"), ("teacher", "pupil"),
 )  # fmt: skip
+"""Nobody is the one but to somebody who is the other."""
 
 _PLACED = (
     ("above", "below"), ("in front of", "behind"), ("to the left of", "to the right of"),
@@ -76,8 +72,6 @@ def _deed(draw: Draw) -> _Relation:
 def _transfer(draw: Draw) -> _Relation:
     give, take = draw.choice(_TRANSFERS)
     thing = world.with_article(f"{draw.choice(world.COLOURS)} {draw.choice(world.THINGS)}")
-    if draw.below(4) == 0:
-        (give, take), thing = ("taught", "learned"), draw.choice(_SUBJECTS)
     return _Relation(
         f"{give} {thing}",
         (f"{{a}} {give} {thing} to {{b}}", f"it was {{a}} who {give} {thing} to {{b}}"),
@@ -95,11 +89,12 @@ def _comparison(draw: Draw) -> _Relation:
 
 
 def _tie(draw: Draw) -> _Relation:
-    over, under = draw.choice(_TIES)
+    about, below = draw.choice(_TIES)
+    over, under = world.with_article(about), world.with_article(below)
     return _Relation(
-        over,
-        (f"{{a}} is the {over} of {{b}}", f"{{a}} has {{b}} as {world.with_article(under)}"),
-        (f"{{b}} is the {under} of {{a}}", f"{{b}} has {{a}} as {world.with_article(over)}"),
+        about,
+        (f"{{a}} is {over} of {{b}}", f"{{a}} has {{b}} as {under}"),
+        (f"{{b}} is {under} of {{a}}", f"{{b}} has {{a}} as {over}"),
     )
 
 
@@ -164,7 +159,7 @@ TASK = Task(
         Template(
             'Proofreader: may "{one}" be printed as "{other}" without changing the news?\n{options}'
         ),
-        Template("{options}\nTwins in meaning, or strangers? Left: {first} Right: {second} Twins?"),
+        Template("{options}\nAre these twins in meaning? Left: {first} Right: {second}"),
         Template(
             "Whoever believes that {one} also believes that {other}, and the reverse. "
             "Do you agree?\n{options}"
@@ -184,7 +179,7 @@ TASK = Task(
         Template("Yes or no, is it the style alone that differs here? {first} {second}"),
         Template(
             'Homework: reword "{one}". The pupil\'s page: {second} '
-            "Does that earn the full mark?\n{options}"
+            "Does that deserve full marks?\n{options}"
         ),
     ),
     mode="rank",

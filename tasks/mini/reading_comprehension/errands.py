@@ -26,7 +26,7 @@ _SINGULAR = ("cloth", "lace", "salt", "soap", "tea", "wax")
 
 
 def _errands(draw: Draw, errands: list[dict[str, str]]) -> str:
-    """Tells the errands in a sentence that leaves out what repeats, or in three."""
+    """Tells the errands in a sentence that leaves out what repeats."""
     head, tail = draw.choice(
         (
             ("{who} went to the {where} for {what}", "{who} to the {where} for {what}"),
@@ -84,14 +84,14 @@ TASK = Task(
         Template("{errands} {question}\n{options}"),
         Template("Errands: {errands}\n{question}\n{options}"),
         Template("{question}\n{options}\nLogbook: {errands}"),
-        Template("Three went out this morning. {errands} Sort out this: {question}"),
+        Template("Three went out this morning. {errands} Now tell me: {question}"),
         Template("{errands}\nOne check: {question}\n{options}"),
         Template("{options}\nDeliveries: {errands} {question}"),
         Template("Mother sent them all out. {errands} In the evening she asks: {question}"),
-        Template("{question} It was so: {errands}\n{options}"),
+        Template("{question} This is how it went: {errands}\n{options}"),
         Template("Do not mix them up! {errands}\nA word is enough. {question}"),
         Template(
-            "{errands}\nSet a puzzle on these errands that is solved by: {answer}",
+            "{errands}\nFind a question on these errands that has this answer: {answer}",
             "{question}",
             inverted=True,
         ),

@@ -71,7 +71,7 @@ TASK = Task(
         Template("From the town newspaper: {text}\nReader's question: {question}\n{options}"),
         Template("{options}\nOnly one of those answers the question. {question}\n{text}"),
         Template("A stranger wants to know this. {question} Help out with what you know. {text}"),
-        Template("Two neighbours, described in brief. {text}\n{question}\n{options}"),
+        Template("Two people, described in brief. {text}\n{question}\n{options}"),
         Template("Your notes say: {text}\nNow the quiz begins. {question}\n{options}"),
         Template(
             '{text}\nThe quiz master accepts "{answer}" as the solution. What was the question?',

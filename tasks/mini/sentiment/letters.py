@@ -19,7 +19,7 @@ _MOODS = {
         "I laughed out loud", "I was in high spirits", "I was over the moon", "my heart leapt",
     ),
     "negative": (
-        "I felt cheated", "I fought back tears", "I grumbled", "I groaned with boredom",
+        "I felt cheated", "I fought back tears", "I grumbled", "I groaned with dismay",
         "I sulked", "I was close to despair", "I was in a foul mood", "my heart sank",
     ),
 }  # fmt: skip
@@ -32,9 +32,9 @@ def _opening(draw: Draw, subject: str) -> str:
     day = draw.choice(world.DAYS)
     if subject == _OUTING:
         goal = draw.choice(_GOALS)
-        return draw.choice((f"{day} took us to the {goal}", f"we saw the {goal} on {day}"))
+        return draw.choice((f"on {day} we went to the {goal}", f"we saw the {goal} on {day}"))
     thing = f"{draw.choice(world.COLOURS)} {draw.choice(world.THINGS)}"
-    return draw.choice((f"the {thing} came on {day}", f"{day}'s post brought the {thing}"))
+    return draw.choice((f"the {thing} came by post on {day}", f"{day}'s post brought the {thing}"))
 
 
 def _feeling(draw: Draw, label: str) -> str:
@@ -45,7 +45,7 @@ def _feeling(draw: Draw, label: str) -> str:
     turned = (
         f"At first {before}, but in the end {first}.",
         f"In the end {first}, though at first {before}.",
-        f"{_raised(first)}, even if for a moment {before}.",
+        f"{_raised(first)}, even though for a moment {before}.",
         f"For a moment {before}. After that {first}.",
     )
     return _raised(draw.choice(draw.choice((plain, turned, turned))))
@@ -87,17 +87,19 @@ TASK = Task(
     fields=("letter", "subject", "options", "answer"),
     templates=(
         Template("{letter}\nOverall mood of this letter?\n{options}"),
-        Template("Postbag: {letter}\nHow content is its sender?\n{options}"),
+        Template("Postbag: {letter}\nIn what frame of mind is its sender?\n{options}"),
         Template("Which stamp would you put on the mail below?\n{options}\nMail: {letter}"),
         Template("Was the {subject} in hindsight a negative affair or a positive one? {letter}"),
         Template("{options}\nUnder which of the two headings is this filed? {letter}"),
         Template(
             '"{letter}" So the page ends. Did its author find the {subject} negative or positive?'
         ),
-        Template("My aunt asks what tone her nephew strikes. {letter}\n{options}"),
+        Template("Found in an old book: {letter}\nWhich tone does it strike?\n{options}"),
         Template("Weigh the sender's whole view of the {subject}.\n{letter}\n{options}"),
         Template("{letter} That {subject} was an experience of which sort?\n{options}"),
-        Template("Ann reads: {letter}\nTom: And the {subject}, how was it?\n{options}"),
+        Template(
+            "Ann reads: {letter}\nTom: The {subject}, was it positive or negative?\n{options}"
+        ),
     ),
     mode="rank",
     metrics=("accuracy",),

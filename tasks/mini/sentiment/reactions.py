@@ -10,12 +10,14 @@ OPTIONS = ("yes", "no")
 
 _FOOD = {
     "yes": (
-        "asked for more", "asked for the recipe", "could not stop eating", "finished every bite",
-        "licked the plate", "smiled at every bite", "took a second helping", "wanted it again",
+        "asked for more", "asked for the recipe", "could not stop eating", "licked the plate",
+        "savoured every mouthful", "smiled at every mouthful", "took a second helping",
+        "wanted it again",
     ),
     "no": (
-        "asked for something else", "could not finish it", "did not want more", "left most of it",
-        "made a sour face", "pushed the plate away", "stopped after one bite", "threw it away",
+        "gave up after one mouthful", "grimaced at every mouthful", "made a sour face",
+        "pushed the plate away in disgust", "spat it out", "threw it away", "winced at the taste",
+        "would not touch it again",
     ),
 }  # fmt: skip
 

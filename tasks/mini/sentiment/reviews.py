@@ -27,7 +27,7 @@ _WORDS = {
     ),
 }  # fmt: skip
 
-_DEGREES = ("", "quite ", "really ", "truly ")
+_DEGREES = ("", "quite ", "really ", "simply ", "truly ")
 
 _OPPOSITE = {"positive": "negative", "negative": "positive"}
 
@@ -47,18 +47,29 @@ def _opinion(draw: Draw, label: str, subject: str) -> str:
 
 
 def make(draw: Draw) -> Record:
-    """Writes a review of one or two clauses; where they differ, the last wins."""
+    """Writes a review of one or two clauses; where they differ, the last wins.
+
+    Every clause denies what it does not mean as often as it says what it does,
+    so that a word of praise is as frequent in either kind of review.
+    """
     label = draw.choice(OPTIONS)
     subject = draw.choice(tuple(_ASPECTS))
     first, second = (f"the {aspect}" for aspect in draw.sample(_ASPECTS[subject], 2))
     expected = draw.choice(_WORDS[_OPPOSITE[label]])
-    hope = f"I expected {world.with_article(expected)} {subject}"
+    denied = draw.choice(_WORDS[label])
+    hope = draw.choice(
+        (
+            f"I expected {world.with_article(expected)} {subject}",
+            f"I did not expect {world.with_article(denied)} {subject}",
+        )
+    )
+    called = draw.choice((expected, f"anything but {denied}"))
     review = draw.choice(
         (
             _opinion(draw, label, f"the {subject}"),
             f"{_opinion(draw, label, first)} and {_opinion(draw, label, second)}",
             f"{hope}, but {_opinion(draw, label, first)}",
-            f"friends called the {subject} {expected}, yet {_opinion(draw, label, 'it')}",
+            f"friends called the {subject} {called}, yet {_opinion(draw, label, 'it')}",
         )
     )
     return {"review": world.sentence(review), "subject": subject, "label": label}
@@ -84,7 +95,7 @@ TASK = Task(
         Template("{review}\nIs this review positive or negative?\n{options}"),
         Template("Review: {review}\nSentiment?\n{options}"),
         Template(
-            'Somebody wrote about a {subject}: "{review}" What feeling speaks from it?\n{options}'
+            'Somebody wrote about a {subject}: "{review}" What feeling does it express?\n{options}'
         ),
         Template("Would you call this remark positive or negative? {review}"),
         Template("{options}\nWhich label suits the following {subject} review?\n{review}"),

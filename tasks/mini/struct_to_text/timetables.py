@@ -12,13 +12,13 @@ _MINUTES = ("05", "10", "15", "20", "25", "30", "35", "40", "45", "50", "55")
 
 _EXTRAS = (
     ("from", "day"),
-    ("from", "hour"),
+    ("from", "time"),
     ("from", "platform"),
-    ("from", "day", "hour"),
-    ("from", "hour", "platform"),
+    ("from", "day", "time"),
+    ("from", "time", "platform"),
     ("day", "platform"),
-    ("hour", "platform"),
-    ("day", "hour", "platform"),
+    ("time", "platform"),
+    ("day", "time", "platform"),
 )
 """What a row tells besides the vehicle and where it goes."""
 
@@ -31,7 +31,7 @@ def make(draw: Draw) -> Record:
         "from": start,
         "to": goal,
         "day": draw.choice(world.DAYS),
-        "hour": f"{1 + draw.below(12)}:{draw.choice(_MINUTES)}",
+        "time": f"{1 + draw.below(12)}:{draw.choice(_MINUTES)}",
         "platform": str(1 + draw.below(9)),
     }
     told = ("vehicle", "to", *draw.choice(_EXTRAS))
@@ -45,7 +45,7 @@ def _where_first(record: Record) -> str:
     platform = f" from platform {record['platform']}" if record["platform"] else ""
     if not start:
         clause, platform = f"{clause} leaves{platform.removeprefix(' from')}", ""
-    clause += f" at {record['hour']}" if record["hour"] else ""
+    clause += f" at {record['time']}" if record["time"] else ""
     clause += f" on {record['day']}" if record["day"] else ""
     return world.sentence(clause + platform)
 
@@ -53,13 +53,13 @@ def _where_first(record: Record) -> str:
 def _when_first(record: Record) -> str:
     """Returns, say, "On Friday at 7:30 a bus goes from Oslo to Rome."."""
     when = [f"on {record['day']}"] if record["day"] else []
-    when += [f"at {record['hour']}"] if record["hour"] else []
+    when += [f"at {record['time']}"] if record["time"] else []
     clause = " ".join([*when, f"a {record['vehicle']}"])
     platform = f"platform {record['platform']}" if record["platform"] else ""
     if not record["from"]:
         return world.sentence(f"{clause} leaves {platform} for {record['to']}")
-    clause += f" goes from {record['from']} to {record['to']}"
-    return world.sentence(f"{clause}, {platform}" if platform else clause)
+    start = f"{platform} in {record['from']}" if platform else record["from"]
+    return world.sentence(f"{clause} goes from {start} to {record['to']}")
 
 
 def to_fields(record: Record) -> Fields:
@@ -81,7 +81,7 @@ TASK = Task(
     source=GrammarSource(
         name="mini_timetables",
         make=make,
-        topic=("vehicle", "from", "to", "day", "hour", "platform"),
+        topic=("vehicle", "from", "to", "day", "time", "platform"),
     ),
     to_fields=to_fields,
     fields=("row", "vehicle", "to", "answer", "references"),
@@ -94,7 +94,7 @@ TASK = Task(
         Template("Departures board: {row}\nYour text message to a friend who travels:"),
         Template("Asked about a {vehicle} to {to}, what do you reply? The table has {row}"),
         Template("Columns into running text, if you please. {row}"),
-        Template("{row} How would a conductor phrase that?"),
+        Template("{row}\nHow would a conductor phrase that?"),
         Template("{answer}\nTo which city will it take you?", "{to}", inverted=True),
     ),
     mode="generate",
