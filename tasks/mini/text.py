@@ -46,7 +46,7 @@ _PERSON = {
         "{n} painted the front door {colour}", "{n} lives behind {a_colour} door",
         "the door at the house of {n} is {colour}", "guests of {n} knock at {a_colour} door",
         "{colour} is the colour of the door of {n}", "{a_colour} door leads to the rooms of {n}",
-        "one knows the house of {n} by its {colour} door",
+        "the house of {n} is known by its {colour} door",
     ),
 }  # fmt: skip
 """What is told of a person -> ways to tell it."""
@@ -113,7 +113,7 @@ def _filled(frame: str, person: facts.Person, names: str) -> str:
         job=person.job,
         a_job=world.with_article(person.job),
         city=person.city,
-        food=person.food,
+        food=world.dish(person.food),
         pet=person.pet,
         a_pet=world.with_article(person.pet),
         colour=person.colour,

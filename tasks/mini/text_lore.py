@@ -74,28 +74,32 @@ _PETS = {
 
 _CAUSES = (
     ("it rained all night", "the streets were wet"), ("the sun shone", "the snow melted"),
-    ("the glass fell on the stones", "it broke"), ("nobody watered the roses", "they wilted"),
+    ("a glass fell on the stones", "there were splinters"),
+    ("nobody watered the roses", "all the petals fell"),
     ("the fire went out", "the room grew cold"), ("the night was clear", "the stars could be seen"),
     ("the wind was strong", "the kites flew high"), ("the soup was too hot", "{a} waited a little"),
-    ("the lamp was off", "{a} could not read"), ("{a} had not eaten", "{a} was hungry"),
-    ("{a} ran up the hill", "{a} was out of breath"), ("{a} went to bed late", "{a} was tired"),
-    ("{a} lost the key", "the door stayed shut"), ("{a} forgot the coat", "{a} felt the cold"),
+    ("the lamp was off", "{a} could not read"), ("the plates were empty", "{a} stayed hungry"),
+    ("the hill was steep", "{a} was out of breath"), ("the party ended late", "{a} was tired"),
+    ("{a} lost the key", "the door stayed shut"), ("the coat was thin", "{a} felt the cold"),
     ("the bus was late", "{a} had to wait"), ("the bell rang", "{a} woke up"),
 )  # fmt: skip
-"""A cause and its effect; {a} is a person."""
+"""A cause and its effect; {a} is a person, and nobody and nothing is named in both."""
+
+_DISHES = tuple(world.dish(food) for food in world.FOODS if food != "honey")
+"""What people make and eat; bees make honey."""
 
 _ACTS = (
     "{a} bought {noun} and put it {place}",
-    "{noun} stood {place} until {a} took it to {b}",
+    "{noun} was {place} until {a} took it to {b}",
     "{a} wrapped {noun} for {b}",
     "{a} borrowed {noun} from {b} and brought it back on {day}",
-    "{a} and {b} ate {food} {place}",
-    "{a} cooked {food} for {b} on {day}",
+    "{a} and {b} ate {food} together",
+    "{a} made {food} for {b} on {day}",
     "on {day} {a} took the {ride} to {city}",
     "{a} went from {city} to {city2} to see {b}",
     "the {pet} slept {place} while {a} played the {instrument}",
     "the {pet} of a neighbour followed {a} home",
-    "{a} mended the fence with the {tool} and then had some {food}",
+    "{a} mended the fence with the {tool} and then ate {food}",
     "in the evening {a} told {b} about {city}",
 )  # fmt: skip
 
@@ -164,7 +168,7 @@ def _materials(draw: Draw) -> list[str]:
         told = (
             f"{world.with_article(thing)} {_USES[thing]} and may be of {either}",
             f"{stuff} {draw.choice(_STUFF[stuff])}, and {world.plural(thing)} can be made of it",
-            f"{world.with_article(thing)} of {stuff} {_USES[thing]}",
+            f"{world.with_article(f'{stuff} {thing}')} {_USES[thing]}",
             f"{world.plural(thing)} are made of {either}",
         )
         clauses += draw.sample(told, 2)
@@ -212,7 +216,7 @@ def _happenings(draw: Draw) -> list[str]:
             noun=world.with_article(" ".join([*adjectives, thing])),
             place=draw.choice(world.PLACES),
             day=draw.choice(world.DAYS),
-            food=draw.choice(world.FOODS),
+            food=draw.choice(_DISHES),
             pet=draw.choice(world.PETS),
             city=city,
             city2=city2,
@@ -245,14 +249,14 @@ def _days(draw: Draw) -> list[str]:
     """Tells the days of a week and the hours of a day."""
     name, day = draw.choice(world.NAMES), draw.below(7)
     hour, length = draw.below(8), 2 + draw.below(2)
-    city, food = draw.choice(world.CITIES), draw.choice(world.FOODS)
+    city, food = draw.choice(world.CITIES), draw.choice(_DISHES)
     today, tomorrow, later = (world.DAYS[(day + step) % 7] for step in range(3))
     begun, spent, done = (world.NUMBERS[place] for place in (hour, length - 1, hour + length))
     clauses = [
         f"the day after {today} is {tomorrow}, and then comes {later}",
         f"{today} comes just before {tomorrow}",
         f"{name} left for {city} on {today} and came back two days later, on {later}",
-        f"{name} began to cook {food} at {begun} and was done {spent} hours later, at {done}",
+        f"{name} began to make {food} at {begun} and was done {spent} hours later, at {done}",
         f"when {today} is over, {name} knows that it is {tomorrow}",
         f"a week has seven days, and if it is {later}, the day before was {tomorrow}",
     ]

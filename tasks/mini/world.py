@@ -90,6 +90,11 @@ def with_article(noun: str) -> str:
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
+def dish(food: str) -> str:
+    """Returns a food as one eats it: "rice", but "an omelette"."""
+    return with_article(food) if food == "omelette" else food
+
+
 def plural(noun: str) -> str:
     """Returns the plural of a noun of this world: "hats", "boxes", "ponies", "fish"."""
     if noun == "fish":

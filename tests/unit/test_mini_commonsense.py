@@ -40,7 +40,7 @@ AT_WORK = {
     "editor": r"draft|headline|proofs|article|manuscripts|chapter|corrections",
     "farmer": r"tractor|barn|seed|pitchfork|sheep|cows|plough|pigs|harvest|wheat",
     "judge": r"gavel|courtroom|jury|guilt|laws|trial|both sides|prison|order in court",
-    "lawyer": r"client|law degree|witness|contract|alibi|accused|plead|lawsuit",
+    "lawyer": r"client|law degree|witness|contract|brief|accused|plead|lawsuit",
     "miner": r"pickaxe|helmet|dynamite|ore|tunnel|coal|underground|rock",
     "nurse": r"bandage|fever chart|syringe|sick|cough|temperature|injection|ward",
     "painter": r"brush|roller|varnish|primer|turpentine|coat|prime|whitewash|fence",
@@ -77,7 +77,7 @@ HAPPENED = {
     r"fall|lost hold": {
         "clay glass": "broke|Shards|smashed",
         "brass iron steel": "rang|clang|dent",
-        "cotton paper silk wool": "hardly|softly|Nobody",
+        "cotton paper silk wool": "without a sound|softly|Nobody",
     },
     r"rain|wet week": {
         "paper": "mush|soggy|limp",
@@ -96,13 +96,13 @@ HAPPENED = {
     },
     r"wash": {
         "wool": "shrank|felt|doll",
-        "cotton": "clean|ironing",
+        "cotton": "clean|as ever|ironing",
         "leather": "stiff|brittle",
     },
     r"hole": {
-        "cotton silk wool": "stitches|needle",
-        "paper": "Glue|tape|paste",
-        "brass iron steel": "welder|solder",
+        "cotton silk wool": "sewn|Stitches|seam",
+        "paper": "pasted|tape|strip",
+        "brass iron steel": "welded|solder",
     },
     r"rubbed|polished": {
         "brass": "gold|yellow",
@@ -292,6 +292,38 @@ def test_every_option_of_training_is_right_about_a_third_of_the_time(name):
     assert all(0.1 < right[option] / shown[option] < 0.6 for option in often)
 
 
+@pytest.mark.parametrize("split", ["validation", "test"])
+@pytest.mark.parametrize("best", [min, max])
+def test_how_often_an_ending_was_right_in_training_does_not_tell_it_in_another_split(split, best):
+    right = collections.Counter(fields["answer"] for fields in all_fields("mini_endings", "train"))
+    shown: collections.Counter[str] = collections.Counter()
+    for fields in all_fields("mini_endings", "train"):
+        shown.update(fields["options"])
+    told = all_fields("mini_endings", split)
+    found = [best(fields["options"], key=lambda o: right[o] / shown[o]) for fields in told]
+    hits = sum(f == fields["answer"] for f, fields in zip(found, told, strict=True))
+    assert hits / len(told) <= 1 / 3 + 0.10
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_each_ending_of_a_split_that_is_shown_often_is_right_there(split):
+    shown: collections.Counter[str] = collections.Counter()
+    right: collections.Counter[str] = collections.Counter()
+    for fields in all_fields("mini_endings", split):
+        shown.update(fields["options"])
+        right[fields["answer"]] += 1
+    often = [option for option, count in shown.items() if count >= 15]
+    assert len(often) > 20
+    assert [option for option in often if not right[option]] == []
+
+
+def test_an_anecdote_is_asked_for_with_the_name_it_is_about():
+    (inverted,) = (template for template in endings.TASK.templates if template.inverted)
+    assert "{name}" in inverted.inputs
+    for record in all_records("mini_endings", "train"):
+        assert f" {record['name']} " in f" {record['beginning']}", record
+
+
 # --- fields ------------------------------------------------------------------
 
 
@@ -303,9 +335,10 @@ def test_hand_written_records_become_the_fields_a_reader_expects():
         "options": ("pilot", "farmer", "judge"),
         "answer": "farmer",
     }
-    record = {"event": "wash", "thing": "hat", "material": "wool", "beginning": "Bo washed it."}
+    record = {"set": "It shrank.|x", "name": "Bo", "thing": "hat", "beginning": "Bo washed it."}
     assert endings.TASK.to_fields({**record, "choices": ["It shrank.", "x"], "answer": "x"}) == {
         "beginning": "Bo washed it.",
+        "name": "Bo",
         "thing": "hat",
         "options": ("It shrank.", "x"),
         "answer": "x",

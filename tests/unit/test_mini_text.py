@@ -10,7 +10,7 @@ import re
 
 import pytest
 
-from flanjax.tasks.mini import CATALOGUE, facts, world
+from flanjax.tasks.mini import CATALOGUE, facts, text_lore, world
 from flanjax.tasks.mini.text import TEXT, paragraphs
 
 FULL_NAME = re.compile(rf"\b(?:{'|'.join(world.NAMES)}) (?:{'|'.join(facts.FAMILY_NAMES)})\b")
@@ -100,7 +100,8 @@ def test_the_same_paragraphs_come_every_time():
     assert list(itertools.islice(paragraphs(0, "train"), 50)) == list(told("train")[:50])
     assert next(paragraphs(0, "train")) == (
         "The trade of Yuki Abel is that of an editor, but on weekdays Ada Hill is busy as a nurse. "
-        "Rice is what Yuki Abel loves to eat, but nothing tastes better to Ada Hill than omelette."
+        "Rice is what Yuki Abel loves to eat, but nothing tastes better to Ada Hill than an "
+        "omelette."
     )
 
 
@@ -126,6 +127,19 @@ def test_another_seed_tells_other_facts():
     names = {name for paragraph in other for name in FULL_NAME.findall(paragraph)}
     assert names <= set(facts.of(1).people)
     assert len(names - set(facts.of(0).people)) > 80
+
+
+def test_people_eat_an_omelette_and_make_no_honey():
+    for paragraph in told("train"):
+        assert not re.search(r"(?i)(?<!an )\bomelette\b", paragraph), paragraph
+        assert not re.search(r"\b(?:make|made) honey|\bate \w+ (?:on|under|behind) ", paragraph)
+
+
+def test_a_cause_and_its_effect_do_not_name_the_same():
+    for cause, effect in text_lore._CAUSES:
+        named = (set(re.findall(r"\{a\}|\w{3,}", text)) for text in (cause, effect))
+        assert set.intersection(*named) <= {"the", "was"}, (cause, effect)
+        assert not re.search(r"\b(?:it|they)\b", effect), effect
 
 
 def test_every_word_of_the_world_is_met_often():

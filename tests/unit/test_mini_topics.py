@@ -60,7 +60,7 @@ def solve_questions(text: str) -> str:
 INTENTS = {
     "alarm": r"^get me up at|sleep until|wake at|shake at",
     "shopping list": r"my list|^help me to buy",
-    "message": r"^get word to|know that|^help me tell|the news that",
+    "message": r"^get word to|know that|^help me tell|word that",
     "music": r"song|sing|tune",
     "directions": r"^get me to|the way to|a route to",
 }
@@ -68,7 +68,7 @@ INTENTS = {
 
 def solve_requests(text: str) -> str:
     """Answers by the words after "please", "now" or "could you"."""
-    wish = re.search(r"\b(?:please|now|could you) (.+?)(?:[.?]|, as )", text.lower())[1]
+    wish = re.search(r"\b(?:please|now|could you) (.+?)[.?]", text.lower())[1]
     (intent,) = [intent for intent, pattern in INTENTS.items() if re.search(pattern, wish)]
     return intent
 
@@ -162,6 +162,20 @@ def test_the_opening_of_a_request_says_nothing_of_its_intent():
 def test_words_without_order_leave_two_intents_of_a_request_open():
     cues = cues_of("mini_requests", r"[.,?]")
     assert naive_score(cues) <= 1 / 2 + 0.1
+
+
+def length_score(name: str) -> float:
+    """Returns the share of test answers found by the length of the text."""
+    labels: dict[int, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    for record in records(name, "train"):
+        labels[len(record[TEXTS[name]]) // 6][record["label"]] += 1
+    told = [(labels[len(r[TEXTS[name]]) // 6], r["label"]) for r in records(name, "test")]
+    return sum(bool(seen) and max(seen, key=lambda x: seen[x]) == y for seen, y in told) / len(told)
+
+
+def test_the_length_of_a_question_or_a_request_says_little():
+    assert length_score("mini_questions") <= 1 / 6 + 0.08
+    assert length_score("mini_requests") <= 1 / 5 + 0.08
 
 
 # --- fields ------------------------------------------------------------------

@@ -27,7 +27,7 @@ TOPICS = {
     "mini_cities": ("relation", "quarter"),
     "mini_neighbours": ("pair",),
     "mini_residents": ("name",),
-    "mini_endings": ("event", "thing", "material"),
+    "mini_endings": ("set",),
     "mini_routines": ("routine",),
     "mini_uses": ("told", "column"),
     "mini_its": ("about",),

@@ -27,7 +27,7 @@ _ASKED = {
     ("ware", "city"): (
         "Which city is known for making {value}?",
         "To which city do merchants travel for {value}?",
-        "Whose workshops turn out {value}?",
+        "Which city has workshops that turn out {value}?",
     ),
     ("mayor", "value"): (
         "Who is the mayor of {city}?",
@@ -37,7 +37,7 @@ _ASKED = {
     ("mayor", "city"): (
         "Which city has {value} for a mayor?",
         "Which city does {value} govern?",
-        "In which town hall does {value} preside?",
+        "In which city does {value} preside over the town hall?",
     ),
 }
 """The relation, and what is asked for -> questions."""
@@ -98,10 +98,10 @@ TASK = Task(
         Template("Geography lesson, books closed.\n{question}\n{options}"),
         Template("{options}\n{question} One of the four above."),
         Template("On the train, a stranger turns to you. {question} What do you reply?\n{options}"),
-        Template("Crossword clue, as known from maps and trade: {question}"),
-        Template("Postcards show it, guidebooks print it.\n{options}\n{question}"),
+        Template("Crossword clue for whoever knows the cities: {question}"),
+        Template("Newspapers mention it, guidebooks print it.\n{options}\n{question}"),
         Template('"{question}" whispers the pupil beside you. Whisper back.\n{options}'),
-        Template("Complete the atlas from what you have learned. {question}\n{options}"),
+        Template("Complete the city guide from what you have learned. {question}\n{options}"),
         Template("No map, no guide, only your memory. {question} Be brief."),
         Template(
             "Somewhere in the atlas game the card reads {answer} and the rivals are these.\n"

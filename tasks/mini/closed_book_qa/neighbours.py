@@ -18,11 +18,11 @@ _SHARED = {
     ),
     "pet": (
         ("Do {a} and {b} keep the same animal?", "{a} keeps the same animal as {b}"),
-        ("Have {a} and {b} the same sort of pet?", "{a} and {b} keep the same sort of pet"),
+        ("Do {a} and {b} have the same sort of pet?", "{a} and {b} keep the same sort of pet"),
     ),
     "food": (
         ("Do {a} and {b} like the same food best?", "{a} likes the same food best as {b}"),
-        ("Is one food the favourite of {a} and {b}?", "{a} and {b} share a favourite food"),
+        ("Do {a} and {b} share a favourite food?", "{a} and {b} share a favourite food"),
     ),
     "job": (
         ("Do {a} and {b} have the same job?", "{a} and {b} have the same job"),
@@ -51,7 +51,9 @@ def make(draw: Draw) -> Record:
     """Draws the answer, then a person, then another who makes it true.
 
     Whoever shares with nobody is not asked about, and a first person is drawn
-    without regard to the answer, so that neither name tells it.
+    without regard to the answer: over the world neither name tells it. As a pair
+    stands in one split, those who often had "yes" in training have a little less
+    of it left for the test.
     """
     label = draw.choice(OPTIONS)
     attribute = draw.choice(tuple(_SHARED))

@@ -12,7 +12,7 @@ from flanjax.tasks.mini.source import Draw, GrammarSource
 _ASKED = {
     "job": (
         "What does {name} do for a living?",
-        "By which work does {name} earn money?",
+        "Which job earns {name} money?",
         "Which trade did {name} take up?",
     ),
     "city": (
@@ -53,7 +53,8 @@ def make(draw: Draw) -> Record:
     """Draws four values that people have, and asks about one who has one of them.
 
     Each of the four is the answer as often as the others, however many people
-    have it: no value is right more often than it is shown.
+    have it: over the world, no value is right more often than it is shown. In a
+    split it may be less so, where few of its people are among those who have it.
     """
     attribute = draw.choice(tuple(_ASKED))
     holders = _holders(draw.world, attribute)
@@ -95,7 +96,7 @@ TASK = Task(
             "The census clerk lost the form of {name} and needs a single entry. "
             "{question}\n{options}"
         ),
-        Template("{question} Without looking it up, fill the gap in a word."),
+        Template("{question} Without looking it up, reply in one word."),
         Template(
             "Friends of {name} win this round with ease: {question}\nThe host reads out:\n{options}"
         ),

@@ -42,8 +42,9 @@ _EVENTS = {
                                         "It was smashed beyond repair.")),
             _Ending(_METAL, ("It rang out and stayed whole.", "It landed with a loud clang.",
                              "It stayed whole but for a dent.")),
-            _Ending((*_CLOTH, "paper"), ("It made hardly a sound.", "It landed softly.",
-                                         "Nobody heard it land.")),
+            _Ending((*_CLOTH, "paper"), (
+                "It hit the ground without a sound.", "It landed softly on the ground.",
+                "Nobody heard it hit the ground.")),
         ),
     ),
     "rain": _Event(
@@ -92,8 +93,9 @@ _EVENTS = {
         (
             _Ending(("wool",), ("It shrank.", "It came out as felt, far too small.",
                                 "It became small enough for a doll.")),
-            _Ending(("cotton",), ("It came out clean and soft.", "It was fresh and clean.",
-                                  "It only needed ironing.")),
+            _Ending(("cotton",), (
+                "It came out clean and soft.", "It stayed as soft and big as ever.",
+                "It only needed ironing.")),
             _Ending(("leather",), ("It dried stiff as a board.", "It went hard and brittle.",
                                    "It stiffened and needed grease.")),
         ),
@@ -103,12 +105,12 @@ _EVENTS = {
          "The {thing} had a hole, so {name} had it repaired."),
         ("bag", "bowl", "box", "coat", "cup", "hat", "kite", "lamp"),
         (
-            _Ending(_CLOTH, ("A needle and thread did it.", "Two neat stitches were enough.",
-                             "A few stitches closed it.")),
-            _Ending(("paper",), ("Glue and a strip did it.", "Sticky tape was enough.",
-                                 "A little paste closed it.")),
-            _Ending(_METAL, ("It took a welder.", "Hot solder did it.",
-                             "A drop of solder closed it.")),
+            _Ending(_CLOTH, ("It was sewn up.", "Stitches held it together.",
+                             "A neat seam closed the hole.")),
+            _Ending(("paper",), ("It was pasted over.", "Sticky tape held it together.",
+                                 "A strip of paper covered the hole.")),
+            _Ending(_METAL, ("It was soldered shut.", "It came back welded.",
+                             "A drop of solder filled the hole.")),
         ),
     ),
     "polish": _Event(
@@ -145,8 +147,9 @@ def _befallen(event: str, index: int) -> tuple[tuple[str, str], ...]:
 def make(draw: Draw) -> Record:
     """Draws three endings, and then what leads to any one of them.
 
-    They are those of one event for three materials, or of three events: the
-    endings alone, each as often right as wrong beside it, say nothing.
+    They are those of one event for three materials, or of three events. A set
+    of endings stands in one split, where each of the three is right as often as
+    the others: the endings alone say nothing.
     """
     if draw.below(2):
         event = draw.choice(tuple(_EVENTS))
@@ -157,23 +160,23 @@ def make(draw: Draw) -> Record:
     right = draw.below(3)
     event, index = endings[right]
     thing, material = draw.choice(_befallen(event, index))
-    beginning = draw.choice(_EVENTS[event].wordings).format(
-        name=draw.choice(world.NAMES), thing=f"{material} {thing}"
-    )
+    name = draw.choice(world.NAMES)
+    told = draw.choice(_EVENTS[event].wordings)
     return {
-        "event": event,
+        "set": "|".join(sorted(texts)),
+        "name": name,
         "thing": thing,
-        "material": material,
-        "beginning": beginning,
+        "beginning": told.format(name=name, thing=f"{material} {thing}"),
         "choices": texts,
         "answer": texts[right],
     }
 
 
 def to_fields(record: Record) -> Fields:
-    """Gives the beginning and the endings, and the thing's name."""
+    """Gives the beginning and the endings, and whom and what they are about."""
     return {
         "beginning": record["beginning"],
+        "name": record["name"],
         "thing": record["thing"],
         "options": tuple(record["choices"]),
         "answer": record["answer"],
@@ -183,9 +186,9 @@ def to_fields(record: Record) -> Fields:
 TASK = Task(
     name="mini_endings",
     version=1,
-    source=GrammarSource(name="mini_endings", make=make, topic=("event", "thing", "material")),
+    source=GrammarSource(name="mini_endings", make=make, topic=("set",)),
     to_fields=to_fields,
-    fields=("beginning", "thing", "options", "answer"),
+    fields=("beginning", "name", "thing", "options", "answer"),
     templates=(
         Template("{beginning}\nHow does it end?\n{options}"),
         Template("{beginning} What became of the {thing}?\n{options}"),
@@ -197,7 +200,8 @@ TASK = Task(
         Template("{beginning} Can you foresee the rest?\n{options}"),
         Template("Somebody tore off the last line. {beginning}\n{options}"),
         Template(
-            "An anecdote about the {thing} closes like this. {answer} Invent its opening line.",
+            "An anecdote about {name} and the {thing} closes like this. {answer} "
+            "Invent its opening line.",
             "{beginning}",
             inverted=True,
         ),

@@ -158,12 +158,17 @@ TASK = Task(
     templates=(
         Template('{name} is busy {routine}. Just done: "{done}". And now?\n{options}'),
         Template("{title}\nThe step right after: {done}\n{options}"),
-        Template('When {routine}, what follows on "{done}"?\n{options}'),
+        Template('When {routine}, what follows "{done}"?\n{options}'),
         Template("{options}\nAll are part of {routine}. Which is due after this one: {done}"),
-        Template("{name}: {title}? I got as far as this: {done}\nYou: Then go on.\n{options}"),
+        Template(
+            "{name}: I am {routine} and have got as far as this: {done}\n"
+            "You: Then go on.\n{options}"
+        ),
         Template("How-to, {routine}. Step n: {done}\nStep n + 1:\n{options}"),
-        Template('"{done}" is ticked on the list for {routine}. What is next in line?\n{options}'),
-        Template("{title}, says the leaflet in front of {name}\nFinished: {done}\nDue:\n{options}"),
+        Template('On the list for {routine}, "{done}" is ticked. What is next in line?\n{options}'),
+        Template(
+            '"{title}" says the leaflet in front of {name}.\nFinished: {done}\nDue:\n{options}'
+        ),
         Template('{options}\n{name}, new to {routine}, asks what to do once "{done}" is over.'),
         Template(
             "In the course of {routine}, which step leads straight to this one: {answer}",

@@ -75,7 +75,7 @@ _EVENTS = (
         "pet",
         (
             "{my} {word} got out by the back gate and never came back",
-            "all the calling was in vain, {my} {word} has run away",
+            "all the calling was in vain: {my} {word} has run away",
         ),
         ("{who} lost {a_word}.", "{who}'s {word} is gone."),
     ),
@@ -139,11 +139,12 @@ def _filled(text: str, word: str, **others: str) -> str:
     return text.format(word=word, Word=word.capitalize(), a_word=world.with_article(word), **others)
 
 
-def _padding(draw: Draw, count: int, names: Sequence[str]) -> list[str]:
-    """Writes that many everyday sentences; they may name only `names`."""
+def _padding(draw: Draw, count: int, names: Sequence[str], news: str) -> list[str]:
+    """Writes that many everyday sentences; they name only `names` and not `news`."""
     told = []
     for kind, text in draw.sample(_PADDING, count):
-        word = draw.choice(names if kind == "name" else _WORDS[kind])
+        words = names if kind == "name" else _WORDS[kind]
+        word = draw.choice([word for word in words if word != news])
         told.append(_filled(f"{text}.", word))
     return told
 
@@ -163,9 +164,9 @@ def make(draw: Draw) -> Record:
     word = partner if event.kind == "name" else draw.choice(_WORDS[event.kind])
     told = world.sentence(_filled(draw.choice(event.told), word, **person))
     count = draw.choice((1, 2))
-    entry = " ".join(draw.shuffled([told, *_padding(draw, count, others)]))
+    entry = " ".join(draw.shuffled([told, *_padding(draw, count, others, word)]))
     while len(entry) > _MAX_ENTRY_BYTES:
-        entry = " ".join(draw.shuffled([told, *_padding(draw, count, others)]))
+        entry = " ".join(draw.shuffled([told, *_padding(draw, count, others, word)]))
     first, second = sorted((who, word))
     summaries = [_filled(s, word, who=who, first=first, second=second) for s in event.summaries]
     return {"writer": writer, "entry": entry, "event": summaries[0], "variants": summaries}
@@ -194,7 +195,7 @@ TASK = Task(
         Template("One line for the family chronicle, out of a page by {writer}: {entry}"),
         Template("The day of {writer} at length: {entry} And in brief?"),
         Template("Most of this is idle chatter. Which event is not?\n{writer} notes: {entry}"),
-        Template('If {writer} confided "{entry}" to you, what would you pass on to others?'),
+        Template('{writer} confided to you: "{entry}" What would you pass on to others?'),
         Template("Skip the trifles that {writer} jots down. {entry} What remains?"),
         Template("Strip the page to its single big event.\n{entry}\n({writer})"),
         Template("Years later {writer} rereads: {entry} Which memory is worth a caption?"),

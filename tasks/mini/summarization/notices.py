@@ -70,8 +70,8 @@ _NEWS = (
                 "all, not take place"
             ),
             (
-                "despite its best efforts {venue} finds itself unable to hold the {what} on {day}, "
-                "as had been hoped"
+                "despite its best efforts, {venue} finds itself unable to hold the {what} on "
+                "{day}, as had been hoped"
             ),
         ),
         (

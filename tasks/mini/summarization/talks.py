@@ -53,7 +53,7 @@ _PLANS = (
     _Plan(
         world.CITIES,
         world.DAYS,
-        ("Let us go to {first} on {second}.", "I have two tickets to {first} for {second}."),
+        ("Let us go to {first} on {second}.", "How about a trip to {first} on {second}?"),
         ("Why not {first}?", "Could we make it {second}?"),
         "go to {first} on {second}",
     ),
@@ -67,8 +67,8 @@ _PLANS = (
 )
 
 _GLAD = ("With pleasure.", "Count me in.", "That suits me well.")
-_YES = ("Fine by me.", "You are right.", "Even better.", "That works too.")
-_NO = ("I had rather not.", "Oh no, please.", "I am afraid not.", "That is no good.")
+_YES = ("Fine by me.", "Good idea.", "Even better.", "That works too.")
+_NO = ("I had rather not.", "Please, no.", "I am afraid not.", "That is no good.")
 _YIELDS = ("Then as you said.", "Your way, then.", "You win.", "All right, as you like.")
 
 
@@ -135,7 +135,8 @@ TASK = Task(
         Template("Conversation:\n{dialogue}\nAgreement:"),
         Template("Put the joint plan on a sticky note for both speakers.\n{dialogue}"),
         Template(
-            "You overheard this on a tram. Tell a third friend what was arranged.\n{dialogue}"
+            "You overheard this on a tram. Tell whoever sits beside you what was arranged.\n"
+            "{dialogue}"
         ),
         Template("{dialogue}\nMind who gives in, if anyone, and report the result."),
         Template("Once they have spoken, one thing is certain. Namely?\n{dialogue}"),

@@ -96,7 +96,7 @@ TASK = Task(
         Template("Headline: {headline}\nTopic:\n{options}"),
         Template("{options}\nChoose a newspaper section to print it in.\n{headline}"),
         Template("The paper boy shouts: {headline}! What is all the noise about?\n{options}"),
-        Template("Does this article treat sport, weather, money, food or music? {headline}"),
+        Template("Does this article deal with sport, weather, money, food or music? {headline}"),
         Template(
             '"{headline}" goes to print tonight. Which desk at the paper wrote it?\n{options}'
         ),

@@ -27,7 +27,7 @@ _WISHES: Mapping[str, Mapping[str, str]] = {
         "get": "word to {friend} that {said}",
         "let": "{friend} know that {said}",
         "help": "me tell {friend} that {said}",
-        "give": "{friend} the news that {said}",
+        "give": "{friend} word that {said}",
     },
     "music": {
         "get": "me a song about {theme}",
@@ -48,11 +48,11 @@ _PAST = {"get": "got", "let": "let", "help": "helped", "give": "gave"}
 
 _FRAMES = (
     "yesterday {told}, today please {wish}.",
-    "{told} before. Now {wish}.",
-    "{told} last time. Could you {wish}?",
+    "earlier {told}. Now {wish}.",
+    "last time {told}. Could you {wish}?",
     "please {wish}. Yesterday {told}.",
     "could you {wish}? Last time {told}.",
-    "now {wish}, as {told} before.",
+    "now {wish}. Before that {told}.",
 )
 """A wish and what was done before, which stands first as often as last."""
 
@@ -65,9 +65,9 @@ _HOURS = tuple(
 
 def _written(draw: Draw, pattern: str, friend: str) -> str:
     """Fills a pattern with what it may speak of."""
-    city, food = draw.choice(world.CITIES), draw.choice(world.FOODS)
+    city, food = draw.choice(world.CITIES), world.dish(draw.choice(world.FOODS))
     thing = world.with_article(draw.choice(world.THINGS))
-    said = draw.choice(("I am in {city}", "it snows in {city}", "we have {food}"))
+    said = draw.choice(("{city} is far", "{city} is big", "{food} is good"))
     return pattern.format(
         city=city,
         friend=friend,
@@ -83,7 +83,8 @@ def make(draw: Draw) -> Record:
 
     Beside the wish it tells, in the same words but for the tense, of another
     intent that somebody served before. So verbs and frames say nothing, and
-    words of an intent, informative by nature, leave two open.
+    words of an intent, informative by nature, leave two open. Length tells a
+    little, as messages are longer: by itself it finds one in four.
     """
     intent = draw.choice(OPTIONS)
     other = draw.choice([option for option in OPTIONS if option != intent])
@@ -113,7 +114,7 @@ TASK = Task(
     to_fields=to_fields,
     fields=("request", "options", "answer"),
     templates=(
-        Template("User: {request}\nWhat to open now?\n{options}"),
+        Template("User: {request}\nWhat should be opened now?\n{options}"),
         Template("{request}\nIntent behind these words?\n{options}"),
         Template("{options}\nPick what the voice wants.\n{request}"),
         Template(
@@ -127,7 +128,7 @@ TASK = Task(
             '"{request}" Name the service this takes: directions, music, message, '
             "shopping list or alarm."
         ),
-        Template("Guest, at the desk: {request}\nWhat is due?\n{options}"),
+        Template("Guest, at the desk: {request}\nWhat is wanted?\n{options}"),
         Template("{request}\nAt your service! That is about\n{options}"),
     ),
     mode="rank",

@@ -34,17 +34,21 @@ def _description(draw: Draw) -> tuple[str, list[str], str, str, str]:
 
 
 def _sentence(draw: Draw) -> tuple[str, list[str]]:
-    """Returns the Veshi, and its English with "the" and without."""
+    """Returns the Veshi, and its English: "the", "a", and perhaps "there is"."""
     noun, adjectives, where, what, veshi_rest = _description(draw)
     is_plural, is_negated = draw.below(2) == 0, draw.below(3) == 0
     head = world.plural(noun) if is_plural else noun
     known = " ".join(["the", *adjectives, head])
     some = " ".join([*adjectives, head])
     some = some if is_plural else world.with_article(some)
-    said = f"{where} {'are' if is_plural else 'is'}{' not' * is_negated} {what}"
+    verb = "are" if is_plural else "is"
+    said = f"{where} {verb}{' not' * is_negated} {what}"
+    told = [f"{who}{said}" for who in (known, some)]
+    if " the " in what and not is_negated:
+        told.append(f"there {verb} {some} {what}")
     subject = veshi.noun_phrase(noun, adjectives, is_plural=is_plural)
     original = veshi.sentence(subject, veshi_rest, verb="be", is_negated=is_negated)
-    return original, [world.sentence(f"{who}{said}") for who in (known, some)]
+    return original, [world.sentence(clause) for clause in told]
 
 
 def make(draw: Draw) -> Record:

@@ -98,9 +98,9 @@ TASK = Task(
         Template("Translate from English into Veshi: {english}"),
         Template("English: {english}\nVeshi:"),
         Template("How would a native speaker of Veshi put the following?\n{english}"),
-        Template('A traveller wants to tell a Veshi host "{english}" but lacks the words. Help!'),
+        Template('A traveller lacks the Veshi words to tell a host: "{english}" Help!'),
         Template("Drop the articles, move the verb last, and so on into Veshi. {english}"),
-        Template("{english} I need that as Veshi; mind where the adjectives go."),
+        Template("{english} I need that in Veshi; mind where the adjectives go."),
         Template("Phrase book, left column: {english}\nRight column, in Veshi:"),
         Template("My pen friend reads only Veshi. What must I write to convey this?\n{english}"),
         Template(

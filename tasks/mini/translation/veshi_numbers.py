@@ -59,10 +59,10 @@ TASK = Task(
         Template('How do you count in Veshi? Take "{count}" for an example.'),
         Template("Write in Veshi, where people reckon by sixes: {count}"),
         Template("At some market stall in Veshi land you order {count}, saying:"),
-        Template("Shopping list, English side: {count}\nVeshi side:"),
+        Template("Ledger, English column: {count}\nVeshi column:"),
         Template("Which Veshi words stand for {count}?"),
         Template("Base six, numeral last. What becomes of the English below in Veshi?\n{count}"),
-        Template("A crate is labelled ({count}) in English and needs a Veshi label as well."),
+        Template('A crate is labelled "{count}" in English and needs a Veshi label as well.'),
         Template("The Veshi child counts aloud and stops at {count}. Quote the last words."),
         Template("From tens to sixes, from English to Veshi!\n{count}"),
         Template(
