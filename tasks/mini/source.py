@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from flanjax.base import stable_hash
@@ -78,7 +79,7 @@ class GrammarSource:
     num_test: int = 300
 
     def __post_init__(self) -> None:
-        for split, size in self._sizes().items():
+        for split, size in self.sizes().items():
             if size < 1:
                 raise ValueError(
                     f"grammar {self.name}: num_{split} must be positive, got {size}; raise it."
@@ -94,44 +95,26 @@ class GrammarSource:
 
     def describe(self) -> str:
         """Returns the grammar's name, seed and sizes."""
-        sizes = ", ".join(f"{size} {split}" for split, size in self._sizes().items())
+        sizes = ", ".join(f"{size} {split}" for split, size in self.sizes().items())
         return f"written by the grammar {self.name}, seed {self.seed}: {sizes}"
 
     def records(self, split: str, *, data_dir: str | None = None) -> Iterator[Record]:
         """Returns the records of a split; `data_dir` is not read.
 
         Raises:
-          ValueError: There is no such split, or, on the way, the grammar has
-            fewer distinct records than are asked for.
+          ValueError: There is no such split, or the grammar has fewer distinct
+            records than are asked for.
         """
         if split not in SPLITS:
             raise ValueError(
                 f"grammar {self.name}: split must be one of {', '.join(SPLITS)}, got {split!r}; "
                 f"{nearest(split, SPLITS)}"
             )
-        return self._distinct(split)
+        return map(dict, _dealt(self)[split])
 
-    def _distinct(self, split: str) -> Iterator[Record]:
-        size = self._sizes()[split]
-        seen: set[int] = set()
-        last_found = 0
-        for index in itertools.count():
-            if len(seen) == size:
-                return
-            if index - last_found > _MAX_REPEATS:
-                raise ValueError(
-                    f"grammar {self.name}: num_{split} must not exceed its distinct records, "
-                    f"got {size} where {len(seen)} were found; lower it or widen the grammar."
-                )
-            record = self.make(Draw(self.name, self.seed, index, world=self.seed))
-            uid = record_uid(record)
-            if uid not in seen and self._split_of(record) == split:
-                seen.add(uid)
-                last_found = index
-                yield record
-
-    def _split_of(self, record: Record) -> str:
-        sizes = self._sizes()
+    def split_of(self, record: Record) -> str:
+        """Returns the split that a record's topic belongs to."""
+        sizes = self.sizes()
         topic = (str(record[name]) for name in self.topic)
         place = stable_hash("split", self.name, *topic) % sum(sizes.values())
         for split, size in sizes.items():
@@ -140,5 +123,32 @@ class GrammarSource:
             place -= size
         raise AssertionError("unreachable")
 
-    def _sizes(self) -> dict[str, int]:
+    def sizes(self) -> dict[str, int]:
+        """Returns how many records each split has."""
         return dict(zip(SPLITS, (self.num_train, self.num_validation, self.num_test), strict=True))
+
+
+@functools.lru_cache(maxsize=64)  # a run reads each split of each task several times
+def _dealt(source: GrammarSource) -> Mapping[str, Sequence[Record]]:
+    """Returns the records of all splits, written in one go."""
+    sizes = source.sizes()
+    dealt: dict[str, list[Record]] = {split: [] for split in sizes}
+    seen: set[int] = set()
+    last_found = 0
+    for index in itertools.count():
+        missing = [split for split, size in sizes.items() if len(dealt[split]) < size]
+        if not missing:
+            return dealt
+        if index - last_found > _MAX_REPEATS:
+            (split, *_), size = missing, sizes[missing[0]]
+            raise ValueError(
+                f"grammar {source.name}: num_{split} must not exceed its distinct records, "
+                f"got {size} where {len(dealt[split])} were found; lower it or widen the grammar."
+            )
+        record = source.make(Draw(source.name, source.seed, index, world=source.seed))
+        split, uid = source.split_of(record), record_uid(record)
+        if split in missing and uid not in seen:
+            seen.add(uid)
+            dealt[split].append(record)
+            last_found = index
+    raise AssertionError("unreachable")

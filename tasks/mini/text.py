@@ -299,7 +299,7 @@ class TextSource:
             seed=self.seed,
             num_train=self.num_train,
             num_validation=self.num_validation,
-            num_test=1,
+            num_test=self.num_validation,  # not read
         )
         return source.records(split)
 

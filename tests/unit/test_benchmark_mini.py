@@ -157,7 +157,9 @@ def test_bars_are_as_long_as_their_scores_and_stay_inside() -> None:
 
 
 def test_a_chart_joins_its_points_from_left_to_right() -> None:
-    points = [table.Point(x, table.Value(score, None, 1)) for x, score in ((1, 0), (2, 50), (4, 100))]
+    points = [
+        table.Point(x, table.Value(score, None, 1)) for x, score in ((1, 0), (2, 50), (4, 100))
+    ]
     drawn = plots.chart(points, ticks={1: "1", 2: "2", 4: "4"}, floor={}, label="scores")
     dots = re.findall(r'<circle class="own" cx="([^"]+)" cy="([^"]+)"', drawn)
     assert dots == [("0.00%", "150.0"), ("50.00%", "75.0"), ("100.00%", "0.0")]
