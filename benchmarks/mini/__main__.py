@@ -17,6 +17,7 @@ from benchmarks.mini import page, table
 from benchmarks.mini.execute import Place, make, make_tokenizer, start_workers
 from benchmarks.mini.grid import FAMILIES, Run, every_run
 from benchmarks.mini.words import score_words
+from benchmarks.mini.world import fingerprint
 from flanjax.cli.catalog import load_catalog
 from flanjax.cli.output import write_text
 
@@ -46,7 +47,7 @@ def run(work: pathlib.Path, short: bool, workers: int, only: tuple[str, ...]) ->
     runs = [each for each in every_run(catalogue) if _is_wanted(each, short, only)]
     work.mkdir(parents=True, exist_ok=True)
     make_tokenizer(place)
-    score_words(catalogue, place.results)
+    score_words(catalogue, place.results, fingerprint(place.catalogue, place.text))
     with start_workers(place, workers) as pool:
         for is_text in (True, False):  # what is tuned starts from what has read text
             batch = [each for each in runs if (each.study == "text") == is_text]

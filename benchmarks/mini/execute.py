@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import click
 
 from benchmarks.mini.grid import Run, allowed
+from benchmarks.mini.world import fingerprint
 from flanjax.cli.catalog import load_catalog
 from flanjax.model_dir import write_json
 
@@ -109,7 +110,7 @@ def make(run: Run, place: Place) -> None:
     catalogue = load_catalog(place.catalogue)
     trained_on = allowed(catalogue, run.hold_out) if run.hold_out else []
     every = [cluster.name for cluster in catalogue.clusters]
-    scored = {"held_out": [run.hold_out] if run.hold_out else every[:limit]}
+    scored = {"held_out": run.held or every[:limit]}
     if run.study == "tuned":
         scored["seen"] = trained_on[:limit]
     reports = {part: _score(run, place, folder, part, names) for part, names in scored.items()}
@@ -117,6 +118,7 @@ def make(run: Run, place: Place) -> None:
         "run": run._asdict(),
         **{part: _told(report) for part, report in reports.items()},
         "num_clusters": len(trained_on),
+        "world": fingerprint(place.catalogue, place.text),
         "facts": reports["held_out"]["facts"],
         "train_s": round(trained_s, 1),
         "total_s": round(time.monotonic() - started, 1),

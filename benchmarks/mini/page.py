@@ -97,7 +97,7 @@ def _question(results: Sequence[Mapping[str, Any]], study: str) -> str:
 
 def _floor(results: Sequence[Mapping[str, Any]], held: str) -> dict[str, float]:
     chance = table.baselines(results)[held][0]
-    untuned = table.cells(results, "t5")[held].get("untuned")
+    untuned = table.cells(results, "t5").get(held, {}).get("untuned")
     floor = {} if chance is None else {"chance": chance}
     return floor if untuned is None else floor | {"untuned": untuned.mean}
 

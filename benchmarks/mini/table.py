@@ -40,8 +40,19 @@ def over_seeds(values: Sequence[float]) -> Value:
 
 
 def read(folder: pathlib.Path) -> list[dict[str, Any]]:
-    """Returns all results of a folder, by name."""
-    return [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))]
+    """Returns all results of a folder, by name.
+
+    Raises:
+      ValueError: They are of several worlds.
+    """
+    results = [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))]
+    worlds = {result["world"] for result in results}
+    if len(worlds) > 1:
+        raise ValueError(
+            f"results of {folder} must be of one world, got {', '.join(sorted(worlds))}; "
+            "remove those of the others."
+        )
+    return results
 
 
 def cluster_mean(tasks: Mapping[str, Mapping[str, Any]]) -> float:
@@ -108,13 +119,12 @@ def line(results: Iterable[Mapping[str, Any]], study: str, held: str) -> list[Po
     Args:
       results: All results.
       study: "clusters", "templates" or "size".
-      held: The cluster.
+      held: One of the clusters that it holds out.
     """
     found: dict[float, list[float]] = collections.defaultdict(list)
     for result in results:
         run = result["run"]
-        is_of_line = run["study"] in (study, "tuned") and run["family"] == "t5"
-        if is_of_line and run["hold_out"] == held:
+        if run["study"] in (study, "together"):
             found[_x(result, study)].append(cluster_mean(result["held_out"][held]))
     return [Point(x, over_seeds(values)) for x, values in sorted(found.items())]
 
@@ -162,13 +172,13 @@ def differences(results: Iterable[Mapping[str, Any]], family: str) -> dict[str, 
 
 def wordings(results: Iterable[Mapping[str, Any]], held: str) -> dict[str, Value]:
     """Returns what a cluster scored with each thing that training put before the fields."""
-    found: dict[str, list[float]] = {name: [] for name in ("none", *COLUMNS[-3:])}
+    found: dict[str, list[float]] = {}
     for result in results:
-        run = result["run"]
-        column = run["changed"] if run["study"] == "wording" else run["study"]
-        if run["family"] == "t5" and run["hold_out"] == held and column in found:
-            found[column].append(cluster_mean(result["held_out"][held]))
-    return {column: over_seeds(values) for column, values in found.items() if values}
+        if (run := result["run"])["study"] in ("wording", "together"):
+            name = run["changed"] or "instruction"
+            found.setdefault(name, []).append(cluster_mean(result["held_out"][held]))
+    order = ("none", "dataset_name", "shuffled", "instruction")
+    return {name: over_seeds(found[name]) for name in order if name in found}
 
 
 def seen(results: Iterable[Mapping[str, Any]], family: str) -> dict[str, Value]:

@@ -17,7 +17,7 @@ _NUM_FITTED = 300
 """Training records of each task that the baseline is fitted on."""
 
 
-def score_words(catalogue: Catalogue, folder: pathlib.Path) -> None:
+def score_words(catalogue: Catalogue, folder: pathlib.Path, world: str) -> None:
     """Writes what the baseline scores on each cluster of options, held out in turn."""
     for cluster in catalogue.clusters:
         path = folder / f"words-{cluster.name}.json"
@@ -42,7 +42,7 @@ def score_words(catalogue: Catalogue, folder: pathlib.Path) -> None:
             "size": "base",
         }
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(path, {"run": run, "held_out": {cluster.name: told}})
+        write_json(path, {"run": run, "held_out": {cluster.name: told}, "world": world})
 
 
 def fitted(tasks: list[Task]) -> BagOfWords:

@@ -10,6 +10,7 @@ import pytest
 from benchmarks.mini import execute, grid, page, plots, table
 from benchmarks.mini.bag_of_words import BagOfWords
 from flanjax import gin_bridge
+from flanjax.model_dir import write_json
 from flanjax.tasks.mini import CATALOGUE
 
 RUNS = list(grid.every_run(CATALOGUE))
@@ -20,7 +21,7 @@ def result(study: str, held: str, score: float, **changed: Any) -> dict[str, Any
     run = grid.Run(study, "t5", 0, held)._replace(**changed)
     known = {"chance": 50.0, "majority": 60.0}
     tasks = {"a": {"mean": score - 1, **known}, "b": {"mean": score + 1, **known}}
-    return {"run": run._asdict(), "held_out": {held: tasks}, "num_clusters": 3}
+    return {"run": run._asdict(), "held_out": dict.fromkeys(run.held, tasks), "num_clusters": 3}
 
 
 # --- the grid ----------------------------------------------------------------
@@ -47,6 +48,7 @@ def test_what_is_near_a_held_out_cluster_is_not_trained_on() -> None:
     assert "paraphrase" not in grid.allowed(CATALOGUE, "entailment")
     assert len(grid.allowed(CATALOGUE, "entailment")) == 9
     assert len(grid.allowed(CATALOGUE, "sentiment")) == 10
+    assert len(grid.allowed(CATALOGUE, "+".join(grid.PROBED))) == 7  # as in FLAN 2021
 
 
 def test_nearest_clusters_may_be_trained_on() -> None:
@@ -79,7 +81,7 @@ def test_the_settings_of_every_study_are_a_run(study: str) -> None:
 
 def test_a_failing_verb_names_its_run(tmp_path) -> None:
     place = execute.Place(tmp_path, tmp_path, "no.such:CATALOGUE", "no.such:TEXT")
-    with pytest.raises(RuntimeError, match="text-t5-base-0: .*no.such"):
+    with pytest.raises(RuntimeError, match=r"text-t5-base-0: .*no\.such"):
         execute.make(grid.Run("text", "t5", 0), place)
     assert not list(tmp_path.glob("*.json"))
 
@@ -111,13 +113,14 @@ def test_a_baseline_stands_beside_both_families() -> None:
         assert {name: value.mean for name, value in row.items()} == {"words": 45, "tuned": 60}
 
 
-def test_a_line_ends_with_the_run_that_changes_nothing() -> None:
+def test_a_line_holds_the_run_that_changes_nothing() -> None:
     results = [
         result("clusters", "nli", 40, changed="1"),
         result("clusters", "nli", 44, changed="2"),
         result("templates", "nli", 41, changed="4"),
         result("size", "nli", 42, size="large"),
-        result("tuned", "nli", 50),
+        result("together", "nli", 50),
+        result("tuned", "nli", 60),  # holds out less: no part of a line
     ]
 
     def places(study: str) -> list[tuple[float, float]]:
@@ -126,6 +129,27 @@ def test_a_line_ends_with_the_run_that_changes_nothing() -> None:
     assert places("clusters") == [(1, 40), (2, 44), (3, 50)]
     assert places("templates") == [(4, 41), (10, 50)]
     assert places("size") == [(1, 50), (2, 42)]
+
+
+def test_wordings_stand_from_none_to_instructions() -> None:
+    results = [
+        result("together", "nli", 50),
+        result("wording", "nli", 45, changed="shuffled"),
+        result("wording", "nli", 40, changed="none"),
+    ]
+    found = table.wordings(results, "nli")
+    assert [(name, value.mean) for name, value in found.items()] == [
+        ("none", 40),
+        ("shuffled", 45),
+        ("instruction", 50),
+    ]
+
+
+def test_results_of_two_worlds_make_no_table(tmp_path) -> None:
+    for world in ("one", "two"):
+        write_json(tmp_path / f"{world}.json", {"world": world})
+    with pytest.raises(ValueError, match="must be of one world, got one, two; remove"):
+        table.read(tmp_path)
 
 
 def test_another_size_is_no_part_of_the_table() -> None:
@@ -170,13 +194,14 @@ def test_the_page_shows_what_there_is_and_asks_for_nothing() -> None:
     results = [
         result("tuned", "entailment", 50),
         result("text", "entailment", 40),
-        result("templates", "entailment", 45, changed="1"),
-        result("wording", "entailment", 43, changed="none"),
+        result("together", "+".join(grid.PROBED), 48),
+        result("templates", "+".join(grid.PROBED), 45, changed="1"),
+        result("wording", "+".join(grid.PROBED), 43, changed="none"),
     ]
     drawn = page.render(results)
     assert "entailment held out; untuned 40.0; tuned 50.0" in drawn
-    assert "by wordings of each task; 1 45.0; 10 50.0" in drawn
-    assert "none 43.0" in drawn
+    assert "by wordings of each task; 1 45.0; 10 48.0" in drawn
+    assert "none 43.0; instruction 48.0" in drawn
     assert "more clusters?" not in drawn  # nothing of it was run
     assert not re.search(r"(src|href)=|<script|https?:", drawn)
 
