@@ -7,14 +7,13 @@
 # Results: benchmarks/results/mini, one file a run; with --short they stay in WORK/results.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source launch/environment.sh
 
 if (($# < 1)) || [[ $1 == -* ]]; then
   echo "WORK must be given first; usage: bash benchmarks/mini.sh WORK [--short]" >&2
   exit 2
 fi
-# XLA frees what a step works in after every step; malloc keeps it with these, a fifth of the time.
-export GLIBC_TUNABLES=glibc.malloc.hugetlb=1 MALLOC_MMAP_MAX_=0 MALLOC_ARENA_MAX=1
-export MALLOC_TRIM_THRESHOLD_=100000000000
+keep_freed_memory
 python -m benchmarks.mini run "$@"
 results=benchmarks/results/mini
 for argument in "$@"; do

@@ -40,10 +40,7 @@ device=${device:-$("$python" -c 'import jax; print(jax.default_backend())')}
 case $device in
   cpu)
     export JAX_PLATFORMS=cpu
-    # XLA frees a step's buffers when it ends; without these the C library hands
-    # the pages back to the kernel and every step faults them in again.
-    export GLIBC_TUNABLES=glibc.malloc.hugetlb=1 MALLOC_MMAP_MAX_=0
-    export MALLOC_TRIM_THRESHOLD_=100000000000 MALLOC_ARENA_MAX=1
+    keep_freed_memory
     echo "CPU: $(env | grep -E '^(GLIBC_TUNABLES|MALLOC_)' | sort | tr '\n' ' ')"
     cases=(
       "--size t5_small --dtype float32 --unroll"

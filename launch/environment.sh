@@ -41,3 +41,10 @@ ensure_environment() {
   done
   echo "$stamp" >"$directory/stamp"
 }
+
+# Keeps freed memory for the processes that follow. XLA:CPU gives its memory back after every step,
+# and glibc returns it to the system; keeping it makes steps up to a third faster.
+keep_freed_memory() {
+  export GLIBC_TUNABLES=glibc.malloc.hugetlb=1 MALLOC_MMAP_MAX_=0 MALLOC_ARENA_MAX=1
+  export MALLOC_TRIM_THRESHOLD_=100000000000
+}

@@ -38,10 +38,7 @@ echo "   ${SECONDS} s"
 
 echo "== Training and judging: one family (T5), one held-out cluster, one seed."
 echo "   A self-test on a toy: its figures say that the parts work together, no more."
-# XLA:CPU gives its memory back after every step, and glibc returns it to the system; keeping it
-# makes steps up to a third faster.
-export GLIBC_TUNABLES=glibc.malloc.hugetlb=1 MALLOC_MMAP_MAX_=0 MALLOC_ARENA_MAX=1
-export MALLOC_TRIM_THRESHOLD_=100000000000
+keep_freed_memory
 started=$SECONDS
 rm -rf runs/quickstart
 .venv-quickstart/bin/flanjax train --gin_file=gin_configs/runs/mini_t5.gin \
