@@ -75,8 +75,9 @@ def load_catalog(
     The current directory is searched first, as `python -m` does.
 
     Args:
-      place: "module:NAME", or the name of a catalogue that ships: "flan2021",
-        or "seqio:module" for what the module registers with SeqIO.
+      place: "module:NAME", "package.module" where the name is CATALOGUE, the
+        name of a catalogue that ships: "flan2021", or "seqio:module" for what
+        the module registers with SeqIO.
       lengths: "inputs" and "targets" -> ids that a task of SeqIO may give.
       seed: Seeds the preprocessors of SeqIO's tasks.
       is_uncut: Whether those that only cut give more.
@@ -87,7 +88,9 @@ def load_catalog(
     """
     if place.startswith(SEQIO):
         return _seqio_catalog(place, lengths, seed, is_uncut)
-    module_name, _, name = SHIPPED.get(place, place).partition(":")
+    module_name, colon, name = SHIPPED.get(place, place).partition(":")
+    if not colon and "." in module_name:
+        name = "CATALOGUE"
     close = difflib.get_close_matches(place.casefold(), SHIPPED, n=1, cutoff=0.7)
     remedy = (
         f"did you mean {close[0]}?" if close else "write it as in flanjax.tasks.mini:CATALOGUE."

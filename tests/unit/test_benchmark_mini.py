@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import pathlib
 import re
 from typing import Any
 
 import pytest
 
 from benchmarks.mini import execute, grid, page, plots, table
+from benchmarks.mini.__main__ import DEVELOPED, PUBLISHED, RESULTS
 from benchmarks.mini.bag_of_words import BagOfWords
+from benchmarks.mini.world import fingerprint
 from flanjax import gin_bridge
 from flanjax.model_dir import write_json
 from flanjax.tasks.mini import CATALOGUE
 
+DOCUMENT = pathlib.Path(__file__).parents[2] / "docs" / "miniature.md"
 RUNS = list(grid.every_run(CATALOGUE))
 
 
@@ -84,6 +88,27 @@ def test_a_failing_verb_names_its_run(tmp_path) -> None:
     with pytest.raises(RuntimeError, match=r"text-t5-base-0: .*no\.such"):
         execute.make(grid.Run("text", "t5", 0), place)
     assert not list(tmp_path.glob("*.json"))
+
+
+# --- the world ---------------------------------------------------------------
+
+
+def test_the_world_is_the_one_that_was_frozen() -> None:
+    """Whoever changes it adds a row with the reason and the new fingerprint."""
+    changes = DOCUMENT.read_text("utf-8").split("## Changes of the world")[1]
+    last = [line for line in changes.splitlines() if line.startswith("| 2")][-1]
+    assert f"`{fingerprint(*PUBLISHED)}`" in last
+
+
+def test_a_fingerprint_tells_worlds_apart() -> None:
+    assert fingerprint(*PUBLISHED) != fingerprint(*DEVELOPED)
+
+
+def test_the_documented_tables_are_those_of_the_results() -> None:
+    results = table.read(RESULTS)
+    text = DOCUMENT.read_text("utf-8")
+    for family in grid.FAMILIES:
+        assert table.markdown(results, family) in text
 
 
 # --- the table ---------------------------------------------------------------

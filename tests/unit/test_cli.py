@@ -342,13 +342,14 @@ def test_a_catalogue_is_found_in_the_current_directory(module):
     assert load_catalog("own_a:MINE").name == "mini"
 
 
+def test_a_package_alone_stands_for_its_catalogue():
+    assert load_catalog("flanjax.tasks.mini") is load_catalog("mini")
+
+
 @pytest.mark.parametrize(
     ("place", "match"),
     [
-        (
-            "flanjax.tasks.mini",
-            r"must read module:NAME or be one of mini, .*, got 'flanjax\.tasks\.mini'",
-        ),
+        ("minis", r"must read module:NAME or be one of mini, .*, got 'minis'; did you mean mini"),
         ("a/b.py:X", r"must read module:NAME or be .*, got 'a/b\.py:X'"),
         (
             "own_catalog:CATALOGUE",
