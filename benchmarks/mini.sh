@@ -15,8 +15,8 @@ if (($# < 1)) || [[ $1 == -* ]]; then
 fi
 keep_freed_memory
 python -m benchmarks.mini run "$@"
-results=benchmarks/results/mini
+results=()
 for argument in "$@"; do
-  if [[ $argument == --short ]]; then results=$1/results; fi
+  if [[ $argument == --short ]]; then results=("$1/results"); fi
 done
-python -m benchmarks.mini report "$results"
+python -m benchmarks.mini report ${results[@]+"${results[@]}"}

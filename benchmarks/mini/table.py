@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from benchmarks.mini.grid import NUM_TEMPLATES, SIZES
+from benchmarks.mini.grid import FAMILIES, NUM_TEMPLATES, SIZES
 from flanjax.evaluation.results import standard_error
 
 COLUMNS = ("untuned", "words", "nearest", "dataset_name", "shuffled", "tuned")
@@ -227,3 +227,12 @@ def markdown(results: Sequence[Mapping[str, Any]], family: str) -> str:
     ]
     lines.append(f"| *tuned less column* | | {' | '.join(told)} | |")
     return "\n".join(lines) + "\n"
+
+
+def documented(text: str, results: Sequence[Mapping[str, Any]]) -> str:
+    """Returns a document with the families' tables between its marks put anew."""
+    for family in FAMILIES:
+        begin, end = (f"<!-- {family}{mark} -->" for mark in ("", " ends"))
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}\n\n{markdown(results, family)}\n{end}{rest.partition(end)[2]}"
+    return text

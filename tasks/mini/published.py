@@ -1,4 +1,4 @@
-"""The world of the published table; its seed was drawn once, when the grammars were frozen."""
+"""The world of the published table; its seed was drawn once, after the freeze."""
 
 from __future__ import annotations
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import pathlib
 import re
 from typing import Any
 
 import pytest
 
 from benchmarks.mini import execute, grid, page, plots, table
-from benchmarks.mini.__main__ import DEVELOPED, PUBLISHED, RESULTS
+from benchmarks.mini.__main__ import DEVELOPED, DOCUMENT, PUBLISHED, RESULTS
 from benchmarks.mini.bag_of_words import BagOfWords
 from benchmarks.mini.world import fingerprint
 from flanjax import gin_bridge
 from flanjax.model_dir import write_json
 from flanjax.tasks.mini import CATALOGUE
 
-DOCUMENT = pathlib.Path(__file__).parents[2] / "docs" / "miniature.md"
 RUNS = list(grid.every_run(CATALOGUE))
 
 
@@ -105,10 +103,16 @@ def test_a_fingerprint_tells_worlds_apart() -> None:
 
 
 def test_the_documented_tables_are_those_of_the_results() -> None:
-    results = table.read(RESULTS)
     text = DOCUMENT.read_text("utf-8")
-    for family in grid.FAMILIES:
-        assert table.markdown(results, family) in text
+    assert table.documented(text, table.read(RESULTS)) == text
+
+
+def test_a_table_is_put_between_its_marks() -> None:
+    text = "a <!-- t5 --> old <!-- t5 ends --> b <!-- decoder --><!-- decoder ends --> c"
+    found = table.documented(text, [result("tuned", "nli", 50)])
+    assert "old" not in found
+    assert re.fullmatch(r"a <!-- t5 -->\n.*\| nli .* 50\.0 .*<!-- t5 ends --> b .* c", found, re.S)
+    assert table.documented(found, [result("tuned", "nli", 50)]) == found
 
 
 # --- the table ---------------------------------------------------------------
