@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from benchmarks.mini.grid import Run, allowed
+from benchmarks.mini.grid import PROBED, Run, allowed
 from benchmarks.mini.world import fingerprint
 from flanjax.cli.catalog import load_catalog
 from flanjax.model_dir import write_json
@@ -109,7 +109,7 @@ def make(run: Run, place: Place) -> None:
     trained_s = time.monotonic() - started
     catalogue = load_catalog(place.catalogue)
     trained_on = allowed(catalogue, run.hold_out) if run.hold_out else []
-    every = [cluster.name for cluster in catalogue.clusters]
+    every = [cluster.name for cluster in catalogue.clusters if run.size == "base"] or PROBED
     scored = {"held_out": run.held or every[:limit]}
     if run.study == "tuned":
         scored["seen"] = trained_on[:limit]

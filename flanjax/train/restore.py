@@ -76,7 +76,7 @@ def sources(config: RestoreConfig, paths: Iterable[str]) -> dict[str, str | None
     """
     paths = list(paths)
     for pattern, _ in config.assignment_map:
-        _check_matches("assignment_map", pattern, paths)
+        check_matches("assignment_map", pattern, paths)
     return {path: _source(config, path) for path in paths}
 
 
@@ -108,7 +108,7 @@ def frozen_paths(patterns: Sequence[str], axes: Params) -> frozenset[str]:
     leaves = jax.tree_util.tree_leaves_with_path(axes, is_leaf=is_axes)
     paths = [path_name(path) for path, _ in leaves]
     for pattern in patterns:
-        _check_matches("freeze", pattern, paths)
+        check_matches("freeze", pattern, paths)
     found = frozenset(p for p in paths if any(re.fullmatch(pattern, p) for pattern in patterns))
     if len(found) == len(paths):
         raise ValueError(
@@ -118,7 +118,7 @@ def frozen_paths(patterns: Sequence[str], axes: Params) -> frozenset[str]:
     return found
 
 
-def _check_matches(field: str, pattern: str, paths: Sequence[str]) -> None:
+def check_matches(field: str, pattern: str, paths: Sequence[str]) -> None:
     if not any(re.fullmatch(pattern, path) for path in paths):
         raise ValueError(
             f"{field} pattern must match the whole path of a parameter, got {pattern!r}; the "

@@ -70,8 +70,14 @@ def test_bad_schedules_are_refused(settings, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"name": "sgd"}, "optimizer must be adamw or adafactor, got 'sgd'"),
+        ({"name": "adam"}, "optimizer must be one of adamw, .*, sgd, got 'adam'; choose one"),
         ({"clip_norm": -1.0}, "optimizer clip_norm must not be negative, got -1.0"),
+        ({"name": "lion", "moment_dtype": "int8"}, "must be float32 or bfloat16, got 'int8'"),
+        ({"moment_dtype": "bfloat16"}, "must be float32 with adafactor, got bfloat16; it keeps"),
+        ({"rate_factors": (".*", 0.1)}, r"rate_factors must hold \(pattern, factor\) pairs, got"),
+        ({"rate_factors": (("[", 0.1),)}, r"rate_factors must hold regular expressions, got '\['"),
+        ({"decay_factors": ((".*", -1.0),)}, "decay_factors must not be negative, got -1.0 for"),
+        ({"decay_factors": ((".*", "no"),)}, "decay_factors must not be negative, got 'no' for"),
     ],
 )
 def test_bad_optimizers_are_refused(settings, message):
@@ -150,3 +156,114 @@ def test_global_norm_is_clipped_before_the_optimizer():
     momentum = next(x for x in jax.tree.leaves(state) if x.shape == (2,))
     np.testing.assert_allclose(momentum, [0.06, 0.08], rtol=1e-5)
     np.testing.assert_allclose(big["w"], [-0.1, -0.1], rtol=1e-4)
+
+
+# --- every optimizer ---------------------------------------------------------
+
+ALL = ("adamw", "adafactor", "lion", "muon", "sgd")
+
+
+def made(name, axes, **settings):
+    config = OptimizerConfig(
+        name=name, weight_decay=0.1, schedule=ScheduleConfig(peak=0.01), **settings
+    )
+    return make_optimizer(config, axes, num_steps=10)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_stacked_layers_are_updated_as_single_ones(name):
+    params, grads = unlike_layers()
+    stacked = two_updates(
+        made(name, {"w": ("layers", "embed", "mlp")}), {"w": params}, {"w": grads}
+    )
+    for layer in range(3):
+        alone = two_updates(
+            made(name, {"w": ("embed", "mlp")}), {"w": params[layer]}, {"w": grads[layer]}
+        )
+        np.testing.assert_allclose(stacked["w"][layer], alone["w"], rtol=2e-5, atol=1e-7)
+
+
+def by_hand(name, w, g, steps):
+    """Two published rules, written as their papers do; rate 0.01, decay 0.1."""
+    m = np.zeros_like(w)
+    for _ in range(steps):
+        if name == "lion":  # Chen et al. 2023, algorithm 2, with b1 0.9 and b2 0.99
+            change = np.sign(0.9 * m + 0.1 * g)
+            m = 0.99 * m + 0.01 * g
+        else:  # heavy ball
+            m = change = 0.9 * m + g
+        w = w - 0.01 * (change + 0.1 * w)
+    return w
+
+
+@pytest.mark.parametrize("name", ["lion", "sgd"])
+def test_a_rule_is_that_of_its_paper(name):
+    w, g = np.array([1.0, -2.0, 3.0]), np.array([0.5, 0.1, -0.2])
+    tx = made(name, {"w": ("embed",)}, b2=0.99)
+    found = two_updates(tx, {"w": jnp.array(w)}, {"w": jnp.array(g)})
+    np.testing.assert_allclose(found["w"], by_hand(name, w, g, 2), rtol=1e-6)
+
+
+def orthogonalized(g):
+    """Newton and Schulz's iteration of Jordan et al. 2024."""
+    is_tall = g.shape[0] > g.shape[1]
+    x = (g.T if is_tall else g) / np.linalg.norm(g)
+    for _ in range(5):
+        a = x @ x.T
+        x = 3.4445 * x + (-4.775 * a + 2.0315 * a @ a) @ x
+    return x.T if is_tall else x
+
+
+def test_muon_makes_matrices_orthogonal_and_leaves_tables_to_adam():
+    keys = jax.random.split(jax.random.key(1), 4)
+    w, gw = (jax.random.normal(key, (6, 4)) for key in keys[:2])
+    e, ge = (jax.random.normal(key, (9, 4)) for key in keys[2:])
+    axes = {"w": ("embed", "mlp"), "embed": ("vocab", "embed")}
+    tx = made("muon", axes, b1=0.95)
+    params = {"w": w, "embed": e}
+    updates, _ = tx.update({"w": gw, "embed": ge}, tx.init(params), params)
+    # The first step: Nesterov momentum is the gradient times a number, which the norm takes out.
+    change = orthogonalized(np.asarray(gw, np.float64)) * 0.2 * 6**0.5  # Liu et al. 2025, eq. 4
+    np.testing.assert_allclose(updates["w"], -0.01 * (change + 0.1 * w), rtol=2e-4, atol=1e-6)
+    change = np.asarray(ge) / (np.abs(ge) + 1e-8)  # Adam's first
+    np.testing.assert_allclose(updates["embed"], -0.01 * (change + 0.1 * e), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["adamw", "lion", "muon", "sgd"])
+def test_momentum_may_be_kept_in_half_the_bytes(name):
+    params, grads = unlike_layers()
+    axes = {"w": ("layers", "embed", "mlp")}
+    kept = made(name, axes, moment_dtype="bfloat16").init({"w": params})
+    halves = [leaf for leaf in jax.tree.leaves(kept) if leaf.dtype == jnp.bfloat16]
+    assert [leaf.shape for leaf in halves] == [params.shape]
+    exact = two_updates(made(name, axes), {"w": params}, {"w": grads})["w"] - params
+    rough = two_updates(
+        made(name, axes, moment_dtype="bfloat16"), {"w": params}, {"w": grads}
+    )["w"] - params  # fmt: skip
+    error = jnp.linalg.norm(exact - rough) / jnp.linalg.norm(exact)
+    assert error < 0.05
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_factors_by_path_change_rate_and_decay(name):
+    axes = {"head": {"w": ("embed",)}, "norm": {"scale": ("norm",)}}
+    params = {"head": {"w": jnp.ones(3)}, "norm": {"scale": jnp.full(3, 2.0)}}
+    none = jax.tree.map(jnp.zeros_like, params)
+    some = jax.tree.map(jnp.ones_like, params)
+
+    def update(grads, **settings):
+        tx = made(name, axes, **settings)
+        return tx.update(grads, tx.init(params), params)[0]
+
+    plain, fast = update(some), update(some, rate_factors=((".*head.*", 3.0), (".*", 0.5)))
+    np.testing.assert_allclose(fast["head"]["w"], 3 * plain["head"]["w"], rtol=1e-6)
+    np.testing.assert_allclose(fast["norm"]["scale"], 0.5 * plain["norm"]["scale"], rtol=1e-6)
+    decayed = update(none, decay_factors=((".*scale", 0.0),))
+    assert not decayed["norm"]["scale"].any()
+    np.testing.assert_allclose(decayed["head"]["w"], update(none)["head"]["w"])
+    assert (decayed["head"]["w"] < 0).all()
+
+
+def test_a_factor_for_no_parameter_is_refused():
+    with pytest.raises(ValueError, match=r"rate_factors pattern must match .* got 'haed'"):
+        made("adamw", {"head": ("embed",)}, rate_factors=(("haed", 2.0),))
