@@ -32,12 +32,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.flops import count_work
 from flanjax import parallel
 from flanjax.data.batch import Example, SeqBatch
 from flanjax.engine import pack
 from flanjax.losses.tokens import LossConfig
-from flanjax.models import families, kernels
+from flanjax.models import families, flops, kernels
 from flanjax.models.configs import EmbeddingConfig, RotaryConfig
 from flanjax.models.decoder import DecoderConfig
 from flanjax.models.t5 import T5Config
@@ -48,7 +47,6 @@ from flanjax.train.step import compile_step, make_train_step, put_batch
 ROOT = pathlib.Path(__file__).parents[1]
 _NUM_SPECIAL = 3  # pad, end of sequence, unknown
 _EOS_ID = 1
-_GPU_PEAK_FLOPS = {"H100": 989e12, "H200": 989e12}  # dense bfloat16, from the data sheets
 _CEILING_WIDTH = 2048
 _CEILING_RUNS = 50
 _MALLOC_VARIABLES = (
@@ -206,10 +204,9 @@ def peak_flops(device: jax.Device, dtype: str) -> tuple[float | None, str]:
     if device.platform == "cpu":
         source = f"measured here: best of {_CEILING_RUNS} {_CEILING_WIDTH}^3 products, {dtype}"
         return measured_ceiling(dtype), source
-    for name, flops in _GPU_PEAK_FLOPS.items():
-        if name in device.device_kind:
-            return flops, f"{name} data sheet: dense bfloat16"
-    return None, f"unknown for {device.device_kind}"
+    peak = flops.peak_flops(device.device_kind)
+    source = "data sheet: dense bfloat16" if peak else "unknown"
+    return peak, f"{source} of {device.device_kind}"
 
 
 def peak_memory(device: jax.Device) -> tuple[int, str]:
@@ -250,7 +247,8 @@ def measure(name: str, size: Size, *, num_warmups: int, num_steps: int) -> dict[
     machine = describe_machine(device)
     peak, peak_source = peak_flops(device, config.dtype)
     batch = full_batch(size, np.random.default_rng(0))
-    work = count_work(config, size.batch_size, size.input_length, size.target_length)
+    rows = flops.full_rows(size.batch_size, size.input_length, size.target_length)
+    work = flops.count_work(config, rows)
     timing = time_steps(size, batch, num_warmups=num_warmups, num_steps=num_steps)
     if not np.isfinite(timing.loss):
         raise ValueError(f"the loss of {name} must be finite, got {timing.loss}; see the model.")

@@ -12,6 +12,7 @@ import rich.console
 
 from flanjax import data_progress, model_dir, opened, run_data, start
 from flanjax.certificate import certify_run, split_catalogue
+from flanjax.data.batch import SeqBatch
 from flanjax.data.catalogue import Catalogue
 from flanjax.data.holdout import Split, resolve
 from flanjax.engine import pipeline
@@ -20,6 +21,7 @@ from flanjax.evaluation import report
 from flanjax.evaluation.cluster import evaluate_cluster
 from flanjax.evaluation.results import Certificate, ClusterReport
 from flanjax.experiment import Experiment, to_plain
+from flanjax.models import flops
 from flanjax.parts import (
     Parts,
     assemble,
@@ -32,7 +34,7 @@ from flanjax.run_facts import run_facts
 from flanjax.train import optim
 from flanjax.train.checkpoint import Checkpoints
 from flanjax.train.log import open_log
-from flanjax.train.loop import OnEval, train
+from flanjax.train.loop import OnEval, Work, train
 from flanjax.train.objectives import token_loss
 from flanjax.train.state import TrainState, make_state
 from flanjax.train.step import compile_step, make_train_step
@@ -203,11 +205,22 @@ def _train(
                 learning_rate=optim.make_schedule(
                     experiment.optimizer.schedule, num_steps=config.steps
                 ),
+                work=_work(parts),
                 on_eval=on_eval,
                 data_log=data_log,
             )
     finally:
         checkpoints.close()
+
+
+def _work(parts: Parts) -> Work:
+    """Returns how to count a step's arithmetic; every process has as many rows."""
+
+    def count(rows: SeqBatch) -> float:
+        counted = flops.packed_rows(rows)
+        return flops.count_work(parts.model.config, counted).flops * jax.process_count()
+
+    return Work(count, flops.peak_flops(parts.mesh.devices.flat[0].device_kind))
 
 
 class _DataLog(NamedTuple):

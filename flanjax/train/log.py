@@ -185,6 +185,7 @@ class _Progress:
         shown = (
             ("train/loss", "loss {:.4f}"),
             ("train/tokens_per_second", "{:,.0f} tokens/s"),
+            ("train/model_flops_utilization", "{:.1%} MFU"),
             ("train/non_padding_fraction", "{:.1%} non-padding"),
         )
         parts = [f"step {step:,}/{self._total_steps:,}"]

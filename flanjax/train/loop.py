@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax
 from jax.sharding import Mesh
@@ -82,6 +82,18 @@ class DataLog(Protocol):
         ...
 
 
+class Work(NamedTuple):
+    """What a step computes, and what a device could.
+
+    Attributes:
+      flops: This process's rows -> FLOPs of the step on all processes.
+      peak_flops: FLOP/s of a device; None where it is not known.
+    """
+
+    flops: Callable[[SeqBatch], float]
+    peak_flops: float | None
+
+
 OnEval = Callable[[int, TrainState], None]
 """(step, state), called between steps; what it does is the caller's."""
 
@@ -97,6 +109,7 @@ def train(
     checkpoints: Checkpoints,
     log: Log,
     learning_rate: Callable[[int], Any],
+    work: Work | None = None,
     on_eval: OnEval | None = None,
     data_log: DataLog | None = None,
 ) -> TrainState:
@@ -116,15 +129,17 @@ def train(
       checkpoints: Where states are kept.
       log: Where metrics go.
       learning_rate: The schedule, for the log.
+      work: What the log's utilization is reckoned from; None leaves it out.
       on_eval: Called every `eval_period` steps, but not at the first or last.
       data_log: Told of the data's position.
     """
-    meter = _Meter(log, learning_rate)
+    meter = _Meter(log, learning_rate, work, num_devices=mesh.size)
     start = int(state.step)
     for step in range(start + 1, config.steps + 1):
-        batch = put_batch(next(batches), mesh)
+        rows = next(batches)
+        batch = put_batch(rows, mesh)
         state, metrics = step_fn(state, batch, key)
-        meter.add(step, metrics)
+        meter.add(step, metrics, rows)
         is_last = step == config.steps
         if step % config.log_period == 0 or is_last:
             meter.flush(data_log.metrics(batches.get_state()) if data_log else {})
@@ -144,14 +159,27 @@ def train(
 class _Meter:
     """Adds up metrics between lines of the log."""
 
-    def __init__(self, log: Log, learning_rate: Callable[[int], Any]):
+    def __init__(
+        self,
+        log: Log,
+        learning_rate: Callable[[int], Any],
+        work: Work | None = None,
+        *,
+        num_devices: int = 1,
+    ):
         self._log = log
         self._learning_rate = learning_rate
+        self._work = work
+        self._num_devices = num_devices
+        self._flops = 0.0
         self._pending: list[tuple[int, dict[str, Mean]]] = []
         self._since = time.monotonic()
 
-    def add(self, step: int, metrics: dict[str, Mean]) -> None:
+    def add(self, step: int, metrics: dict[str, Mean], rows: SeqBatch) -> None:
+        """Keeps metrics that are still being computed; counts the work meanwhile."""
         self._pending.append((step, metrics))
+        if self._work:
+            self._flops += self._work.flops(rows)
 
     def pause(self) -> None:
         """Writes what is pending, so that an evaluation's time is not counted."""
@@ -173,9 +201,20 @@ class _Meter:
         values["train/learning_rate"] = float(self._learning_rate(last - 1))
         values["train/tokens_per_second"] = tokens / seconds
         values["train/steps_per_second"] = steps / seconds
+        values.update(self._utilization(seconds))
         self._log.write(last, {**values, **(data or {})})
         self._pending.clear()
+        self._flops = 0.0
         self._since = time.monotonic()
+
+    def _utilization(self, seconds: float) -> Mapping[str, float]:
+        """Returns the FLOP/s of a device, and their share of its peak where that is known."""
+        if not self._work:
+            return {}
+        each = self._flops / seconds / self._num_devices
+        peak = self._work.peak_flops
+        share = {"train/model_flops_utilization": each / peak} if peak else {}
+        return {"train/teraflops_per_second_per_device": each / 1e12, **share}
 
 
 def _total(steps: list[dict[str, Mean]], name: str) -> Mean:

@@ -248,7 +248,7 @@ def _is_matrix(names: tuple[str | None, ...]) -> bool:
 
 
 def _matrices(params: Params) -> Params:
-    """Returns which axes of each array make its matrix: the last two, from rows to columns."""
+    """Returns each array's matrix: the last two axes, from rows to columns."""
     return jax.tree.map(
         lambda array: optax.contrib.MuonDimensionNumbers((array.ndim - 2,), (array.ndim - 1,)),
         params,
@@ -256,7 +256,7 @@ def _matrices(params: Params) -> Params:
 
 
 def _as_large_as_adam(updates: Params, _: Params | None) -> Params:
-    """Scales orthogonal matrices [..., n, m] by 0.2 sqrt(max(n, m)) (Liu et al. 2025, eq. 4)."""
+    """Scales matrices [..., n, m] by 0.2 sqrt(max(n, m)) (Liu et al. 2025, eq. 4)."""
     return jax.tree.map(lambda u: u * (_MUON_RMS * max(u.shape[-2:]) ** 0.5), updates)
 
 

@@ -32,7 +32,7 @@ LAYERS: tuple[dict[str, str], ...] = (
         "flanjax.engine": "source_identity cache_key tokenized shard arena cache build staging "
         "plan row_index pack gather account pipeline peek "
         "advise advise_text advise_plot advise_page",
-        "flanjax.models": "t5 decoder decode families",
+        "flanjax.models": "t5 decoder decode families flops",
         "flanjax.train": "optim state restore opt_state frozen",
         "flanjax.evaluation": "report page plot queries",
     },

@@ -11,8 +11,8 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks import flops, step
-from flanjax.models import families
+from benchmarks import step
+from flanjax.models import families, flops
 from flanjax.models.decoder import DecoderConfig
 from flanjax.models.t5 import T5Config
 
@@ -36,36 +36,6 @@ TINY_SIZES = {
 }
 
 
-def test_flops_of_a_decoder_are_those_computed_by_hand() -> None:
-    work = flops.count_work(TINY_DECODER, 2, None, 8)
-    # Block: q 4x4, k 4x2, v 4x2, o 4x4 = 48, and three of 4x5 = 60. Three of them: 324. Head: 44.
-    # 2 rows x 8 tokens = 16 tokens. Pairs: half of 8 x 8 = 32; channels: 3 layers x 4 = 12.
-    assert work.matmul_parameters == 368
-    assert work.flops == 6 * 368 * 16 + 12 * 2 * 32 * 12 == 44_544
-    assert work.formula == (
-        "6 x (parameters x tokens: 324 x 16 + 44 x 16) + "
-        "12 x 2 rows x (pairs x channels of all layers: 32 x 12)"
-    )
-
-
-def test_flops_of_t5_are_those_computed_by_hand() -> None:
-    work = flops.count_work(TINY_T5, 2, 8, 4)
-    # A square is 4 x 6 = 24, the MLP three of 4x5 = 60. Encoder: 2 x (4 x 24 + 60) = 312 on 16
-    # inputs. Decoder: 3 x (6 x 24 + 60) = 612 on 8 targets, its cross keys and values
-    # 3 x 2 x 24 = 144 on 16 inputs, the head 44 on 8 targets.
-    products = 312 * 16 + 612 * 8 + 144 * 16 + 44 * 8
-    # Pairs x channels: 64 x 12 in the encoder, 8 x 18 and 32 x 18 in the decoder.
-    attention = 64 * 12 + 8 * 18 + 32 * 18
-    assert products == 12_544 and attention == 1_488
-    assert work.matmul_parameters == 1_112
-    assert work.flops == 6 * 12_544 + 12 * 2 * 1_488 == 110_976
-
-
-def test_t5_without_input_length_is_refused() -> None:
-    with pytest.raises(ValueError, match="input_length must be given"):
-        flops.count_work(TINY_T5, 2, None, 4)
-
-
 @pytest.mark.parametrize(
     ("name", "num_parameters", "not_in_products"),
     [
@@ -83,7 +53,8 @@ def test_every_size_has_its_parameters_and_counts_the_multiplied_ones(
 ) -> None:
     size = step.SIZES[name]
     shapes = jax.eval_shape(families.make_model(size.config).init, jax.random.key(0))
-    work = flops.count_work(size.config, size.batch_size, size.input_length, size.target_length)
+    rows = flops.full_rows(size.batch_size, size.input_length, size.target_length)
+    work = flops.count_work(size.config, rows)
     assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == num_parameters
     assert num_parameters - work.matmul_parameters == not_in_products
 
@@ -116,7 +87,9 @@ def test_a_run_adds_its_result_to_the_list(
     step.main(["--size", name, "--quick", "--unroll", "--results", str(tmp_path)])
     earlier, result = json.loads(path.read_text())
     assert earlier == "an earlier result"
-    work = flops.count_work(*TINY_SIZES[name][:4])
+    size = TINY_SIZES[name]
+    rows = flops.full_rows(size.batch_size, size.input_length, size.target_length)
+    work = flops.count_work(size.config, rows)
     assert result["model_flops_per_step"] == work.flops
     assert result["tokens_per_s"] == pytest.approx(
         result["tokens_per_step"] / result["step_s"]["median"], rel=0.5
