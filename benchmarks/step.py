@@ -324,7 +324,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--size", choices=SIZES, help="print the head of the table without it")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--unroll", action="store_true", help="no compiled loop over layers")
-    parser.add_argument("--remat", choices=("none", "full"), help="default: the size's own")
+    parser.add_argument("--remat", choices=("none", "full", "dots"), help="default: the size's own")
     parser.add_argument("--quick", action="store_true", help="3 steps after 1 instead of 7 after 2")
     parser.add_argument("--results", type=pathlib.Path, default=ROOT / "benchmarks/results")
     return parser.parse_args(arguments)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, get_args
+
+RematName: TypeAlias = Literal["none", "full", "dots"]
+"""What the backward pass computes again; `layers.REMAT` says what each keeps."""
 
 
 def _check_choice(config: Any, name: str, choices: tuple[str, ...]) -> None:
-    if getattr(config, name) not in choices:
+    if (value := getattr(config, name)) not in choices:
+        known = f"{', '.join(choices[:-1])} or {choices[-1]}"
         raise ValueError(
-            f"{type(config).__name__} {name} must be {' or '.join(choices)}, got "
-            f"{getattr(config, name)!r}; choose one."
+            f"{type(config).__name__} {name} must be {known}, got {value!r}; choose one."
         )
 
 
@@ -278,7 +281,7 @@ def check_sizes(config: Any) -> None:
             f"{family} dropout_rate must lie in [0, 1), got {config.dropout_rate}; T5 uses 0.1."
         )
     _check_choice(config, "dtype", ("float32", "bfloat16"))
-    _check_choice(config, "remat", ("none", "full"))
+    _check_choice(config, "remat", get_args(RematName))
     num_kv_heads = config.num_kv_heads or config.num_heads
     if num_kv_heads < 1 or config.num_heads % num_kv_heads:
         raise ValueError(

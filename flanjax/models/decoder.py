@@ -29,6 +29,7 @@ from flanjax.models.configs import (
     EmbeddingConfig,
     LearnedConfig,
     RelativeConfig,
+    RematName,
     RotaryConfig,
     check_sizes,
 )
@@ -58,7 +59,8 @@ class DecoderConfig:
       dtype: Compute type; parameters are float32.
       scan_layers: Whether layers run in one compiled loop; the layout of
         parameters is the same either way.
-      remat: "none" keeps activations; "full" recomputes each layer.
+      remat: What the backward pass computes again: "none" of a layer, its
+        "full", or all but its "dots", the products with weights.
     """
 
     vocab_size: int = 128_256
@@ -75,7 +77,7 @@ class DecoderConfig:
     dropout_rate: float = 0.0
     dtype: Literal["float32", "bfloat16"] = "float32"
     scan_layers: bool = True
-    remat: Literal["none", "full"] = "none"
+    remat: RematName = "none"
 
     def __post_init__(self) -> None:
         check_sizes(self)
@@ -97,7 +99,7 @@ def make_model(config: DecoderConfig) -> Model:
         make_block=functools.partial(_make_block, config),
         num_layers=config.num_layers,
         is_scanned=config.scan_layers,
-        is_rematerialized=config.remat == "full",
+        remat=config.remat,
     )
     tables = functools.partial(_Ends, config)
 

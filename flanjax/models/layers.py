@@ -13,7 +13,7 @@ from flax import nnx
 
 from flanjax.base import Key, Params, path_name
 from flanjax.models import kernels
-from flanjax.models.configs import BlockConfig
+from flanjax.models.configs import BlockConfig, RematName
 
 
 def normal_param(
@@ -193,6 +193,18 @@ def _with_slots(template: Params, params: Params) -> Params:
     }
 
 
+REMAT: Mapping[RematName, Callable[..., bool] | None] = {
+    "none": jax.checkpoint_policies.everything_saveable,
+    "full": None,
+    "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+}
+"""Name -> what the backward pass finds kept of a block.
+
+"none" keeps all; "full" keeps what enters the block and computes the rest again, a third of the
+step; "dots" keeps products with weights and computes again what lies between them and attention.
+"""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Stack:
     """Equal blocks one after another, their parameters stacked on axis 0.
@@ -201,14 +213,13 @@ class Stack:
       make_block: Declares one block.
       num_layers: Blocks.
       is_scanned: Whether the blocks are one compiled loop.
-      is_rematerialized: Whether the backward pass computes each block again
-        instead of keeping its activations.
+      remat: A name of `REMAT`: what the backward pass computes again.
     """
 
     make_block: Callable[[nnx.Rngs], nnx.Module]
     num_layers: int
     is_scanned: bool
-    is_rematerialized: bool
+    remat: RematName
 
     @functools.cached_property
     def _graph(self) -> tuple[Any, Params]:
@@ -251,8 +262,8 @@ class Stack:
             block = nnx.merge(graph, nnx.State(_with_slots(template, layer_params)))
             return body(block, carry, x)
 
-        if self.is_rematerialized:
-            step = jax.checkpoint(step, prevent_cse=not self.is_scanned)
+        if self.remat != "none":
+            step = jax.checkpoint(step, prevent_cse=not self.is_scanned, policy=REMAT[self.remat])
         if self.is_scanned:
             return jax.lax.scan(step, carry, (params, xs))
         ys = []

@@ -29,6 +29,7 @@ from flanjax.models.configs import (
     BlockConfig,
     EmbeddingConfig,
     RelativeConfig,
+    RematName,
     RotaryConfig,
     check_sizes,
 )
@@ -57,7 +58,8 @@ class T5Config:
       dtype: Compute type; parameters are float32.
       scan_layers: Whether layers run in one compiled loop; the layout of
         parameters is the same either way.
-      remat: "none" keeps activations; "full" recomputes each layer.
+      remat: What the backward pass computes again: "none" of a layer, its
+        "full", or all but its "dots", the products with weights.
     """
 
     vocab_size: int = 32_128
@@ -74,7 +76,7 @@ class T5Config:
     dropout_rate: float = 0.1
     dtype: Literal["float32", "bfloat16"] = "float32"
     scan_layers: bool = True
-    remat: Literal["none", "full"] = "none"
+    remat: RematName = "none"
 
     def __post_init__(self) -> None:
         check_sizes(self)
@@ -123,7 +125,7 @@ def _stacks(config: T5Config) -> dict[str, layers.Stack]:
             make_block=functools.partial(_make_block, config, has_cross),
             num_layers=num_layers,
             is_scanned=config.scan_layers,
-            is_rematerialized=config.remat == "full",
+            remat=config.remat,
         )
 
     return {

@@ -46,7 +46,7 @@ def test_loss_curve_of_two_processes_is_that_of_one(one_process, two_processes):
 
 def test_two_processes_score_as_one(one_process, two_processes):
     found = two_processes[3]
-    assert found.size == 2 * 4 * 10 * 3  # tasks, records, wordings, options
+    assert found.size == 3 * 4 * 10 * 3  # tasks, records, wordings, options
     np.testing.assert_allclose(found, scores(one_process, "before"), rtol=1e-5)
 
 

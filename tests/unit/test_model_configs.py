@@ -19,7 +19,7 @@ DECODER = DecoderConfig(num_heads=4, num_kv_heads=2)
         (T5, {"d_ff": 0}, r"T5Config d_ff must be positive, got 0; raise it\."),
         (T5, {"dropout_rate": 1.0}, r"dropout_rate must lie in \[0, 1\), got 1\.0"),
         (T5, {"dtype": "float16"}, r"dtype must be float32 or bfloat16, got 'float16'"),
-        (T5, {"remat": "some"}, r"remat must be none or full, got 'some'"),
+        (T5, {"remat": "some"}, r"remat must be none, full or dots, got 'some'"),
         (RELATIVE, {"num_buckets": 9}, r"num_buckets must be even and at least 4, got 9"),
         (
             RELATIVE,
