@@ -25,6 +25,9 @@ from benchmarks.mini.world import fingerprint
 from flanjax.cli.catalog import load_catalog
 from flanjax.model_dir import write_json
 
+_PLACES = {"command", "checkpoint"}
+"""Facts of a report that name folders of one machine."""
+
 
 class Place(NamedTuple):
     """Where a grid works and what it reads.
@@ -114,12 +117,13 @@ def make(run: Run, place: Place) -> None:
     if run.study == "tuned":
         scored["seen"] = trained_on[:limit]
     reports = {part: _score(run, place, folder, part, names) for part, names in scored.items()}
+    facts = reports["held_out"]["facts"]
     result = {
         "run": run._asdict(),
         **{part: _told(report) for part, report in reports.items()},
         "num_clusters": len(trained_on),
         "world": fingerprint(place.catalogue, place.text),
-        "facts": reports["held_out"]["facts"],
+        "facts": {name: facts[name] for name in sorted(facts.keys() - _PLACES)},
         "train_s": round(trained_s, 1),
         "total_s": round(time.monotonic() - started, 1),
     }
