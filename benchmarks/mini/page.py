@@ -36,6 +36,11 @@ _READING = (
     "is scored on here."
 )
 
+_ADDED = (
+    "What the tuned models score more than each column: the mean over clusters, \u00b1 its "
+    "standard error over clusters."
+)
+
 
 def render(results: Sequence[Mapping[str, Any]]) -> str:
     """Returns the page of some results."""
@@ -76,7 +81,7 @@ def _family(results: Sequence[Mapping[str, Any]], family: str) -> str:
         f"on {found.num_better} of {found.num_clusters} clusters</li>"
         for column, found in table.differences(results, family).items()
     ]
-    added = f"<p>The tuned models less:</p><ul>{''.join(told)}</ul>" if told else ""
+    added = f"<p>{_ADDED}</p><ul>{''.join(told)}</ul>" if told else ""
     return _section(_FAMILIES[family], cards, added)
 
 

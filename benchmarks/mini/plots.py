@@ -13,7 +13,10 @@ from html import escape
 from benchmarks.mini.table import Point, Value
 
 STYLE = """
-.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); gap: 1rem; }
+.panels {
+  display: grid; gap: 1rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(22rem, 100%), 1fr));
+}
 .panels .card { margin: 0; }
 .panels h3 { margin-bottom: .5rem; }
 .panels .plot { gap: 0 .6rem; }

@@ -13,23 +13,9 @@ import pytest
 
 from benchmarks import step
 from flanjax.models import families, flops
-from flanjax.models.decoder import DecoderConfig
-from flanjax.models.t5 import T5Config
+from tests.unit.tiny_models import TINY_DECODER, TINY_T5
 
 ROOT = pathlib.Path(__file__).parents[2]
-TINY_DECODER = DecoderConfig(
-    vocab_size=11, d_model=4, d_ff=5, num_heads=2, num_kv_heads=1, d_head=2, num_layers=3
-)
-TINY_T5 = T5Config(
-    vocab_size=11,
-    d_model=4,
-    d_ff=5,
-    num_heads=3,
-    d_head=2,
-    num_encoder_layers=2,
-    num_decoder_layers=3,
-    dropout_rate=0.0,
-)
 TINY_SIZES = {
     "tiny_t5": step.Size(TINY_T5, 2, 8, 4),
     "tiny_decoder": step.Size(TINY_DECODER, 2, None, 8, loss_chunk=4),
