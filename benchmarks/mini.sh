@@ -4,7 +4,7 @@
 # Usage: bash benchmarks/mini.sh WORK [--short] [--workers=N]
 #
 # WORK keeps models and tokens; what it was cut short of is made the next time.
-# Results: benchmarks/results/mini, one file a run; with --short they stay in WORK/results.
+# Results: benchmarks/results/mini, one file a run; with --short they stay in WORK/short.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source launch/environment.sh
@@ -17,6 +17,6 @@ keep_freed_memory
 python -m benchmarks.mini run "$@"
 results=()
 for argument in "$@"; do
-  if [[ $argument == --short ]]; then results=("$1/results"); fi
+  if [[ $argument == --short ]]; then results=("$1/short/results"); fi
 done
 python -m benchmarks.mini report ${results[@]+"${results[@]}"}

@@ -205,8 +205,8 @@ def peak_flops(device: jax.Device, dtype: str) -> tuple[float | None, str]:
         source = f"measured here: best of {_CEILING_RUNS} {_CEILING_WIDTH}^3 products, {dtype}"
         return measured_ceiling(dtype), source
     peak = flops.peak_flops(device.device_kind)
-    source = "data sheet: dense bfloat16" if peak else "unknown"
-    return peak, f"{source} of {device.device_kind}"
+    source = "data sheet of" if peak else "unknown for"
+    return peak, f"{source} {device.device_kind}, dense bfloat16"
 
 
 def peak_memory(device: jax.Device) -> tuple[int, str]:

@@ -214,7 +214,7 @@ def _train(
 
 
 def _work(parts: Parts) -> Work:
-    """Returns how to count a step's arithmetic; every process has as many rows."""
+    """Returns how to count a step's arithmetic: this process's rows stand for all."""
 
     def count(rows: SeqBatch) -> float:
         counted = flops.packed_rows(rows)

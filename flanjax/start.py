@@ -233,6 +233,8 @@ def _kept_state(
         for name, shape in wanted.items()
         if name not in found or found[name].shape != shape
     ]
+    if source.opt_state is not None:
+        faults += _unread_state(source.opt_state, names, sources)
     if faults:
         raise ValueError(
             f"optimizer_state 'keep' must have the run's own optimizer, got {what} with "
@@ -240,6 +242,15 @@ def _kept_state(
             "'reset'."
         )
     return found
+
+
+def _unread_state(
+    theirs: Mapping[str, Any], names: Mapping[str, str | None], sources: Mapping[str, str | None]
+) -> list[str]:
+    """Returns what a checkpoint keeps of trained parameters that nobody asks for."""
+    trained = {sources[path] for name in names if (path := name.partition("/")[2]) in sources}
+    unread = theirs.keys() - set(names.values())
+    return [f"{name} for nothing" for name in sorted(unread) if name.partition("/")[2] in trained]
 
 
 def _source_of_leaf(name: str, sources: Mapping[str, str | None]) -> str | None:

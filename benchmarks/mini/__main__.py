@@ -43,6 +43,7 @@ def run(work: pathlib.Path, short: bool, workers: int, only: tuple[str, ...]) ->
     """Make every run that has no result yet; cut short, it goes on where it was."""
     place = Place(work, RESULTS, *PUBLISHED)
     if short:
+        work = work / "short"  # nothing of it may come into the real grid
         place = Place(work, work / "results", *DEVELOPED, SHORT)
     catalogue = load_catalog(place.catalogue)
     runs = [each for each in every_run(catalogue) if _is_wanted(each, short, only)]
@@ -52,6 +53,8 @@ def run(work: pathlib.Path, short: bool, workers: int, only: tuple[str, ...]) ->
     with start_workers(place, workers) as pool:
         for is_text in (True, False):  # what is tuned starts from what has read text
             batch = [each for each in runs if (each.study == "text") == is_text]
+            if is_text:
+                batch = _texts_wanted(batch, runs, place)
             _make_all(batch, place, pool)
 
 
@@ -64,8 +67,14 @@ def _is_wanted(each: Run, short: bool, only: Sequence[str]) -> bool:
     return not only or each.study in (*only, "text")
 
 
+def _texts_wanted(texts: Sequence[Run], runs: Sequence[Run], place: Place) -> list[Run]:
+    """Leaves out models of text that are scored already and that no missing run starts from."""
+    needed = {each.text for each in runs if not place.result(each).exists()}
+    return [each for each in texts if each in needed or not place.result(each).exists()]
+
+
 def _make_all(runs: Sequence[Run], place: Place, pool: concurrent.futures.Executor) -> None:
-    missing = [each for each in runs if not place.result(each).exists()]
+    missing = [each for each in runs if not place.is_made(each)]
     futures = {pool.submit(make, each, place): each for each in missing}
     started, num_before = time.monotonic(), len(runs) - len(missing)
     for num, future in enumerate(concurrent.futures.as_completed(futures), 1):

@@ -14,19 +14,30 @@ import os
 import pathlib
 import shlex
 import shutil
+import threading
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import click
+import jax
 
 from benchmarks.mini.grid import PROBED, Run, allowed
 from benchmarks.mini.world import fingerprint
 from flanjax.cli.catalog import load_catalog
+from flanjax.cli.main import main
+from flanjax.data.catalogue import Catalogue
 from flanjax.model_dir import write_json
 
 _PLACES = {"command", "checkpoint"}
 """Facts of a report that name folders of one machine."""
+
+
+KEPT = (
+    "metric", "mean", "standard_error", "template_std", "chance", "majority", "num_examples"
+)  # fmt: skip
+"""What a table needs of a task's report."""
 
 
 class Place(NamedTuple):
@@ -53,6 +64,11 @@ class Place(NamedTuple):
     def model(self, run: Run) -> pathlib.Path:
         """Returns a run's MODEL_DIR."""
         return self.work / "models" / run.name
+
+    def is_made(self, run: Run) -> bool:
+        """Whether a run has its scores, and its model where others start from it."""
+        is_scored = self.result(run).exists()
+        return is_scored and (run.study != "text" or (self.model(run) / "checkpoints").exists())
 
     @property
     def tokenizer(self) -> pathlib.Path:
@@ -83,7 +99,16 @@ def start_workers(place: Place, num: int) -> Iterator[concurrent.futures.Executo
 
 def _start(place: Place, shares: multiprocessing.Queue[list[int]]) -> None:
     os.sched_setaffinity(0, shares.get())  # before JAX counts the cores
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(place.work / "compiled")
+    jax.config.update("jax_compilation_cache_dir", str(place.work / "compiled"))
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the grid's does, however that is killed: no run is made twice."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)
 
 
 def make_tokenizer(place: Place) -> None:
@@ -103,17 +128,18 @@ def make(run: Run, place: Place) -> None:
     Raises:
       RuntimeError: A verb failed; its log says why.
     """
-    if place.result(run).exists():
+    if place.is_made(run):
         return
     started = time.monotonic()
     limit = 1 if place.short else None
     folder = place.model(run)
     _train(run, place, folder)
+    if place.result(run).exists():  # what starts from the model needs it; its scores are there
+        return
     trained_s = time.monotonic() - started
     catalogue = load_catalog(place.catalogue)
     trained_on = allowed(catalogue, run.hold_out) if run.hold_out else []
-    every = [cluster.name for cluster in catalogue.clusters if run.size == "base"] or PROBED
-    scored = {"held_out": run.held or every[:limit]}
+    scored = {"held_out": run.held or _untuned(run, catalogue)[:limit]}
     if run.study == "tuned":
         scored["seen"] = trained_on[:limit]
     reports = {part: _score(run, place, folder, part, names) for part, names in scored.items()}
@@ -131,6 +157,13 @@ def make(run: Run, place: Place) -> None:
     write_json(place.result(run), result)
     if run.study != "text":
         shutil.rmtree(folder)
+
+
+def _untuned(run: Run, catalogue: Catalogue) -> list[str]:
+    """Returns the clusters that a model of text is scored on: other sizes, on those of FLAN."""
+    if run.size != "base":
+        return list(PROBED)
+    return [cluster.name for cluster in catalogue.clusters]
 
 
 def _train(run: Run, place: Place, folder: pathlib.Path) -> None:
@@ -172,18 +205,9 @@ def _score(
 def _told(report: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what a table needs of a report: each task's scores, by cluster."""
     (scored,) = report["stages"].values()
-    kept = (
-        "metric",
-        "mean",
-        "standard_error",
-        "template_std",
-        "chance",
-        "majority",
-        "num_examples",
-    )
     return {
         cluster["cluster"]: {
-            task["task"]: {name: task[name] for name in kept} for task in cluster["tasks"]
+            task["task"]: {name: task[name] for name in KEPT} for task in cluster["tasks"]
         }
         for cluster in scored
     }
@@ -191,8 +215,6 @@ def _told(report: Mapping[str, Any]) -> dict[str, Any]:
 
 def _flanjax(place: Place, *arguments: str, log: str) -> None:
     """Runs a verb of flanjax in this process, its output kept in a log."""
-    from flanjax.cli.main import main  # after `start_worker` chose the cores
-
     logs = place.work / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     with open(logs / f"{log}.log", "a", encoding="utf-8") as file:
@@ -201,4 +223,8 @@ def _flanjax(place: Place, *arguments: str, log: str) -> None:
             try:
                 main.main(list(arguments), prog_name="flanjax", standalone_mode=False)
             except click.ClickException as error:
+                error.show(file)
                 raise RuntimeError(f"{log}: {error.format_message()}") from None
+            except Exception as error:
+                traceback.print_exc(file=file)
+                raise RuntimeError(f"{log}: {type(error).__name__}; see {file.name}") from error

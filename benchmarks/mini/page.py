@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -77,7 +77,7 @@ def _family(results: Sequence[Mapping[str, Any]], family: str) -> str:
         if "tuned" in row
     ]
     told = [
-        f"<li>{escape(column)}: {found.value.mean:+.1f} \u00b1 {found.value.error or 0:.1f}, more "
+        f"<li>{escape(column)}: {found.value.text('+')}, more "
         f"on {found.num_better} of {found.num_clusters} clusters</li>"
         for column, found in table.differences(results, family).items()
     ]
@@ -119,20 +119,13 @@ def _wordings(results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _table(results: Sequence[Mapping[str, Any]], family: str) -> str:
-    rows = list(_rows(results, family))
-    if not rows:
-        return ""
-    heads = '<th scope="col">held out</th>' + html_page.number_heads(
-        ["chance", *table.COLUMNS, "trained on"]
-    )
+    heads = f'<th scope="col">{table.HEADS[0]}</th>{html_page.number_heads(table.HEADS[1:])}'
+    lines = [
+        f'<tr><th scope="row">{escape(name)}</th>{html_page.number_cells(told)}</tr>'
+        for name, *told in table.rows(results, family)
+    ]
     name = f"All numbers: {_FAMILIES[family].lower()}"
-    return f"<section>{html_page.folded(name, html_page.table(heads, rows, name))}</section>"
-
-
-def _rows(results: Sequence[Mapping[str, Any]], family: str) -> Iterator[str]:
-    for line in table.markdown(results, family).splitlines()[2:]:
-        name, *cells = (cell.strip(" *") for cell in line.strip("|").split("|"))
-        yield f'<tr><th scope="row">{escape(name)}</th>{html_page.number_cells(cells)}</tr>'
+    return f"<section>{html_page.folded(name, html_page.table(heads, lines, name))}</section>"
 
 
 def _section(title: str, cards: Sequence[str], before: str = "") -> str:

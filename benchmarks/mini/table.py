@@ -6,7 +6,7 @@ import collections
 import json
 import pathlib
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from benchmarks.mini.grid import FAMILIES, NUM_TEMPLATES, SIZES
@@ -29,9 +29,10 @@ class Value(NamedTuple):
     error: float | None
     num_seeds: int
 
-    def text(self) -> str:
-        """Returns "41.2", or "41.2 ± 1.3" where there are several seeds."""
-        return f"{self.mean:.1f}" + ("" if self.error is None else f" \u00b1 {self.error:.1f}")
+    def text(self, sign: str = "") -> str:
+        """Returns "41.2", or "41.2 ± 1.3" where there are several; "+" writes the sign."""
+        error = "" if self.error is None else f" \u00b1 {self.error:.1f}"
+        return f"{self.mean:{sign}.1f}{error}"
 
 
 def over_seeds(values: Sequence[float]) -> Value:
@@ -205,28 +206,26 @@ def cells(results: Sequence[Mapping[str, Any]], family: str) -> dict[str, dict[s
     return found
 
 
-def markdown(results: Sequence[Mapping[str, Any]], family: str) -> str:
-    """Returns the table of a family, a row for each held-out cluster."""
+HEADS = ("held out", "chance", *COLUMNS, "trained on")
+
+
+def rows(results: Sequence[Mapping[str, Any]], family: str) -> Iterator[list[str]]:
+    """Yields the cells below HEADS: each held-out cluster, then what tuning adds to a column."""
     known, learnt = baselines(results), seen(results, family)
-    lines = [
-        "| held out | chance | " + " | ".join(COLUMNS) + " | trained on |",
-        "|---|---|" + "---|" * (len(COLUMNS) + 1),
-    ]
     for cluster, row in cells(results, family).items():
         chance = known[cluster][0]
-        told = ["-" if column not in row else row[column].text() for column in COLUMNS]
+        told = [row[column].text() if column in row else "-" for column in COLUMNS]
         told.append(learnt[cluster].text() if cluster in learnt else "-")
-        floor = "-" if chance is None else f"{chance:.1f}"
-        lines.append(f"| {cluster} | {floor} | {' | '.join(told)} |")
+        yield [cluster, "-" if chance is None else f"{chance:.1f}", *told]
     added = differences(results, family)
-    told = [
-        f"{added[column].value.mean:+.1f} ± {added[column].value.error or 0:.1f}"
-        if column in added
-        else ""
-        for column in COLUMNS
-    ]
-    lines.append(f"| *tuned less column* | | {' | '.join(told)} | |")
-    return "\n".join(lines) + "\n"
+    told = [added[column].value.text("+") if column in added else "" for column in COLUMNS]
+    yield ["tuned less column", "", *told, ""]
+
+
+def markdown(results: Sequence[Mapping[str, Any]], family: str) -> str:
+    """Returns the table of a family, a row for each held-out cluster."""
+    lines = [HEADS, ["---"] * len(HEADS), *rows(results, family)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def documented(text: str, results: Sequence[Mapping[str, Any]]) -> str:

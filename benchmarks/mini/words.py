@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 
 from benchmarks.mini.bag_of_words import BagOfWords
+from benchmarks.mini.execute import KEPT
 from flanjax.data.catalogue import Catalogue
 from flanjax.data.holdout import hold_out
 from flanjax.data.records import read_records
@@ -32,8 +33,7 @@ def score_words(catalogue: Catalogue, folder: pathlib.Path, world: str) -> None:
             records,
             config=EvalConfig(max_examples=100),  # type: ignore[arg-type]
         )
-        kept = ("metric", "mean", "standard_error", "template_std", "chance", "majority")
-        told = {task.task: {name: getattr(task, name) for name in kept} for task in report.tasks}
+        told = {task.task: {name: getattr(task, name) for name in KEPT} for task in report.tasks}
         run = {
             "study": "words",
             "family": "words",

@@ -16,6 +16,8 @@ from flanjax.models.t5 import T5Config
 
 PEAK_FLOPS = {
     "NVIDIA A100": 312e12,
+    "NVIDIA H100 PCIe": 756e12,
+    "NVIDIA H100 NVL": 835e12,
     "NVIDIA H100": 989e12,
     "NVIDIA H200": 989e12,
     "TPU v4": 275e12,
@@ -39,7 +41,8 @@ class Counted(NamedTuple):
       num_inputs: Tokens of the encoder.
       num_targets: Tokens of the decoder.
       input_pairs: Encoder tokens times those that each sees.
-      target_pairs: Decoder tokens times those before, half of all.
+      target_pairs: Decoder tokens times those before, half of all; those of
+        a prefix times all of it.
       cross_pairs: Decoder tokens times the encoder's that each sees.
     """
 
@@ -72,6 +75,7 @@ def packed_rows(batch: SeqBatch) -> Counted:
       segments  1 1 1 2 2 0    3 and 2 tokens: 3 * 3 // 2 + 2 * 2 // 2 = 6 target pairs
     """
     targets = _segment_sizes(batch.segments)
+    prefixes = _segment_sizes(batch.segments * batch.prefix)
     inputs = np.zeros_like(targets)
     if batch.encoder is not None:
         inputs = _segment_sizes(batch.encoder.segments)
@@ -81,7 +85,7 @@ def packed_rows(batch: SeqBatch) -> Counted:
         num_inputs=int(inputs.sum()),
         num_targets=int(targets.sum()),
         input_pairs=int((inputs**2).sum()),
-        target_pairs=int((targets**2 // 2).sum()),
+        target_pairs=int((targets**2 // 2).sum() + (prefixes**2 // 2).sum()),
         cross_pairs=int((inputs * targets).sum()),
     )
 
@@ -153,8 +157,8 @@ class Work(NamedTuple):
 def count_work(config: T5Config | DecoderConfig, counted: Counted) -> Work:
     """Counts the arithmetic of a step.
 
-    Windows of attention are counted as if they reached as far as the segment, and every token of
-    the decoder as if its logits were needed.
+    Windows of attention are counted as if they reached as far as the segment, every token of the
+    decoder as if its logits were needed, and parameters that are not trained as if they were.
 
     Args:
       config: The model.

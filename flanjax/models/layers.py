@@ -194,14 +194,13 @@ def _with_slots(template: Params, params: Params) -> Params:
 
 
 REMAT: Mapping[RematName, Callable[..., bool] | None] = {
-    "none": jax.checkpoint_policies.everything_saveable,
     "full": None,
     "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
 }
 """Name -> what the backward pass finds kept of a block.
 
-"none" keeps all; "full" keeps what enters the block and computes the rest again, a third of the
-step; "dots" keeps products with weights and computes again what lies between them and attention.
+"full" keeps what enters the block and computes the rest again, about a third more arithmetic;
+"dots" keeps products with weights and computes again what lies between them and attention.
 """
 
 
@@ -213,7 +212,7 @@ class Stack:
       make_block: Declares one block.
       num_layers: Blocks.
       is_scanned: Whether the blocks are one compiled loop.
-      remat: A name of `REMAT`: what the backward pass computes again.
+      remat: "none", or a name of `REMAT`.
     """
 
     make_block: Callable[[nnx.Rngs], nnx.Module]

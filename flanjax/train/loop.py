@@ -163,9 +163,9 @@ class _Meter:
         self,
         log: Log,
         learning_rate: Callable[[int], Any],
-        work: Work | None = None,
+        work: Work | None,
         *,
-        num_devices: int = 1,
+        num_devices: int,
     ):
         self._log = log
         self._learning_rate = learning_rate

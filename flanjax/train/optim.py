@@ -23,7 +23,7 @@ OptimizerName = Literal["adamw", "adafactor", "lion", "muon", "sgd"]
 MomentDtype = Literal["float32", "bfloat16"]
 _NAMES: tuple[OptimizerName, ...] = get_args(OptimizerName)
 _MUON_RMS = 0.2
-_NOT_MATRICES = ("vocab", "buckets")
+_NOT_MATRICES = ("vocab", "buckets", "places")
 """Axes whose arrays are tables that are read by row, which Muon leaves to Adam."""
 
 
@@ -66,7 +66,8 @@ class OptimizerConfig:
     (Loshchilov and Hutter 2019), Lion (Chen et al. 2023), SGD with momentum,
     and Muon (Jordan et al. 2024) on matrices, scaled to AdamW's size (Liu et
     al. 2025, equation 4), with Adam on what is no matrix. Adafactor (Shazeer
-    and Stern 2018) has T5's settings: parameter scale, and update clipping at 1.
+    and Stern 2018) has T5's settings: parameter scale, update clipping at 1, and
+    a decay that the learning rate does not scale.
 
     Attributes:
       name: Which.
@@ -76,7 +77,7 @@ class OptimizerConfig:
       b1: Momentum; Adafactor has none. Muon's authors take 0.95.
       b2: Second-moment decay of AdamW and of Muon's Adam; the decay of Lion's
         momentum, whose authors take 0.99.
-      eps: AdamW's epsilon.
+      eps: Epsilon of AdamW and of Muon's Adam.
       decay_rate: Adafactor's second-moment exponent: 1 - step ** -rate.
       min_dim_to_factor: Adafactor factors matrices at least this wide.
       moment_dtype: What momentum is kept in; second moments stay float32.
@@ -202,21 +203,21 @@ def make_optimizer(
     schedule = make_schedule(config.schedule, num_steps=num_steps)
     parts = [optax.clip_by_global_norm(config.clip_norm)] if config.clip_norm else []
     decay = factors_by_path("decay_factors", config.decay_factors, axes)
+    scaled = _scaled(factors_by_path("rate_factors", config.rate_factors, axes))
     if config.name == "adafactor":
         adafactor = optax.adafactor(
             schedule,
             min_dim_size_to_factor=config.min_dim_to_factor,
             decay_rate=config.decay_rate,
         )
-        parts += [per_layer(adafactor, axes), _decayed(-config.weight_decay, decay)]
+        parts += [per_layer(adafactor, axes), scaled, _decayed(-config.weight_decay, decay)]
     else:
         parts += [
             _direction(config, axes),
             _decayed(config.weight_decay, decay),
             optax.scale_by_learning_rate(schedule),
+            scaled,
         ]
-    if config.rate_factors:
-        parts.append(_scaled(factors_by_path("rate_factors", config.rate_factors, axes)))
     return optax.chain(*parts)
 
 
@@ -293,6 +294,10 @@ def _decayed(weight_decay: float, factors: Params | None) -> optax.GradientTrans
 
 
 def _scaled(factors: Params | None) -> optax.GradientTransformation:
+    """Returns what multiplies updates by their factors."""
+    if factors is None:
+        return optax.identity()
+
     def update(updates: Params, _: Params | None) -> Params:
         return jax.tree.map(lambda u, f: u * f, updates, factors)
 

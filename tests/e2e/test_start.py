@@ -182,6 +182,16 @@ def test_a_start_is_refused_and_leaves_nothing_behind(model, sample, bindings, m
     assert not run_of(model, 5).exists()
 
 
+def test_the_state_of_an_optimizer_that_keeps_more_is_refused(model, sample):
+    """Lion's momentum has AdamW's name; the second moments would be lost in silence."""
+    train(model, 1, sample, "OptimizerConfig.name='adamw'")
+    lion = [KEEP, "OptimizerConfig.name='lion'"]
+    ended = train(model, 5, run_of(model, 1), *lion, code=1)
+    said = ended.stderr.replace("\n", " ")
+    assert "must have the run's own optimizer" in said
+    assert "nu/decoder/layers/attention/k for nothing" in said
+
+
 def test_a_restore_without_a_checkpoint_is_refused(model):
     ended = train(model, 5, None, KEEP, code=1)
     assert "RestoreConfig must go with a checkpoint to start from, got no INITIAL" in ended.stderr

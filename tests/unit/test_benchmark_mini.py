@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
 import re
+import signal
+import subprocess
+import sys
+import time
 from typing import Any
 
 import pytest
 
 from benchmarks.mini import execute, grid, page, plots, table
-from benchmarks.mini.__main__ import DEVELOPED, DOCUMENT, PUBLISHED, RESULTS
+from benchmarks.mini.__main__ import DEVELOPED, DOCUMENT, PUBLISHED, RESULTS, _texts_wanted
 from benchmarks.mini.bag_of_words import BagOfWords
 from benchmarks.mini.world import fingerprint
 from flanjax import gin_bridge
@@ -77,8 +83,13 @@ def test_the_settings_of_every_study_are_a_run(study: str) -> None:
         assert len(experiment.ablation.clusters or ()) == int(run.changed)
     if study == "templates":
         assert experiment.ablation.num_templates == int(run.changed)
-    if study in ("shuffled", "dataset_name"):
-        assert experiment.ablation.wording == study
+    if study in ("shuffled", "dataset_name", "wording"):
+        assert experiment.ablation.wording == (run.changed or study)
+    if study == "nearest":
+        assert experiment.ablation.clusters == (grid.NEAREST[run.hold_out],)
+    if study == "size":
+        assert experiment.model.d_model == {"small": 64, "large": 192}[run.size]
+    assert experiment.evaluation.max_decode_length == 32
 
 
 def test_a_failing_verb_names_its_run(tmp_path) -> None:
@@ -86,6 +97,69 @@ def test_a_failing_verb_names_its_run(tmp_path) -> None:
     with pytest.raises(RuntimeError, match=r"text-t5-base-0: .*no\.such"):
         execute.make(grid.Run("text", "t5", 0), place)
     assert not list(tmp_path.glob("*.json"))
+
+
+def test_a_model_of_text_is_made_again_where_runs_start_from_it(tmp_path) -> None:
+    """Scores are committed, models are not: a fresh WORK has the first alone."""
+    place = execute.Place(tmp_path / "work", tmp_path / "results", "a:B", "a:C")
+    text, tuned = grid.Run("text", "t5", 0), grid.Run("tuned", "t5", 0, "entailment")
+    place.results.mkdir()
+    write_json(place.result(text), {})
+    assert not place.is_made(text)
+    assert _texts_wanted([text], [text, tuned], place) == [text]
+    write_json(place.result(tuned), {})
+    assert place.is_made(tuned)
+    assert _texts_wanted([text], [text, tuned], place) == []
+    (place.model(text) / "checkpoints").mkdir(parents=True)
+    assert place.is_made(text)
+
+
+def test_a_made_run_is_not_made_again(tmp_path, monkeypatch) -> None:
+    place = execute.Place(tmp_path, tmp_path, "a:B", "a:C")
+    write_json(place.result(RUNS[1]), {"kept": True})
+    monkeypatch.setattr(execute, "_train", lambda *_: pytest.fail("it was trained"))
+    execute.make(RUNS[1], place)
+    assert "kept" in place.result(RUNS[1]).read_text("utf-8")
+
+
+def test_what_fails_stands_in_the_log(tmp_path) -> None:
+    place = execute.Place(tmp_path, tmp_path, "no.such:CATALOGUE", "no.such:TEXT")
+    with pytest.raises(RuntimeError):
+        execute.make(grid.Run("text", "t5", 0), place)
+    log = (tmp_path / "logs" / "text-t5-base-0.log").read_text("utf-8")
+    assert log.startswith("$ flanjax train ")
+    assert "no.such" in log.splitlines()[-1]
+
+
+_PARENT = """
+import os, pathlib, sys, time
+from benchmarks.mini.execute import Place, start_workers
+if __name__ == "__main__":
+    folder = pathlib.Path(sys.argv[1])
+    with start_workers(Place(folder, folder, "", ""), 1) as pool:
+        print(pool.submit(os.getpid).result(), flush=True)
+        pool.submit(time.sleep, 600)
+        time.sleep(600)
+"""
+
+
+def test_workers_end_with_a_grid_that_is_killed(tmp_path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(_PARENT)
+    root = str(DOCUMENT.parents[1])
+    with subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path)], stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": root},
+    ) as parent:  # fmt: skip
+        assert parent.stdout is not None
+        worker = int(parent.stdout.readline())
+        parent.kill()
+    for _ in range(300):
+        if not pathlib.Path(f"/proc/{worker}").exists():
+            return
+        time.sleep(0.1)
+    os.kill(worker, signal.SIGKILL)
+    pytest.fail("the worker went on for half a minute")
 
 
 # --- the world ---------------------------------------------------------------
@@ -124,6 +198,7 @@ def test_a_cell_is_the_mean_over_seeds_with_its_standard_error() -> None:
     assert cell.mean == 50
     assert cell.error == pytest.approx(10 / 3**0.5)  # sample deviation 10, three seeds
     assert cell.text() == "50.0 ± 5.8"
+    assert table.over_seeds([4.0]).text("+") == "+4.0"  # one value has no error
 
 
 def test_differences_are_taken_over_clusters() -> None:
@@ -192,7 +267,7 @@ def test_a_table_has_a_row_for_each_cluster() -> None:
     assert [line.split("|")[1].strip() for line in lines[2:]] == [
         "nli",
         "qa",
-        "*tuned less column*",
+        "tuned less column",
     ]
     assert lines[2].split("|")[2].strip() == "50.0"  # chance
     assert len({line.count("|") for line in lines}) == 1

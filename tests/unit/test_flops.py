@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import types
 
 import numpy as np
 import pytest
 
+from flanjax import parallel, run
 from flanjax.data.batch import EncoderInput, SeqBatch
 from flanjax.models import flops
 from flanjax.models.configs import BlockConfig
@@ -48,9 +50,10 @@ def test_a_mlp_without_a_gate_has_two_matrices() -> None:
 def batch(segments: list[list[int]], inputs: list[list[int]] | None = None) -> SeqBatch:
     """Returns a batch of which only the segments count."""
     of_encoder = None
+    none = np.zeros_like(segments, dtype=bool)
     if inputs is not None:
         of_encoder = EncoderInput(None, np.array(inputs), None)
-    return SeqBatch(None, None, None, np.array(segments), None, None, of_encoder)
+    return SeqBatch(None, None, None, np.array(segments), None, none, of_encoder)
 
 
 def test_padding_and_other_examples_of_a_row_are_no_work() -> None:
@@ -71,6 +74,21 @@ def test_a_target_sees_the_inputs_of_its_own_example() -> None:
     assert counted.cross_pairs == 3 * 1 + 1 * 2 + 2 * 3
 
 
+def test_a_prefix_is_read_in_both_directions() -> None:
+    rows = batch([[1, 1, 1, 1, 2, 2, 2, 0]])
+    rows = rows._replace(prefix=np.array([[1, 1, 1, 0, 1, 1, 0, 0]], bool))
+    # The mask lets 3 * 3 + 4 and 2 * 2 + 3 pairs through, its diagonal included, which we halve.
+    assert flops.packed_rows(rows).target_pairs == (8 + 4) + (4 + 2)
+
+
+def test_shared_keys_of_an_encoder_decoder_are_smaller_products() -> None:
+    shared = dataclasses.replace(TINY_T5, num_kv_heads=1)
+    rows = flops.full_rows(1, 8, 4)
+    own, less = (flops.count_work(c, rows).matmul_parameters for c in (TINY_T5, shared))
+    # Two thirds of keys and values, each 4 x 6: of two encoder, three decoder and three cross.
+    assert own - less == (2 + 3 + 3) * 2 * 4 * 4
+
+
 @pytest.mark.parametrize("length", [None, 8])
 def test_full_rows_are_rows_of_one_segment(length: int | None) -> None:
     ones = np.ones((2, 6), int).tolist()
@@ -82,6 +100,7 @@ def test_full_rows_are_rows_of_one_segment(length: int | None) -> None:
     ("kind", "peak"),
     [
         ("NVIDIA H100 80GB HBM3", 989e12),
+        ("NVIDIA H100 PCIe", 756e12),
         ("NVIDIA H200", 989e12),
         ("TPU v5 lite", 197e12),
         ("TPU v5", 459e12),
@@ -91,3 +110,13 @@ def test_full_rows_are_rows_of_one_segment(length: int | None) -> None:
 )
 def test_peaks_are_found_by_what_jax_calls_a_device(kind: str, peak: float | None) -> None:
     assert flops.peak_flops(kind) == peak
+
+
+def test_a_run_counts_the_rows_of_all_its_processes(monkeypatch) -> None:
+    mesh = parallel.make_mesh(parallel.MeshConfig(), num_devices=1)
+    parts = types.SimpleNamespace(model=types.SimpleNamespace(config=TINY_DECODER), mesh=mesh)
+    monkeypatch.setattr("jax.process_count", lambda: 3)
+    work = run._work(parts)  # type: ignore[arg-type]
+    one = flops.count_work(TINY_DECODER, flops.full_rows(2, None, 6)).flops
+    assert work.flops(batch(np.ones((2, 6), int).tolist())) == 3 * one
+    assert work.peak_flops is None  # a CPU's is in no data sheet

@@ -126,6 +126,13 @@ def test_plain_lines_show_speed_and_the_time_left_since_the_first_line(tmp_path)
     )
 
 
+def test_the_line_shows_utilization_where_it_is_known(tmp_path):
+    console = make_console()
+    with open_log(tmp_path, console=console) as opened:
+        opened.write(10, {**TRAIN, "train/model_flops_utilization": 0.5012})
+    assert "12,346 tokens/s  50.1% MFU  93.1% non-padding\n" in printed(console)
+
+
 @pytest.mark.parametrize("name", ["NO_COLOR", "CI"])
 def test_a_terminal_gets_plain_lines_where_the_environment_asks(tmp_path, monkeypatch, name):
     monkeypatch.setenv(name, "1")

@@ -86,3 +86,14 @@ def test_a_device_of_unknown_peak_has_no_utilization(monkeypatch) -> None:
 
 def test_without_work_only_tokens_are_told(monkeypatch) -> None:
     assert not any("flops" in name for row in trained(None, monkeypatch) for name in row)
+
+
+def test_utilization_is_that_of_one_device(monkeypatch) -> None:
+    seconds = iter((0.0, 2.0, 2.0))
+    monkeypatch.setattr(loop, "time", types.SimpleNamespace(monotonic=lambda: next(seconds)))
+    log = Log()
+    work = loop.Work(lambda rows: 24e12, peak_flops=6e12)
+    meter = loop._Meter(log, lambda step: 0.5, work, num_devices=4)
+    meter.add(1, {"non_padding_fraction": Mean(8.0, 16.0)}, next(Batches()))
+    meter.flush()
+    assert log.rows[0][1]["train/model_flops_utilization"] == pytest.approx(0.5)

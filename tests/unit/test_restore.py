@@ -82,15 +82,21 @@ def test_split_and_merge_are_inverse():
     assert frozen.merge(tree, None) is tree
 
 
-@pytest.mark.parametrize("name", ["adamw", "adafactor"])
+@pytest.mark.parametrize("name", ["adamw", "adafactor", "lion", "muon", "sgd"])
 def test_a_state_comes_back_from_its_names(name: Any):
     axes = {"embed": ("vocab", "embed"), "layers": {"up": ("layers", "embed", "mlp")}}
     params = {"embed": jnp.ones((3, 2)), "layers": {"up": jnp.ones((2, 3, 4))}}
     tx = make_optimizer(OptimizerConfig(name=name, clip_norm=1.0), axes, num_steps=9)
     state = tx.init(params)
     leaves = opt_state.named(state, params)
-    roles = {"adamw": {"mu", "nu"}, "adafactor": {"v", "v_row", "v_col"}}[name]
-    assert {key.partition("/")[0] for key in leaves} == roles | {"count"}
+    roles = {
+        "adamw": {"mu", "nu"},
+        "adafactor": {"v", "v_row", "v_col"},
+        "lion": {"mu"},
+        "muon": {"mu", "nu"},
+        "sgd": {"trace"},
+    }[name]
+    assert {key.partition("/")[0] for key in leaves} - {"ns_coeffs"} == roles | {"count"}
     assert leaves[f"{min(roles)}/layers/up"].ndim
     numbered = {key: number for number, key in enumerate(leaves)}
     again = opt_state.from_named(numbered, state, params)
