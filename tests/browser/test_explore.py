@@ -42,8 +42,13 @@ def hits(page: Page) -> str:
     return page.get_by_role("status").filter(has_text="task").first.inner_text()
 
 
-def focused(page: Page) -> str:
-    return page.evaluate("document.activeElement.textContent")
+def focus_is(page: Page, *, text: str | re.Pattern[str] = "", identity: str = "") -> None:
+    """Waits until the focus is where it must be: a link's view is shown after its key press."""
+    place = page.locator(":focus")
+    if text:
+        expect(place).to_have_text(text)
+    if identity:
+        expect(place).to_have_id(identity)
 
 
 def focused_id(page: Page) -> str:
@@ -87,7 +92,7 @@ def test_a_found_template_is_marked_and_a_link_leads_to_it(open_page, flan):
     card = page.locator("#template-3")
     expect(card).to_be_in_viewport()
     expect(card).to_have_class(re.compile("open"))
-    assert focused(page) == "Template 3"
+    focus_is(page, text="Template 3")
     assert page.evaluate("location.hash").endswith("&task=sst2&template=3")
 
 
@@ -160,10 +165,10 @@ def test_facts_and_lengths_of_a_task(open_page, flan):
     for split in ("train 2,290", "validation 200", "test 277"):
         assert split in about
     assert "30 renders: 3 hand-written records in 10 templates." in about
-    assert page.get_by_role("img", name=re.compile("^inputs: median 34, ")).is_visible()
+    expect(page.get_by_role("img", name=re.compile("^inputs: median 34, "))).to_be_visible()
     page.get_by_role("button", name="UTF-8 bytes").click()
-    assert page.get_by_role("img", name=re.compile("^inputs: .* bytes$")).is_visible()
-    assert focused(page) == "UTF-8 bytes"
+    expect(page.get_by_role("img", name=re.compile("^inputs: .* bytes$"))).to_be_visible()
+    focus_is(page, text="UTF-8 bytes")
 
 
 def test_a_switch_of_the_hold_out_changes_shares_and_reasons(open_page, flan):
@@ -195,11 +200,11 @@ def test_a_link_shows_the_view_and_back_goes_back(open_page, flan):
     assert page.get_by_role("button", name="2-shot").get_attribute("aria-pressed") == "true"
     expect(page.locator("#template-2")).to_be_in_viewport()
     page.locator("#list a", has_text="newsroom").click()
-    assert page.get_by_role("heading", name="newsroom").is_visible()
+    expect(page.get_by_role("heading", name="newsroom")).to_be_visible()
     page.go_back()
-    assert page.get_by_role("heading", name="xsum").is_visible()
+    expect(page.get_by_role("heading", name="xsum")).to_be_visible()
     page.reload()
-    assert page.get_by_role("heading", name="xsum").is_visible()
+    expect(page.get_by_role("heading", name="xsum")).to_be_visible()
 
 
 def test_all_can_be_done_with_keys_alone(open_page, flan):
@@ -212,20 +217,20 @@ def test_all_can_be_done_with_keys_alone(open_page, flan):
     moves = [("ArrowDown", 0), ("ArrowDown", 1), ("End", -1), ("ArrowUp", -2), ("Home", 0)]
     for key, place in moves:
         keys.press(key)
-        assert focused(page).startswith(names[place])
+        focus_is(page, text=re.compile(f"^{re.escape(names[place])}"))
     keys.press("ArrowUp")
-    assert focused_id(page) == "q"
+    focus_is(page, identity="q")
     keys.press("ArrowDown")
     keys.press("Enter")
-    assert (focused_id(page), focused(page)) == ("heading", names[0])
+    focus_is(page, text=names[0], identity="heading")
     keys.press("j")
-    assert (focused_id(page), focused(page)) == ("heading", names[1])
+    focus_is(page, text=names[1], identity="heading")
     keys.press("k")
-    assert focused(page) == names[0]
+    focus_is(page, text=names[0])
     keys.press("Tab")
-    assert focused(page) == "Templates"
+    focus_is(page, text="Templates")
     keys.press("Escape")
-    assert focused_id(page) == "q"
+    focus_is(page, identity="q")
     assert page.get_by_role("searchbox").input_value() == ""
     assert hits(page) == "70 tasks"
 
@@ -241,12 +246,12 @@ def test_tab_goes_from_top_to_bottom_and_the_focus_can_be_seen(open_page, flan):
         "skip", "to-tasks", "to-mixture", "q", "SUMMARY", "cluster", "mode", "metric",
         "INPUT", "INPUT", "INPUT", "INPUT", "A",
     ]  # fmt: skip
-    assert focused(page).startswith("anli_r1")
+    focus_is(page, text=re.compile("^anli_r1"))
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.ariaLabel") == "Tasks"
     page.locator("#skip").focus()
     page.keyboard.press("Enter")
-    assert focused_id(page) == "heading"
+    focus_is(page, identity="heading")
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -261,12 +266,12 @@ def test_a_phone_needs_no_sideways_scrolling(open_page, flan, view):
 
 def test_a_phone_goes_from_the_list_to_a_task_and_back(open_page, flan):
     page = open_page(flan, size=PHONE)
-    assert not page.get_by_label("Mode").is_visible()
+    expect(page.get_by_label("Mode")).to_be_hidden()
     page.locator("#list a", has_text="squad_v1").click()
-    assert page.get_by_role("heading", name="squad_v1").is_visible()
-    assert not page.locator("#list").is_visible()
+    expect(page.get_by_role("heading", name="squad_v1")).to_be_visible()
+    expect(page.locator("#list")).to_be_hidden()
     page.get_by_role("link", name="All tasks").click()
-    assert page.locator("#list").is_visible()
+    expect(page.locator("#list")).to_be_visible()
 
 
 @pytest.mark.parametrize("view", VIEWS)
