@@ -65,7 +65,7 @@ class Size(NamedTuple):
       batch_size: Rows.
       input_length: Tokens of an encoder row; None for a causal model.
       target_length: Tokens of a decoder row.
-      loss_chunk: Rows of logits that exist at a time; 0 for all.
+      loss_chunk: Columns of the batch whose logits exist at a time; 0 for all.
     """
 
     config: T5Config | DecoderConfig
@@ -110,7 +110,7 @@ SIZES = {
         input_length=512,
         target_length=128,
     ),
-    "llama_1b": Size(DecoderConfig(remat="full"), 8, None, 2048, loss_chunk=2048),
+    "llama_1b": Size(DecoderConfig(remat="full"), 8, None, 2048, loss_chunk=256),
 }
 """T5 1.1 small and large; a Llama of 56 million parameters; Llama 3.2 1B."""
 

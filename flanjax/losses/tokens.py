@@ -17,8 +17,9 @@ class LossConfig:
       z_loss: Weight of log(Z)^2, which keeps the softmax normaliser near one
         (PaLM, section 5; T5X trains with 1e-4).
       label_smoothing: Probability spread over the whole vocabulary.
-      chunk: Rows of logits computed at a time; 0 computes all at once. Any
-        value gives the same sums and bounds memory by [chunk, V].
+      chunk: Columns of a batch whose logits exist at a time, [B, chunk, V]; 0
+        for all. Any value gives the same sums. A multiple of the mesh's
+        `context` axis splits evenly.
     """
 
     z_loss: float = 0.0
@@ -75,8 +76,7 @@ def token_values(
     score zero.
     """
     logits_NV = logits_NV.astype(jnp.float32)
-    log_z_N = jax.nn.logsumexp(logits_NV, axis=-1)
-    target_N = jnp.take_along_axis(logits_NV, targets_N[:, None], axis=-1)[:, 0]
+    log_z_N, target_N = _normalizer_and_target(logits_NV, targets_N)
     cross_entropy_N = log_z_N - target_N
     loss_N = cross_entropy_N
     if config.label_smoothing:
@@ -91,6 +91,39 @@ def token_values(
         correct=correct_N * weights_N,
         weight=weights_N,
     )
+
+
+@jax.custom_vjp
+def _normalizer_and_target(
+    logits_NV: jax.Array, targets_N: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Returns log sum exp of each row, and its target's logit.
+
+    The gradient is written out: softmax and target in one pass over the logits, where that of an
+    index is an array of zeros with a scatter into it.
+    """
+    target_N = jnp.take_along_axis(logits_NV, targets_N[:, None], axis=-1)[:, 0]
+    return jax.nn.logsumexp(logits_NV, axis=-1), target_N
+
+
+def _normalizer_and_target_forward(
+    logits_NV: jax.Array, targets_N: jax.Array
+) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array, jax.Array]]:
+    log_z_N, target_N = _normalizer_and_target(logits_NV, targets_N)
+    return (log_z_N, target_N), (logits_NV, targets_N, log_z_N)
+
+
+def _normalizer_and_target_backward(
+    kept: tuple[jax.Array, jax.Array, jax.Array], grads: tuple[jax.Array, jax.Array]
+) -> tuple[jax.Array, None]:
+    logits_NV, targets_N, log_z_N = kept
+    of_log_z_N1, of_target_N1 = (grad[:, None] for grad in grads)
+    is_target_NV = jnp.arange(logits_NV.shape[-1]) == targets_N[:, None]
+    softmax_NV = jnp.exp(logits_NV - log_z_N[:, None])
+    return of_log_z_N1 * softmax_NV + jnp.where(is_target_NV, of_target_N1, 0.0), None
+
+
+_normalizer_and_target.defvjp(_normalizer_and_target_forward, _normalizer_and_target_backward)
 
 
 def example_sums(

@@ -47,6 +47,7 @@ class Model(NamedTuple):
       hidden: (params, batch, *, key=None) -> hidden_BTD. With a key, dropout
         is on. The loss never needs all the logits at once.
       unembed: (params, hidden) -> float32 logits over the last axis.
+      head: Name of the one parameter that `unembed` reads.
       prefill: (params, inputs: EncoderInput) -> Cache, one segment a row.
       extend: (params, cache, tokens_RT) -> (hidden_RTD, cache). The first
         token that is ever passed is the start token (`start_id`); T > 1
@@ -61,6 +62,7 @@ class Model(NamedTuple):
     axes: Params
     hidden: "HiddenFn"
     unembed: Callable[[Params, Any], Any]
+    head: str
     prefill: Callable[[Params, EncoderInput], Cache]
     extend: Callable[[Params, Cache, Any], tuple[Any, Cache]]
     start_id: int | None

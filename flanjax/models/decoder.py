@@ -113,6 +113,7 @@ def make_model(config: DecoderConfig) -> Model:
         axes={**layers.module_axes(tables), "layers": stack.axes()},
         hidden=functools.partial(_hidden, config, stack),
         unembed=functools.partial(ends.unembed, config),
+        head=ends.head_name(config),
         prefill=functools.partial(_prefill, config, stack),
         extend=functools.partial(_extend, config, stack),
         start_id=None,

@@ -86,11 +86,17 @@ def last_norm(config: Any, side: Params, x: jax.Array) -> jax.Array:
     return layers.apply_norm(norm_spec(config.block), x, norm["scale"], norm.get("bias"))
 
 
+def head_name(config: Any) -> str:
+    """Returns the name of the parameter that logits are made with."""
+    return "embed" if config.embedding.is_tied else "head"
+
+
 def unembed(config: Any, params: Params, hidden: jax.Array) -> jax.Array:
     """Returns float32 logits over the last axis."""
     if config.embedding.scales_outputs:
         hidden = hidden * config.d_model**-0.5
-    table = params["embed"].T if config.embedding.is_tied else params["head"]
+    weight = params[head_name(config)]
+    table = weight.T if config.embedding.is_tied else weight
     logits = kernels.soft_cap(kernels.project_logits(hidden, table), config.embedding.cap)
     num_used = config.vocab_size - config.embedding.num_unused
     if config.embedding.num_unused:

@@ -113,6 +113,7 @@ def make_model(config: T5Config) -> Model:
         axes=axes,
         hidden=functools.partial(_hidden, config, stacks),
         unembed=functools.partial(ends.unembed, config),
+        head=ends.head_name(config),
         prefill=functools.partial(_prefill, config, stacks),
         extend=functools.partial(_extend, config, stacks),
         start_id=config.embedding.start_id,

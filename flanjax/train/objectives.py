@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from flanjax.base import Key, Mean, Params
 from flanjax.data.batch import SeqBatch
+from flanjax.losses.chunked import chunked_sums, join_columns, split_columns
 from flanjax.losses.tokens import LossConfig, TokenSums, example_sums, token_values
 from flanjax.models.api import Model
 from flanjax.train import frozen
@@ -43,8 +44,7 @@ def token_loss(model: Model, config: LossConfig) -> LossFn:
     ) -> tuple[jax.Array, LossAux]:
         params = frozen.merge(trained, rest)
         hidden_BTD = model.hidden(params, batch, key=key)
-        values = _token_values(model, params, hidden_BTD, batch, config)
-        sums = jax.tree.map(jnp.sum, values)
+        sums = _token_sums(model, params, hidden_BTD, batch, config)
         real = jnp.sum(batch.segments > 0)
         slots: float = batch.segments.size
         if batch.encoder is not None:
@@ -79,29 +79,34 @@ def example_losses(
       num_segments: Columns; the most examples that a row may hold.
     """
     values = _token_values(model, params, model.hidden(params, batch), batch, config)
-    losses_BT = values.loss.reshape(batch.targets.shape)
-    return example_sums(losses_BT, batch.weights, batch.segments, num_segments=num_segments)
+    return example_sums(values.loss, batch.weights, batch.segments, num_segments=num_segments)
+
+
+def _token_sums(
+    model: Model, params: Params, hidden_BTD: jax.Array, batch: SeqBatch, config: LossConfig
+) -> TokenSums:
+    if not 0 < config.chunk < batch.targets.shape[1]:
+        return jax.tree.map(jnp.sum, _token_values(model, params, hidden_BTD, batch, config))
+    head = {model.head: params[model.head]}
+    return chunked_sums(model.unembed, config, head, hidden_BTD, batch.targets, batch.weights)
 
 
 def _token_values(
     model: Model, params: Params, hidden_BTD: jax.Array, batch: SeqBatch, config: LossConfig
 ) -> TokenSums:
-    """Values of the B * T tokens; with a chunk, no more than [chunk, V] logits exist."""
-    hidden_ND = hidden_BTD.reshape(-1, hidden_BTD.shape[-1])
-    targets_N, weights_N = batch.targets.reshape(-1), batch.weights.reshape(-1)
+    """Values of each token, [B, T]; the backward pass makes a chunk's logits again."""
 
-    def values(hidden: jax.Array, targets: jax.Array, weights: jax.Array) -> TokenSums:
-        return token_values(model.unembed(params, hidden), targets, weights, config)
+    def values(hidden_BCD: jax.Array, targets_BC: jax.Array, weights_BC: jax.Array) -> TokenSums:
+        hidden_ND = hidden_BCD.reshape(-1, hidden_BCD.shape[-1])
+        logits_NV = model.unembed(params, hidden_ND)
+        each = token_values(logits_NV, targets_BC.reshape(-1), weights_BC.reshape(-1), config)
+        return jax.tree.map(lambda value_N: value_N.reshape(targets_BC.shape), each)
 
-    num_tokens = hidden_ND.shape[0]
-    if not config.chunk or config.chunk >= num_tokens:
-        return values(hidden_ND, targets_N, weights_N)
-    padding = -num_tokens % config.chunk
-    chunks = tuple(
-        jnp.pad(array, [(0, padding)] + [(0, 0)] * (array.ndim - 1)).reshape(
-            -1, config.chunk, *array.shape[1:]
-        )
-        for array in (hidden_ND, targets_N, weights_N)
-    )
-    chunked: TokenSums = jax.lax.map(lambda chunk: jax.checkpoint(values)(*chunk), chunks)
-    return jax.tree.map(lambda array: array.reshape(-1)[:num_tokens], chunked)
+    arrays = (hidden_BTD, batch.targets, batch.weights)
+    length = batch.targets.shape[1]
+    if not 0 < config.chunk < length:
+        return values(*arrays)
+    chunks = split_columns(arrays, config.chunk)
+    each = jax.lax.map(lambda chunk: jax.checkpoint(values)(*chunk), chunks)
+    joined: TokenSums = join_columns(each, length)
+    return joined

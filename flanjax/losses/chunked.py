@@ -1,0 +1,145 @@
+"""Token losses without all the logits: exact sums and gradients, a chunk at a time.
+
+The logits of a batch are its largest array: 8,192 tokens of a vocabulary of 128,256 are 4.2 GB
+in float32, and the backward pass wants them again. Here a chunk of logits is made, its sums are
+added up, and its gradient is taken at once, so nothing of the vocabulary's size is kept but the
+output matrix's gradient.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+
+from flanjax.losses.tokens import LossConfig, TokenSums, token_sums
+
+Unembed: TypeAlias = Callable[[Any, jax.Array], jax.Array]
+"""(head, hidden_ND) -> logits_NV; the head is a tree of all arrays that it reads."""
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def chunked_sums(
+    unembed: Unembed,
+    config: LossConfig,
+    head: Any,
+    hidden_BTD: jax.Array,
+    targets_BT: jax.Array,
+    weights_BT: jax.Array,
+) -> TokenSums:
+    """Returns `token_sums` of a batch; no more than [B, chunk, V] logits exist at a time.
+
+    The gradient of `loss` is made in the forward pass: the loss is a sum, so what comes back for
+    it is one number that all gradients are multiplied by (Wijmans et al. 2024, "Cut Your
+    Losses", go further and never write the chunk of logits to memory). The other sums have no
+    gradient, and neither have the weights.
+
+    Args:
+      unembed: Makes the logits of some tokens.
+      config: How a token is scored; its chunk is not 0.
+      head: What `unembed` reads.
+      hidden_BTD: The model's output.
+      targets_BT: int32.
+      weights_BT: float32; tokens of no weight add nothing.
+    """
+
+    head = _narrowed(head, hidden_BTD)
+
+    def add(sums: TokenSums, chunk: Any) -> tuple[TokenSums, None]:
+        return jax.tree.map(jnp.add, sums, _sums(unembed, config, head, *chunk)), None
+
+    chunks = split_columns((hidden_BTD, targets_BT, weights_BT), config.chunk)
+    return jax.lax.scan(add, _no_sums(), chunks)[0]
+
+
+def split_columns(arrays: Any, chunk: int) -> Any:
+    """Cuts [B, T, ...] into [num_chunks, B, chunk, ...]; zeros fill the last chunk.
+
+    Chunk n takes every num_chunks-th column from n on, so that each device has its part of every
+    chunk, whether the mesh splits rows or columns.
+    """
+
+    def split(array: jax.Array) -> jax.Array:
+        rows, length = array.shape[:2]
+        num_chunks = -(-length // chunk)
+        padding = [(0, 0), (0, num_chunks * chunk - length)] + [(0, 0)] * (array.ndim - 2)
+        strided = jnp.pad(array, padding).reshape(rows, chunk, num_chunks, *array.shape[2:])
+        return jnp.moveaxis(strided, 2, 0)
+
+    return jax.tree.map(split, arrays)
+
+
+def join_columns(chunks: Any, length: int) -> Any:
+    """Undoes `split_columns`: [num_chunks, B, chunk, ...] become [B, length, ...]."""
+
+    def join(array: jax.Array) -> jax.Array:
+        num_chunks, rows, chunk = array.shape[:3]
+        joined = jnp.moveaxis(array, 0, 2).reshape(rows, chunk * num_chunks, *array.shape[3:])
+        return joined[:, :length]
+
+    return jax.tree.map(join, chunks)
+
+
+def _sums(
+    unembed: Unembed, config: LossConfig, head: Any, hidden: Any, targets: Any, weights: Any
+) -> TokenSums:
+    hidden_ND = hidden.reshape(-1, hidden.shape[-1])
+    return token_sums(unembed(head, hidden_ND), targets.reshape(-1), weights.reshape(-1), config)
+
+
+def _no_sums() -> TokenSums:
+    return TokenSums(*(jnp.zeros((), jnp.float32) for _ in TokenSums._fields))
+
+
+def _forward(
+    unembed: Unembed, config: LossConfig, head: Any, hidden: Any, targets: Any, weights: Any
+) -> tuple[TokenSums, Any]:
+    """Adds up the sums and the gradients of what is differentiated: a frozen head costs none."""
+    is_trained = any(leaf.perturbed for leaf in jax.tree.leaves(head, is_leaf=_is_primal))
+    head, hidden, targets, weights = jax.tree.map(
+        lambda leaf: leaf.value, (head, hidden, targets, weights), is_leaf=_is_primal
+    )
+    whole, head = head, _narrowed(head, hidden)
+
+    def loss(head: Any, hidden: Any, targets: Any, weights: Any) -> tuple[jax.Array, TokenSums]:
+        sums = _sums(unembed, config, head, hidden, targets, weights)
+        return sums.loss, sums
+
+    grad_of = jax.grad(loss, argnums=(1, 0) if is_trained else (1,), has_aux=True)
+
+    def add(carry: Any, chunk: Any) -> tuple[Any, jax.Array]:
+        sums, of_head = carry
+        (of_hidden, *more), part = grad_of(head, *chunk)
+        of_head = jax.tree.map(jnp.add, of_head, more)
+        return (jax.tree.map(jnp.add, sums, part), of_head), of_hidden
+
+    empty = [jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, jnp.float32), head)] * is_trained
+    chunks = split_columns((hidden, targets, weights), config.chunk)
+    (sums, of_head), of_hidden = jax.lax.scan(add, (_no_sums(), empty), chunks)
+    of_head = jax.tree.map(lambda g, leaf: g.astype(leaf.dtype), of_head, [whole] * is_trained)
+    return sums, (of_head, join_columns(of_hidden, hidden.shape[1]))
+
+
+def _backward(
+    unembed: Unembed, config: LossConfig, kept: Any, grad: TokenSums
+) -> tuple[Any, jax.Array, None, None]:
+    of_head, of_hidden = kept
+    if isinstance(grad.loss, jax.custom_derivatives.SymbolicZero):
+        grad = grad._replace(loss=jnp.zeros((), jnp.float32))
+    scaled = jax.tree.map(lambda g: (g * grad.loss).astype(g.dtype), (of_head, of_hidden))
+    return (scaled[0][0] if of_head else None), scaled[1], None, None
+
+
+def _narrowed(head: Any, hidden: jax.Array) -> Any:
+    """Rounds the head to the compute type once, not in every chunk."""
+    return jax.tree.map(lambda leaf: leaf.astype(hidden.dtype), head)
+
+
+def _is_primal(leaf: Any) -> bool:
+    return hasattr(leaf, "perturbed")
+
+
+chunked_sums.defvjp(_forward, _backward, symbolic_zeros=True)

@@ -1,0 +1,91 @@
+"""Sums and gradients of a chunked loss against those of all logits at once."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+
+from flanjax.losses.chunked import chunked_sums, join_columns, split_columns
+from flanjax.losses.tokens import LossConfig, token_sums
+from flanjax.models import kernels
+
+B, T, D, V = 3, 10, 8, 40
+
+
+def logits(head, hidden_ND):
+    return kernels.soft_cap(kernels.project_logits(hidden_ND, head["w"]), 3.0)
+
+
+def tokens(dtype=jnp.float32):
+    keys = jax.random.split(jax.random.key(0), 4)
+    head = {"w": jax.random.normal(keys[0], (D, V))}
+    hidden = jax.random.normal(keys[1], (B, T, D), dtype)
+    weights = jax.random.uniform(keys[3], (B, T)) * (jnp.arange(T) > 1)
+    return head, hidden, jax.random.randint(keys[2], (B, T), 0, V), weights
+
+
+def whole_sums(config, head, hidden, targets, weights):
+    logits_NV = logits(head, hidden.reshape(-1, D))
+    return token_sums(logits_NV, targets.reshape(-1), weights.reshape(-1), config)
+
+
+def value_and_grads(sums, head, hidden, *rest):
+    def loss(head, hidden):
+        out = sums(head, hidden, *rest)
+        return 3.0 * out.loss, out
+
+    return jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))(head, hidden)
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 5, 10, 64])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_sums_and_gradients_are_those_of_all_logits(chunk, dtype):
+    config = LossConfig(z_loss=0.1, label_smoothing=0.2, chunk=chunk)
+    arrays = tokens(dtype)
+    chunked = functools.partial(chunked_sums, logits, config)
+    whole = functools.partial(whole_sums, config)
+    (loss, sums), grads = value_and_grads(chunked, *arrays)
+    (wanted_loss, wanted_sums), wanted = value_and_grads(whole, *arrays)
+    # In bfloat16 the head's gradient is rounded once a chunk, and added up in float32.
+    tolerance = {"rtol": 2e-6, "atol": 2e-6} if dtype == "float32" else {"rtol": 2e-2, "atol": 2e-2}
+    np.testing.assert_allclose(loss, wanted_loss, rtol=1e-5)
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-5), sums, wanted_sums)
+    for got, want in zip(jax.tree.leaves(grads), jax.tree.leaves(wanted), strict=True):
+        assert got.dtype == want.dtype
+        got, want = (np.asarray(g, np.float32) for g in (got, want))
+        np.testing.assert_allclose(got, want, **tolerance)
+    plain = chunked_sums(logits, config, *arrays)  # without a gradient it goes another way
+    np.testing.assert_allclose(plain.loss, wanted_sums.loss, rtol=1e-5)
+
+
+def test_the_gradient_is_that_of_finite_differences():
+    config = LossConfig(z_loss=0.1, label_smoothing=0.2, chunk=3)
+    head, hidden, targets, weights = tokens()
+
+    def loss(hidden):
+        return chunked_sums(logits, config, head, hidden, targets, weights).loss
+
+    check_grads(loss, (hidden,), order=1, modes=["rev"], rtol=2e-2)
+
+
+def test_a_frozen_head_has_no_gradient_made():
+    config = LossConfig(chunk=2)
+    head, *rest = tokens()
+
+    def loss(head, hidden):
+        return chunked_sums(logits, config, head, hidden, *rest[1:]).loss
+
+    both = str(jax.make_jaxpr(jax.grad(loss, argnums=(0, 1)))(head, rest[0]))
+    hidden_only = str(jax.make_jaxpr(jax.grad(loss, argnums=1))(head, rest[0]))
+    assert both.count("dot_general") == hidden_only.count("dot_general") + 1
+
+
+def test_columns_are_cut_and_joined_again():
+    columns = np.arange(2 * 7 * 3).reshape(2, 7, 3)
+    chunks = split_columns(columns, 3)
+    assert chunks.shape == (3, 2, 3, 3)
+    np.testing.assert_array_equal(chunks[1, :, :2], columns[:, [1, 4]])
+    np.testing.assert_array_equal(join_columns(chunks, 7), columns)
