@@ -185,6 +185,13 @@ class Experiment:
             )
 
     @property
+    def row_lengths(self) -> tuple[int, ...]:
+        """Columns of a batch's arrays: of encoder and decoder, or of both in one row."""
+        lengths = self.data.task_feature_lengths
+        each = (lengths["inputs"], lengths["targets"])
+        return each if self.is_encoder_decoder else (sum(each),)
+
+    @property
     def is_encoder_decoder(self) -> bool:
         return isinstance(self.model, T5Config)
 

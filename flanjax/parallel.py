@@ -1,19 +1,25 @@
 """One description of sharding for CPU, GPU and TPU.
 
 Parameters and activations carry logical axis names; a rule table maps each
-name to mesh axes. Change the mesh, and nothing else changes.
+name to mesh axes: one table for what is stored, one for what is computed.
+Change the mesh, and nothing else changes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-MESH_AXES = ("data", "fsdp", "tensor")
+MESH_AXES = ("data", "fsdp", "context", "tensor")
+"""From the axis that talks least to the one that talks most, and so lies on the nearest links."""
 
 PARAM_RULES: dict[str, str | None] = {
     "embed": "fsdp",
@@ -29,6 +35,22 @@ PARAM_RULES: dict[str, str | None] = {
 
 BATCH_AXES = ("data", "fsdp")
 
+ACTIVATION_RULES: Mapping[str, tuple[str, ...]] = {
+    "batch": BATCH_AXES,
+    "length": ("context",),
+    "embed": (),
+    "mlp": ("tensor",),
+    "heads": ("tensor",),
+    "kv_heads": ("tensor",),
+    "vocab": ("tensor",),
+}
+"""Logical axis of an activation -> mesh axes.
+
+Rows are split over the axes that parameters are stored in pieces on, so the pieces of a weight
+are gathered where it is used. Keys and values are gathered over `context`, queries are not
+(Dubey et al. 2024, section 3.3.2).
+"""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MeshConfig:
@@ -39,15 +61,22 @@ class MeshConfig:
         other axes leave.
       fsdp: Shards of parameters and optimizer state, which see different rows
         too.
+      context: Shards of each row: devices that see different tokens of the
+        same examples.
       tensor: Shards of each matrix product.
+      slices: Groups of devices that a slower network joins (slices of a
+        multi-slice TPU job, hosts of GPUs); only `data` spans them.
     """
 
     data: int = -1
     fsdp: int = 1
+    context: int = 1
     tensor: int = 1
+    slices: int = 1
 
     def __post_init__(self) -> None:
-        for name, size in (("fsdp", self.fsdp), ("tensor", self.tensor)):
+        for name in ("fsdp", "context", "tensor", "slices"):
+            size = getattr(self, name)
             if size < 1:
                 raise ValueError(f"mesh {name} must be positive, got {size}; use 1 for no shards.")
         if self.data != -1 and self.data < 1:
@@ -57,35 +86,63 @@ class MeshConfig:
 
 
 def make_mesh(config: MeshConfig, *, num_devices: int | None = None) -> Mesh:
-    """Returns a (data, fsdp, tensor) mesh over the devices.
+    """Returns a mesh of the devices, its axes `MESH_AXES`.
 
     Raises:
-      ValueError: The axes do not multiply to the number of devices.
+      ValueError: The axes do not multiply to the number of devices, or the
+        devices do not come in that many slices.
     """
     num_devices = num_devices or jax.device_count()
-    model = config.fsdp * config.tensor
+    model = config.fsdp * config.context * config.tensor
     data = num_devices // model if config.data == -1 else config.data
     if data < 1 or data * model != num_devices:
         raise ValueError(
             f"mesh axes must multiply to the {num_devices} devices, got data {config.data} x fsdp "
-            f"{config.fsdp} x tensor {config.tensor}; change an axis, or leave data at -1."
+            f"{config.fsdp} x context {config.context} x tensor {config.tensor}; change an axis, "
+            "or leave data at -1."
         )
-    return jax.make_mesh(
-        (data, config.fsdp, config.tensor),
-        MESH_AXES,
-        axis_types=(AxisType.Auto,) * len(MESH_AXES),
-        devices=jax.devices()[:num_devices],
+    shape = (data, config.fsdp, config.context, config.tensor)
+    types = (AxisType.Auto,) * len(MESH_AXES)
+    devices = jax.devices()[:num_devices]
+    if config.slices == 1:
+        return jax.make_mesh(shape, MESH_AXES, axis_types=types, devices=devices)
+    return Mesh(_over_slices(config.slices, shape, devices), MESH_AXES, axis_types=types)
+
+
+def _over_slices(slices: int, shape: tuple[int, ...], devices: Sequence[Any]) -> np.ndarray:
+    """Lays devices so that only the first axis leaves a slice."""
+    if shape[0] % slices:
+        raise ValueError(
+            f"mesh data must be a multiple of its slices, got {shape[0]} and {slices}; change one."
+        )
+    is_by_slice = len({getattr(device, "slice_index", 0) for device in devices}) > 1
+    place = "slice_index" if is_by_slice else "process_index"
+    found = len({getattr(device, place) for device in devices})
+    if found != slices:
+        what = "slices" if is_by_slice else "processes"
+        raise ValueError(
+            f"mesh slices must be the {found} {what} of the devices, got {slices}; change it."
+        )
+    within, between = (shape[0] // slices, *shape[1:]), (slices, *(1 for _ in shape[1:]))
+    laid: np.ndarray = mesh_utils.create_hybrid_device_mesh(
+        within, between, devices, process_is_granule=not is_by_slice
     )
+    return laid
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
-    """Returns the sharding of a batch: rows over data and fsdp."""
+    """Returns the sharding of a batch's [B, T]: rows, and columns over `context`."""
+    return NamedSharding(mesh, PartitionSpec(BATCH_AXES, "context"))
+
+
+def row_sharding(mesh: Mesh) -> NamedSharding:
+    """Returns the sharding of arrays whose rows alone are split."""
     return NamedSharding(mesh, PartitionSpec(BATCH_AXES))
 
 
 def put_batch(tree: Any, *, mesh: Mesh) -> Any:
     """Lays rows, which every process holds whole, over the mesh."""
-    sharding = batch_sharding(mesh)
+    sharding = row_sharding(mesh)
     return jax.tree.map(
         lambda x: jax.make_array_from_callback(x.shape, sharding, lambda index: x[index]), tree
     )
@@ -126,7 +183,34 @@ def param_sharding(
     return NamedSharding(mesh, PartitionSpec(*spec))
 
 
-def constrain_batch(tree: Any, mesh: Mesh) -> Any:
-    """Asks the compiler to keep every array's first axis split as a batch."""
-    sharding = batch_sharding(mesh)
-    return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, sharding), tree)
+@contextlib.contextmanager
+def compute_on(mesh: Mesh) -> Iterator[None]:
+    """Makes `constrain` lay activations over a mesh in what is traced meanwhile."""
+    with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
+        yield
+
+
+def constrain(x: jax.Array, *axes: str | None) -> jax.Array:
+    """Asks the compiler to lay an activation as `ACTIVATION_RULES` says.
+
+    Without a mesh (`compute_on`) it is x itself. A dimension that its mesh axes do not divide
+    stays whole.
+
+    Args:
+      x: The activation.
+      axes: The logical name of each dimension; None for one that stays whole.
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty:
+        return x
+    spec: list[tuple[str, ...] | None] = []
+    for name, size in zip(axes, x.shape, strict=True):
+        targets = ACTIVATION_RULES[name] if name is not None else ()
+        is_even = size % math.prod(mesh.shape[axis] for axis in targets) == 0
+        spec.append(targets if targets and is_even else None)
+    return jax.lax.with_sharding_constraint(x, PartitionSpec(*spec))
+
+
+def splits_columns() -> bool:
+    """Whether the mesh that is computed on splits rows over devices."""
+    return jax.sharding.get_abstract_mesh().shape.get("context", 1) > 1

@@ -56,7 +56,8 @@ def assemble(experiment: Experiment, tokenizer: Tokenizer | None = None) -> Part
             f"{experiment.model.vocab_size}; raise it, or name the checkpoint's own tokenizer."
         )
     mesh = parallel.make_mesh(experiment.mesh)
-    check_batch(experiment.train.batch_size, experiment.train.microbatches, mesh)
+    train = experiment.train
+    check_batch(train.batch_size, train.microbatches, mesh, experiment.row_lengths)
     model = families.make_model(experiment.model)
     frozen = restore.frozen_paths(experiment.optimizer.freeze, model.axes)
     trained, _ = split(model.axes, frozen, is_leaf=is_axes)

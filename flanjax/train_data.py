@@ -105,13 +105,13 @@ class TrainData(NamedTuple):
 
 def make_layout(experiment: Experiment, tokenizer: Tokenizer) -> Layout:
     """Returns the layout of an experiment's rows."""
-    lengths = experiment.data.task_feature_lengths
-    objective = experiment.objective.name
     if experiment.is_encoder_decoder:
-        return Layout(lengths["inputs"], lengths["targets"], tokenizer.eos_id)
+        input_length, target_length = experiment.row_lengths
+        return Layout(input_length, target_length, tokenizer.eos_id)
+    objective = experiment.objective.name
     return Layout(
         None,
-        lengths["inputs"] + lengths["targets"],
+        sum(experiment.row_lengths),
         tokenizer.eos_id,
         loss_on_inputs=objective == "causal_lm",
         prefix=objective == "prefix_lm",

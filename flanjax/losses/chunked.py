@@ -1,4 +1,4 @@
-"""Token losses without all the logits: exact sums and gradients, a chunk at a time.
+"""Token losses without all the logits: a chunk at a time, exactly.
 
 The logits of a batch are its largest array: 8,192 tokens of a vocabulary of 128,256 are 4.2 GB
 in float32, and the backward pass wants them again. Here a chunk of logits is made, its sums are
@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from flanjax.losses.tokens import LossConfig, TokenSums, token_sums
 
 Unembed: TypeAlias = Callable[[Any, jax.Array], jax.Array]
-"""(head, hidden_ND) -> logits_NV; the head is a tree of all arrays that it reads."""
+"""(head, hidden_BTD) -> logits_BTV; the head is a tree of all arrays that it reads."""
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
@@ -30,7 +30,7 @@ def chunked_sums(
     targets_BT: jax.Array,
     weights_BT: jax.Array,
 ) -> TokenSums:
-    """Returns `token_sums` of a batch; no more than [B, chunk, V] logits exist at a time.
+    """Returns `token_sums` of a batch, of [B, chunk, V] logits at a time.
 
     The gradient of `loss` is made in the forward pass: the loss is a sum, so what comes back for
     it is one number that all gradients are multiplied by (Wijmans et al. 2024, "Cut Your
@@ -45,7 +45,6 @@ def chunked_sums(
       targets_BT: int32.
       weights_BT: float32; tokens of no weight add nothing.
     """
-
     head = _narrowed(head, hidden_BTD)
 
     def add(sums: TokenSums, chunk: Any) -> tuple[TokenSums, None]:
@@ -56,7 +55,7 @@ def chunked_sums(
 
 
 def split_columns(arrays: Any, chunk: int) -> Any:
-    """Cuts [B, T, ...] into [num_chunks, B, chunk, ...]; zeros fill the last chunk.
+    """Cuts [B, T, ...] into [num_chunks, B, chunk, ...], filled up with zeros.
 
     Chunk n takes every num_chunks-th column from n on, so that each device has its part of every
     chunk, whether the mesh splits rows or columns.
@@ -86,8 +85,7 @@ def join_columns(chunks: Any, length: int) -> Any:
 def _sums(
     unembed: Unembed, config: LossConfig, head: Any, hidden: Any, targets: Any, weights: Any
 ) -> TokenSums:
-    hidden_ND = hidden.reshape(-1, hidden.shape[-1])
-    return token_sums(unembed(head, hidden_ND), targets.reshape(-1), weights.reshape(-1), config)
+    return token_sums(unembed(head, hidden), targets, weights, config)
 
 
 def _no_sums() -> TokenSums:
@@ -97,7 +95,7 @@ def _no_sums() -> TokenSums:
 def _forward(
     unembed: Unembed, config: LossConfig, head: Any, hidden: Any, targets: Any, weights: Any
 ) -> tuple[TokenSums, Any]:
-    """Adds up the sums and the gradients of what is differentiated: a frozen head costs none."""
+    """Adds up the sums, and the gradients of what has one: a frozen head has not."""
     is_trained = any(leaf.perturbed for leaf in jax.tree.leaves(head, is_leaf=_is_primal))
     head, hidden, targets, weights = jax.tree.map(
         lambda leaf: leaf.value, (head, hidden, targets, weights), is_leaf=_is_primal

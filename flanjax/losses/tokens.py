@@ -40,8 +40,8 @@ class LossConfig:
 class TokenSums(NamedTuple):
     """Sums over tokens, each times the token's weight.
 
-    All fields have one shape: [] for a set of tokens, [N] where each of N
-    tokens is a set of its own.
+    All fields have one shape: [] for a set of tokens, [B, T] where each token
+    is a set of its own.
 
     Attributes:
       loss: Cross-entropy with label smoothing, plus z-loss; nats.
@@ -59,68 +59,70 @@ class TokenSums(NamedTuple):
 
 
 def token_sums(
-    logits_NV: jax.Array, targets_N: jax.Array, weights_N: jax.Array, config: LossConfig
+    logits_BTV: jax.Array, targets_BT: jax.Array, weights_BT: jax.Array, config: LossConfig
 ) -> TokenSums:
     """Returns the weighted sums of a set of tokens, as `token_values` has each."""
-    return jax.tree.map(jnp.sum, token_values(logits_NV, targets_N, weights_N, config))
+    return jax.tree.map(jnp.sum, token_values(logits_BTV, targets_BT, weights_BT, config))
 
 
 def token_values(
-    logits_NV: jax.Array, targets_N: jax.Array, weights_N: jax.Array, config: LossConfig
+    logits_BTV: jax.Array, targets_BT: jax.Array, weights_BT: jax.Array, config: LossConfig
 ) -> TokenSums:
-    """Returns what each token adds to the sums, float32 [N] in every field.
+    """Returns what each token adds to the sums, float32 [B, T] in every field.
+
+    Other leading axes than [B, T] do as well.
 
     With smoothing e the target distribution is (1 - e) on the target plus
     e / V everywhere, and the loss its cross-entropy (Szegedy et al. 2016,
     section 7); a constant is not subtracted, so a perfect prediction does not
     score zero.
     """
-    logits_NV = logits_NV.astype(jnp.float32)
-    log_z_N, target_N = _normalizer_and_target(logits_NV, targets_N)
-    cross_entropy_N = log_z_N - target_N
-    loss_N = cross_entropy_N
+    logits_BTV = logits_BTV.astype(jnp.float32)
+    log_z_BT, target_BT = _normalizer_and_target(logits_BTV, targets_BT)
+    cross_entropy_BT = log_z_BT - target_BT
+    loss_BT = cross_entropy_BT
     if config.label_smoothing:
-        uniform_N = log_z_N - jnp.mean(logits_NV, axis=-1)
-        loss_N = (1 - config.label_smoothing) * loss_N + config.label_smoothing * uniform_N
-    z_loss_N = config.z_loss * jnp.square(log_z_N)
-    correct_N = jnp.argmax(logits_NV, axis=-1) == targets_N
+        uniform_BT = log_z_BT - jnp.mean(logits_BTV, axis=-1)
+        loss_BT = (1 - config.label_smoothing) * loss_BT + config.label_smoothing * uniform_BT
+    z_loss_BT = config.z_loss * jnp.square(log_z_BT)
+    correct_BT = jnp.argmax(logits_BTV, axis=-1) == targets_BT
     return TokenSums(
-        loss=(loss_N + z_loss_N) * weights_N,
-        cross_entropy=cross_entropy_N * weights_N,
-        z_loss=z_loss_N * weights_N,
-        correct=correct_N * weights_N,
-        weight=weights_N,
+        loss=(loss_BT + z_loss_BT) * weights_BT,
+        cross_entropy=cross_entropy_BT * weights_BT,
+        z_loss=z_loss_BT * weights_BT,
+        correct=correct_BT * weights_BT,
+        weight=weights_BT,
     )
 
 
 @jax.custom_vjp
 def _normalizer_and_target(
-    logits_NV: jax.Array, targets_N: jax.Array
+    logits_BTV: jax.Array, targets_BT: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Returns log sum exp of each row, and its target's logit.
 
     The gradient is written out: softmax and target in one pass over the logits, where that of an
     index is an array of zeros with a scatter into it.
     """
-    target_N = jnp.take_along_axis(logits_NV, targets_N[:, None], axis=-1)[:, 0]
-    return jax.nn.logsumexp(logits_NV, axis=-1), target_N
+    target_BT = jnp.take_along_axis(logits_BTV, targets_BT[..., None], axis=-1)[..., 0]
+    return jax.nn.logsumexp(logits_BTV, axis=-1), target_BT
 
 
 def _normalizer_and_target_forward(
-    logits_NV: jax.Array, targets_N: jax.Array
+    logits_BTV: jax.Array, targets_BT: jax.Array
 ) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array, jax.Array]]:
-    log_z_N, target_N = _normalizer_and_target(logits_NV, targets_N)
-    return (log_z_N, target_N), (logits_NV, targets_N, log_z_N)
+    log_z_BT, target_BT = _normalizer_and_target(logits_BTV, targets_BT)
+    return (log_z_BT, target_BT), (logits_BTV, targets_BT, log_z_BT)
 
 
 def _normalizer_and_target_backward(
     kept: tuple[jax.Array, jax.Array, jax.Array], grads: tuple[jax.Array, jax.Array]
 ) -> tuple[jax.Array, None]:
-    logits_NV, targets_N, log_z_N = kept
-    of_log_z_N1, of_target_N1 = (grad[:, None] for grad in grads)
-    is_target_NV = jnp.arange(logits_NV.shape[-1]) == targets_N[:, None]
-    softmax_NV = jnp.exp(logits_NV - log_z_N[:, None])
-    return of_log_z_N1 * softmax_NV + jnp.where(is_target_NV, of_target_N1, 0.0), None
+    logits_BTV, targets_BT, log_z_BT = kept
+    of_log_z_BT1, of_target_BT1 = (grad[..., None] for grad in grads)
+    is_target_BTV = jnp.arange(logits_BTV.shape[-1]) == targets_BT[..., None]
+    softmax_BTV = jnp.exp(logits_BTV - log_z_BT[..., None])
+    return of_log_z_BT1 * softmax_BTV + jnp.where(is_target_BTV, of_target_BT1, 0.0), None
 
 
 _normalizer_and_target.defvjp(_normalizer_and_target_forward, _normalizer_and_target_backward)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from flanjax import parallel
 from flanjax.base import Key
 from flanjax.models import kernels, layers
 from flanjax.models.configs import AttentionConfig
@@ -152,6 +153,11 @@ def _mix(probs_RHTS: jax.Array, v_BSKC: jax.Array) -> jax.Array:
     return out.reshape(num_rows, length, num_heads, width)
 
 
+def _gathered(keys_BSKC: jax.Array) -> jax.Array:
+    """Keys or values of whole rows: every query of a row reads them."""
+    return parallel.constrain(keys_BSKC, "batch", None, "kv_heads", None)
+
+
 class Attention(nnx.Module):
     """The four products of attention, with grouped queries.
 
@@ -203,14 +209,15 @@ class Attention(nnx.Module):
 
     def queries(self, x_BTD: jax.Array, key: Key | None = None) -> jax.Array:
         """Returns queries [B, T, H, C], without their positions."""
-        q_BTE = self._product(x_BTD, "q", key)
-        return self._normed(q_BTE, "q")
+        q_BTHC = self._normed(self._product(x_BTD, "q", key), "q")
+        return parallel.constrain(q_BTHC, "batch", "length", "heads", None)
 
     def keys_values(self, x_BSD: jax.Array, key: Key | None = None) -> tuple[jax.Array, jax.Array]:
         """Returns keys and values [B, S, K, C], without their positions."""
         k_key, v_key = layers.split_key(key, 2)
         k_BSKC = self._normed(self._product(x_BSD, "k", k_key), "k")
-        return k_BSKC, self._heads(self._product(x_BSD, "v", v_key))
+        v_BSKC = self._heads(self._product(x_BSD, "v", v_key))
+        return _gathered(k_BSKC), _gathered(v_BSKC)
 
     def bias(self, shared: jax.Array | None) -> jax.Array | None:
         """Returns a source's bias, from a context's entry."""

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from flanjax import parallel
 from flanjax.base import Key, Params
 from flanjax.models import kernels, layers
 from flanjax.models.api import Cache
@@ -128,6 +129,7 @@ def run_stack(
     def body(block: Block, x: jax.Array, layer: Any) -> tuple[jax.Array, Any]:
         is_local, layer_key = layer
         context = contexts.of(is_local)
+        x = parallel.constrain(x, "batch", "length", "embed")
 
         def remember(k: jax.Array, v: jax.Array) -> tuple[Sequence[KeyValues], Any]:
             return (KeyValues(k, v, context.masks[0], block.attention.bias(context.biases[0])),), (

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from flanjax import parallel
 from flanjax.base import Params
 from flanjax.models import kernels, layers
 from flanjax.models.configs import BlockConfig, LearnedConfig, RelativeConfig
@@ -97,7 +98,10 @@ def unembed(config: Any, params: Params, hidden: jax.Array) -> jax.Array:
         hidden = hidden * config.d_model**-0.5
     weight = params[head_name(config)]
     table = weight.T if config.embedding.is_tied else weight
-    logits = kernels.soft_cap(kernels.project_logits(hidden, table), config.embedding.cap)
+    logits = kernels.project_logits(hidden, table)
+    if logits.ndim == 3:
+        logits = parallel.constrain(logits, "batch", "length", "vocab")
+    logits = kernels.soft_cap(logits, config.embedding.cap)
     num_used = config.vocab_size - config.embedding.num_unused
     if config.embedding.num_unused:
         logits = jnp.where(jnp.arange(config.vocab_size) < num_used, logits, _UNUSED)

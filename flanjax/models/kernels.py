@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from flanjax import parallel
 from flanjax.base import Key
 
 
@@ -36,7 +37,7 @@ def dot(x: jax.Array, w: Any, key: Key | None = None) -> jax.Array:
     """Returns x @ w over the last axis of x, in x's type.
 
     Leading axes are merged, so that the product and both of its gradients are
-    single matrix products.
+    single matrix products; not so where a mesh splits two of them.
 
     Args:
       x: [..., I].
@@ -55,6 +56,8 @@ def project_logits(x: jax.Array, w: jax.Array) -> jax.Array:
 
 
 def _matrix_product(x: jax.Array, w: jax.Array, dtype: Any) -> jax.Array:
+    if x.ndim == 3 and parallel.splits_columns():  # merged, rows and columns would have to move
+        return einsum("bti,io->bto", x, w.astype(x.dtype), dtype)
     x_NI = x.reshape(-1, x.shape[-1])
     out_NO = einsum("ni,io->no", x_NI, w.astype(x.dtype), dtype)
     return out_NO.reshape(*x.shape[:-1], w.shape[-1])

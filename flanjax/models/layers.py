@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from flanjax import parallel
 from flanjax.base import Key, Params, path_name
 from flanjax.models import kernels
 from flanjax.models.configs import BlockConfig, RematName
@@ -132,6 +133,7 @@ class MLP(nnx.Module):
             inner_BTF = activation(affine(self, "gate", x_BTD, gate_key)) * inner_BTF
         else:
             inner_BTF = activation(inner_BTF)
+        inner_BTF = parallel.constrain(inner_BTF, "batch", "length", "mlp")
         inner_BTF = kernels.dropout(inner_BTF, self.dropout_rate, inner_key)
         return affine(self, "down", inner_BTF, down_key)
 
@@ -219,6 +221,9 @@ class Stack:
     num_layers: int
     is_scanned: bool
     remat: RematName
+
+    def __post_init__(self) -> None:
+        _ = self._graph  # flax would lay its variables over a mesh that is computed on
 
     @functools.cached_property
     def _graph(self) -> tuple[Any, Params]:

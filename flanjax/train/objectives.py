@@ -97,10 +97,7 @@ def _token_values(
     """Values of each token, [B, T]; the backward pass makes a chunk's logits again."""
 
     def values(hidden_BCD: jax.Array, targets_BC: jax.Array, weights_BC: jax.Array) -> TokenSums:
-        hidden_ND = hidden_BCD.reshape(-1, hidden_BCD.shape[-1])
-        logits_NV = model.unembed(params, hidden_ND)
-        each = token_values(logits_NV, targets_BC.reshape(-1), weights_BC.reshape(-1), config)
-        return jax.tree.map(lambda value_N: value_N.reshape(targets_BC.shape), each)
+        return token_values(model.unembed(params, hidden_BCD), targets_BC, weights_BC, config)
 
     arrays = (hidden_BTD, batch.targets, batch.weights)
     length = batch.targets.shape[1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import jax
@@ -85,8 +85,13 @@ def compile_step(step: StepFn, mesh: Mesh, shardings: TrainState) -> StepFn:
     """Returns the step compiled for a mesh; the old state is donated."""
     batch = parallel.batch_sharding(mesh)
     whole = parallel.replicated(mesh)
+
+    def on_mesh(state: TrainState, rows: SeqBatch, key: Key) -> tuple[TrainState, dict[str, Mean]]:
+        with parallel.compute_on(mesh):
+            return step(state, rows, key)
+
     return jax.jit(
-        step,
+        on_mesh,
         in_shardings=(shardings, batch, whole),
         out_shardings=(shardings, whole),
         donate_argnums=0,
@@ -99,11 +104,24 @@ def put_batch(batch: SeqBatch, mesh: Mesh) -> SeqBatch:
     if jax.process_count() == 1:
         placed: SeqBatch = jax.device_put(batch, sharding)
         return placed
-    return jax.tree.map(lambda x: jax.make_array_from_process_local_data(sharding, x), batch)
+
+    def place(x: Any) -> jax.Array:
+        shape = (x.shape[0] * jax.process_count(), *x.shape[1:])
+        return jax.make_array_from_process_local_data(sharding, x, shape)
+
+    return jax.tree.map(place, batch)
 
 
-def check_batch(batch_size: int, microbatches: int, mesh: Mesh) -> None:
+def check_batch(
+    batch_size: int, microbatches: int, mesh: Mesh, lengths: Collection[int] = ()
+) -> None:
     """Checks that the mesh divides every microbatch.
+
+    Args:
+      batch_size: Rows of a batch.
+      microbatches: Parts it is read in.
+      mesh: Where they go.
+      lengths: Columns of the arrays of a batch.
 
     Raises:
       ValueError: It does not.
@@ -114,3 +132,14 @@ def check_batch(batch_size: int, microbatches: int, mesh: Mesh) -> None:
             f"batch_size must be a multiple of microbatches x data x fsdp = {microbatches} x "
             f"{shards}, got {batch_size}; change BATCH_SIZE or the mesh."
         )
+    if shards % jax.process_count():
+        raise ValueError(
+            "mesh data x fsdp must be a multiple of the processes, each of which reads whole rows, "
+            f"got {shards} with {jax.process_count()}; make context or tensor smaller."
+        )
+    for length in lengths:
+        if length % mesh.shape["context"]:
+            raise ValueError(
+                f"row lengths must be multiples of the mesh's context {mesh.shape['context']}, "
+                f"got {length}; change the length or the mesh."
+            )

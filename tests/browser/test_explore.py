@@ -43,7 +43,7 @@ def hits(page: Page) -> str:
 
 
 def focus_is(page: Page, *, text: str | re.Pattern[str] = "", identity: str = "") -> None:
-    """Waits until the focus is where it must be: a link's view is shown after its key press."""
+    """Waits for the focus: a link's view is shown after its key press."""
     place = page.locator(":focus")
     if text:
         expect(place).to_have_text(text)

@@ -35,6 +35,8 @@ MESHES = {
     "fsdp8": MeshConfig(data=1, fsdp=8),
     "fsdp4-tensor2": MeshConfig(data=1, fsdp=4, tensor=2),
     "2-fsdp2-tensor2": MeshConfig(data=2, fsdp=2, tensor=2),
+    "context8": MeshConfig(data=1, context=8),
+    "fsdp2-context2-tensor2": MeshConfig(data=1, fsdp=2, context=2, tensor=2),
 }
 
 
@@ -54,16 +56,21 @@ def batches(layout):
     return made
 
 
-def loss_curve(config, layout, mesh_config, *, optimizer="adafactor", microbatches=1, devices=None):
-    mesh = make_mesh(mesh_config, num_devices=devices)
+def make_step(config, mesh, *, optimizer="adafactor", microbatches=1, chunk=0):
     model = families.make_model(config)
     settings = OptimizerConfig(
         name=optimizer, schedule=ScheduleConfig(peak=0.02), clip_norm=1.0, min_dim_to_factor=16
     )
     tx = make_optimizer(settings, model.axes, num_steps=STEPS)
     state, shardings = make_state(model, tx, mesh, jax.random.key(0))
-    loss_fn = token_loss(model, LossConfig(z_loss=1e-4))
-    step = compile_step(make_train_step(loss_fn, tx, microbatches=microbatches), mesh, shardings)
+    loss_fn = token_loss(model, LossConfig(z_loss=1e-4, chunk=chunk))
+    step = make_train_step(loss_fn, tx, microbatches=microbatches)
+    return compile_step(step, mesh, shardings), state
+
+
+def loss_curve(config, layout, mesh_config, *, devices=None, **options):
+    mesh = make_mesh(mesh_config, num_devices=devices)
+    step, state = make_step(config, mesh, **options)
     losses = []
     for batch in batches(layout):
         state, metrics = step(state, put_batch(batch, mesh), jax.random.key(1))
@@ -77,6 +84,11 @@ def references():
         name: loss_curve(config, layout, MeshConfig(), devices=1)
         for name, (config, layout) in FAMILIES.items()
     }
+
+
+@pytest.fixture(scope="module")
+def whole_work():
+    return {family: work(family, MeshConfig(), 1) for family in FAMILIES}
 
 
 def test_there_are_eight_devices():
@@ -100,6 +112,37 @@ def test_microbatches_on_a_mesh_give_the_same_curve(references, family):
     config, layout = FAMILIES[family]
     losses, _ = loss_curve(config, layout, MeshConfig(data=2, fsdp=2, tensor=2), microbatches=2)
     np.testing.assert_allclose(losses, references[family][0], rtol=2e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_chunked_loss_on_a_mesh_gives_the_same_curve(references, family):
+    config, layout = FAMILIES[family]
+    mesh = MeshConfig(data=1, fsdp=2, context=2, tensor=2)
+    losses, _ = loss_curve(config, layout, mesh, chunk=4)
+    np.testing.assert_allclose(losses, references[family][0], rtol=2e-5)
+
+
+def work(family, mesh_config, devices):
+    """FLOPs of one device in a step."""
+    config, layout = FAMILIES[family]
+    mesh = make_mesh(mesh_config, num_devices=devices)
+    step, state = make_step(config, mesh)
+    batch = put_batch(batches(layout)[0], mesh)
+    return step.lower(state, batch, jax.random.key(1)).compile().cost_analysis()["flops"]
+
+
+@pytest.mark.parametrize(
+    ("family", "sizes"),
+    [
+        ("t5", {"fsdp": 2, "context": 2}),
+        ("t5", {"context": 4}),
+        ("decoder", {"context": 4}),
+        ("decoder", {"data": 2, "tensor": 2}),
+    ],
+)
+def test_every_axis_makes_the_work_of_a_device_smaller(whole_work, family, sizes):
+    split = work(family, MeshConfig(**{"data": 1} | sizes), 4)
+    assert split < whole_work[family] / 4 * 1.3
 
 
 @pytest.mark.parametrize("optimizer", ["adafactor", "adamw"])
