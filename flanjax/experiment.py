@@ -197,6 +197,7 @@ class Experiment:
 
 
 _MAY_CHANGE = ("model_dir", "cache", "mesh", "evaluation")
+_MAY_CHANGE_IN_MODEL = ("attention_backend", "remat", "scan_layers")
 _MAY_CHANGE_IN_TRAIN = (
     "microbatches",
     "log_period",
@@ -275,11 +276,12 @@ def from_plain(plain: Any) -> Any:
 def identity(experiment: Experiment) -> dict[str, Any]:
     """Returns the part of an experiment that a resumed run must share.
 
-    Where it runs, in how many microbatches, how often it logs and how it is
+    Where and by which code it runs, in how many microbatches, how often it logs and how it is
     evaluated may change; so may the number of steps, unless the learning rate
     depends on it.
     """
     plain = {key: v for key, v in to_plain(experiment).items() if key not in _MAY_CHANGE}
+    plain["model"] = {k: v for k, v in plain["model"].items() if k not in _MAY_CHANGE_IN_MODEL}
     plain["train"] = {k: v for k, v in plain["train"].items() if k not in _MAY_CHANGE_IN_TRAIN}
     if experiment.optimizer.schedule.name in ("constant", "rsqrt"):
         del plain["train"]["steps"]

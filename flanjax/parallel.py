@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -209,6 +209,50 @@ def constrain(x: jax.Array, *axes: str | None) -> jax.Array:
         is_even = size % math.prod(mesh.shape[axis] for axis in targets) == 0
         spec.append(targets if targets and is_even else None)
     return jax.lax.with_sharding_constraint(x, PartitionSpec(*spec))
+
+
+def map_shards(
+    function: Callable[..., jax.Array],
+    in_axes: Sequence[tuple[str | None, ...]],
+    out_axes: tuple[str | None, ...],
+) -> Callable[..., jax.Array]:
+    """Returns a function that runs on each device's part of activations.
+
+    What a compiler cannot split by itself, such as a kernel, is split so. On
+    one device it is the function itself.
+
+    Args:
+      function: Arrays -> an array; parts must not need one another.
+      in_axes: The logical names of each argument's dimensions, which the mesh
+        must divide (`divides`).
+      out_axes: Those of the result.
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty or mesh.size == 1:
+        return function
+
+    def spec(axes: tuple[str | None, ...]) -> PartitionSpec:
+        return PartitionSpec(*(ACTIVATION_RULES[name] if name else None for name in axes))
+
+    return jax.shard_map(
+        function,
+        mesh=mesh,
+        in_specs=tuple(spec(axes) for axes in in_axes),
+        out_specs=spec(out_axes),
+        check_vma=False,
+    )
+
+
+def divides(size: int, axis: str) -> bool:
+    """Whether the mesh that is computed on splits a dimension evenly."""
+    shape = jax.sharding.get_abstract_mesh().shape
+    return size % math.prod(shape.get(name, 1) for name in ACTIVATION_RULES[axis]) == 0
+
+
+def platform() -> str:
+    """Returns what is computed on: "cpu", "gpu" or "tpu", of this machine or another."""
+    mesh = jax.sharding.get_abstract_mesh()
+    return jax.default_backend() if mesh.empty else str(mesh.abstract_device.platform)
 
 
 def splits_columns() -> bool:

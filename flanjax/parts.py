@@ -14,6 +14,7 @@ from flanjax.evaluation.predict import ModelPredictor
 from flanjax.experiment import Experiment
 from flanjax.models import families
 from flanjax.models.api import Model, is_axes
+from flanjax.models.row_attention import check_backend
 from flanjax.train import optim, restore
 from flanjax.train.frozen import split
 from flanjax.train.step import check_batch
@@ -58,6 +59,7 @@ def assemble(experiment: Experiment, tokenizer: Tokenizer | None = None) -> Part
     mesh = parallel.make_mesh(experiment.mesh)
     train = experiment.train
     check_batch(train.batch_size, train.microbatches, mesh, experiment.row_lengths)
+    check_backend(experiment.model, mesh.devices.flat[0].platform)
     model = families.make_model(experiment.model)
     frozen = restore.frozen_paths(experiment.optimizer.freeze, model.axes)
     trained, _ = split(model.axes, frozen, is_leaf=is_axes)

@@ -11,7 +11,7 @@ from flax import nnx
 
 from flanjax import parallel
 from flanjax.base import Key
-from flanjax.models import kernels, layers
+from flanjax.models import kernels, layers, row_attention
 from flanjax.models.configs import AttentionConfig
 from flanjax.models.positions import relative_bias
 
@@ -30,12 +30,14 @@ class KeyValues(NamedTuple):
       mask: bool [1 or R, T, S], True where a query may attend; None for
         everywhere.
       bias: float32 [1 or R, H, T, S], added to the logits; None for zero.
+      sight: The same and more, for whole rows; None for other sources.
     """
 
     k: Any
     v: Any
     mask: Any = None
     bias: Any = None
+    sight: row_attention.Sight | None = None
 
 
 class PrefixKV(NamedTuple):
@@ -177,6 +179,7 @@ class Attention(nnx.Module):
         norm: layers.NormSpec,
         num_buckets: int,
         dropout_rate: float,
+        backend: str,
         q_std: float,
         kv_std: float,
         out_std: float,
@@ -206,6 +209,7 @@ class Attention(nnx.Module):
         self.d_head = d_head
         self.scale = d_head**-0.5 if config.scale is None else config.scale
         self.dropout_rate = dropout_rate
+        self.backend = backend
 
     def queries(self, x_BTD: jax.Array, key: Key | None = None) -> jax.Array:
         """Returns queries [B, T, H, C], without their positions."""
@@ -225,6 +229,11 @@ class Attention(nnx.Module):
             return shared
         return relative_bias(self.relative_bias.get_value(), shared)
 
+    def table(self, shared: jax.Array | None) -> jax.Array | None:
+        """Returns the table of distances: the layer's own, or that of all."""
+        own: jax.Array | None = self.relative_bias.get_value() if self.has_own_table else shared
+        return own
+
     def __call__(
         self, q_RTHC: jax.Array, sources: Sequence[KeyValues], key: Key | None = None
     ) -> jax.Array:
@@ -234,16 +243,23 @@ class Attention(nnx.Module):
         if prefix is not None:
             k_1PKC, v_1PKC = (entry[None].astype(q_RTHC.dtype) for entry in prefix)
             sources = (KeyValues(k_1PKC, v_1PKC), *sources)
-        read_RTHC = attend(
-            q_RTHC,
-            sources,
-            scale=self.scale,
-            cap=self.config.cap,
-            dropout_rate=self.dropout_rate,
-            key=prob_key,
-        )
+        read_RTHC = self._attend(q_RTHC, sources, prob_key)
         merged_RTE = read_RTHC.reshape(*read_RTHC.shape[:2], -1)
         return self._product(merged_RTE, "o", out_key)
+
+    def _attend(
+        self, q_RTHC: jax.Array, sources: Sequence[KeyValues], key: Key | None
+    ) -> jax.Array:
+        """Takes a kernel for whole rows where there is one, else the plain path."""
+        scale, cap = self.scale, self.config.cap
+        k, v, _, _, sight = sources[-1]
+        if len(sources) == 1 and sight is not None and not (self.dropout_rate and key is not None):
+            backend = row_attention.choose(self.backend, sight, q_RTHC, k.shape[2], cap)
+            if backend != "xla":
+                return row_attention.attend_rows(backend, q_RTHC, k, v, sight, scale=scale, cap=cap)
+        return attend(
+            q_RTHC, sources, scale=scale, cap=cap, dropout_rate=self.dropout_rate, key=key
+        )
 
     def _product(self, x: jax.Array, name: str, key: Key | None) -> jax.Array:
         return layers.affine(self, name, x, key)

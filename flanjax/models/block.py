@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -132,10 +133,14 @@ def run_stack(
         x = parallel.constrain(x, "batch", "length", "embed")
 
         def remember(k: jax.Array, v: jax.Array) -> tuple[Sequence[KeyValues], Any]:
-            return (KeyValues(k, v, context.masks[0], block.attention.bias(context.biases[0])),), (
-                k,
-                v,
-            )
+            mask, bias = context.masks[0], block.attention.bias(context.biases[0])
+            sight = contexts.sight
+            if sight is not None:
+                table = block.attention.table(sight.table)
+                sight = dataclasses.replace(
+                    sight, mask=mask, bias=bias, table=table, is_local=is_local
+                )
+            return (KeyValues(k, v, mask, bias, sight),), (k, v)
 
         return block(x, remember, cross=cross, rotation=context.rotation, key=layer_key)
 

@@ -8,6 +8,9 @@ from typing import Any, Literal, TypeAlias, get_args
 RematName: TypeAlias = Literal["none", "full", "dots"]
 """What the backward pass computes again; `layers.REMAT` says what each keeps."""
 
+BackendName: TypeAlias = Literal["auto", "xla", "cudnn", "splash"]
+"""How whole rows attend; `row_attention` says what each can."""
+
 
 def _check_choice(config: Any, name: str, choices: tuple[str, ...]) -> None:
     if (value := getattr(config, name)) not in choices:
@@ -282,6 +285,7 @@ def check_sizes(config: Any) -> None:
         )
     _check_choice(config, "dtype", ("float32", "bfloat16"))
     _check_choice(config, "remat", get_args(RematName))
+    _check_choice(config, "attention_backend", get_args(BackendName))
     num_kv_heads = config.num_kv_heads or config.num_heads
     if num_kv_heads < 1 or config.num_heads % num_kv_heads:
         raise ValueError(

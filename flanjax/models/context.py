@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 from flanjax.models.attention import within_window
 from flanjax.models.configs import RelativeConfig, RotaryConfig
 from flanjax.models.positions import Rotation, relative_bias, relative_buckets, rotation
+from flanjax.models.row_attention import Sight
 
 
 class Source(NamedTuple):
@@ -20,10 +22,12 @@ class Source(NamedTuple):
       mask: bool [1 or R, T, S], True where a query may attend.
       rows: int32 [1 or R, S], where each key stands; the difference to a
         query's row is their distance.
+      sight: The mask of whole rows in vectors; None for other sources.
     """
 
     mask: jax.Array
     rows: jax.Array
+    sight: Sight | None = None
 
 
 class Context(NamedTuple):
@@ -48,11 +52,13 @@ class Contexts(NamedTuple):
       whole: Of the layers that see everything, or of all layers.
       local: Of the layers that see a window, where the others do not.
       is_local: bool [L], which is which; None where all are alike.
+      sight: Of whole rows, which are the only source; None for others.
     """
 
     whole: Context
     local: Context | None = None
     is_local: jax.Array | None = None
+    sight: Sight | None = None
 
     def of(self, is_local: Any) -> Context:
         """Returns the context of a layer, from its entry of `is_local`."""
@@ -101,9 +107,22 @@ def make_contexts(
         return Context(masks, biases, turn)
 
     is_local = attention.local_layers(num_layers)
+    sight = _sight(config.positions, sources, bias_table, reach if any(is_local) else 0)
     if any(is_local) and not all(is_local):
-        return Contexts(context(is_local=False), context(is_local=True), jnp.asarray(is_local))
-    return Contexts(context(is_local=all(is_local)))
+        contexts = (context(is_local=False), context(is_local=True))
+        return Contexts(*contexts, jnp.asarray(is_local), sight)
+    return Contexts(context(is_local=all(is_local)), sight=sight)
+
+
+def _sight(
+    positions: Any, sources: Sequence[Source], table: jax.Array | None, reach: int
+) -> Sight | None:
+    """Completes the sight of whole rows by what a stack's layers share."""
+    sight = sources[0].sight
+    if sight is None:
+        return None
+    distance = positions.max_distance if isinstance(positions, RelativeConfig) else 0
+    return dataclasses.replace(sight, reach=reach, table=table, max_distance=distance)
 
 
 def _mask(reach: int, query_rows: jax.Array, source: Source) -> jax.Array:

@@ -25,6 +25,7 @@ from flanjax.models.block import (
     run_stack,
 )
 from flanjax.models.configs import (
+    BackendName,
     BlockConfig,
     EmbeddingConfig,
     LearnedConfig,
@@ -34,6 +35,7 @@ from flanjax.models.configs import (
     check_sizes,
 )
 from flanjax.models.context import Source, make_contexts
+from flanjax.models.row_attention import Sight
 
 _POSITIONS = RotaryConfig(theta=500_000.0, scaling="llama3", factor=32.0)
 _EMBEDDING = EmbeddingConfig(is_tied=True)
@@ -61,6 +63,8 @@ class DecoderConfig:
         parameters is the same either way.
       remat: What the backward pass computes again: "none" of a layer, its
         "full", or all but its "dots", the products with weights.
+      attention_backend: How whole rows attend: "auto" for the machine's best,
+        "xla" for the plain path, or a kernel of `row_attention`.
     """
 
     vocab_size: int = 128_256
@@ -78,6 +82,7 @@ class DecoderConfig:
     dtype: Literal["float32", "bfloat16"] = "float32"
     scan_layers: bool = True
     remat: RematName = "none"
+    attention_backend: BackendName = "auto"
 
     def __post_init__(self) -> None:
         check_sizes(self)
@@ -145,6 +150,7 @@ def _make_block(config: DecoderConfig, rngs: nnx.Rngs) -> Block:
             norm=norm,
             num_buckets=ends.num_own_buckets(config),
             dropout_rate=config.dropout_rate,
+            backend=config.attention_backend,
             q_std=in_std,
             kv_std=in_std,
             out_std=out_scale * (config.num_heads * config.d_head) ** -0.5,
@@ -174,8 +180,18 @@ def _hidden(
     *,
     key: Key | None = None,
 ) -> jax.Array:
-    mask_BTT = attention.causal_mask(batch.segments, batch.prefix)
-    return _run(config, stack, params, batch.tokens, batch.positions, mask_BTT, key=key)[0]
+    sight = _sight(batch.segments, batch.prefix if config.prefix_lm else None)
+    return _run(config, stack, params, batch.tokens, batch.positions, sight, key=key)[0]
+
+
+def _sight(segments_BT: jax.Array, prefix_BT: jax.Array | None) -> Sight:
+    return Sight(
+        query_segments=segments_BT,
+        key_segments=segments_BT,
+        prefix=prefix_BT,
+        mask=attention.causal_mask(segments_BT, prefix_BT),
+        is_causal=True,
+    )
 
 
 def _run(
@@ -184,7 +200,7 @@ def _run(
     params: Params,
     tokens_BT: jax.Array,
     positions_BT: jax.Array,
-    mask_BTT: jax.Array,
+    sight: Sight,
     *,
     key: Key | None = None,
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
@@ -194,7 +210,7 @@ def _run(
     contexts = make_contexts(
         config,
         config.num_layers,
-        [Source(mask_BTT, rows_1T)],
+        [Source(sight.mask, rows_1T, sight)],
         query_rows=rows_1T,
         query_positions=positions_BT,
         bias_table=params.get("relative_bias"),
@@ -216,8 +232,8 @@ def _prefill(
 ) -> Cache:
     is_real_BS = inputs.segments > 0
     prefix_BS = is_real_BS if config.prefix_lm else None
-    mask_BSS = attention.causal_mask(inputs.segments, prefix_BS)
-    _, (k, v) = _run(config, stack, params, inputs.tokens, inputs.positions, mask_BSS)
+    sight = _sight(inputs.segments, prefix_BS)
+    _, (k, v) = _run(config, stack, params, inputs.tokens, inputs.positions, sight)
     return empty_cache(k, v, is_real_BS, jnp.sum(is_real_BS, axis=1, dtype=jnp.int32))
 
 

@@ -26,6 +26,7 @@ from flanjax.models.block import (
 )
 from flanjax.models.configs import (
     AttentionConfig,
+    BackendName,
     BlockConfig,
     EmbeddingConfig,
     RelativeConfig,
@@ -34,6 +35,7 @@ from flanjax.models.configs import (
     check_sizes,
 )
 from flanjax.models.context import Source, make_contexts
+from flanjax.models.row_attention import Sight
 
 _BLOCK = BlockConfig(norm_eps=1e-6, activation="gelu_tanh", attention=AttentionConfig(scale=1.0))
 
@@ -60,6 +62,8 @@ class T5Config:
         parameters is the same either way.
       remat: What the backward pass computes again: "none" of a layer, its
         "full", or all but its "dots", the products with weights.
+      attention_backend: How whole rows attend: "auto" for the machine's best,
+        "xla" for the plain path, or a kernel of `row_attention`.
     """
 
     vocab_size: int = 32_128
@@ -77,6 +81,7 @@ class T5Config:
     dtype: Literal["float32", "bfloat16"] = "float32"
     scan_layers: bool = True
     remat: RematName = "none"
+    attention_backend: BackendName = "auto"
 
     def __post_init__(self) -> None:
         check_sizes(self)
@@ -188,6 +193,7 @@ def _make_attention(config: T5Config, rngs: nnx.Rngs, num_buckets: int) -> Atten
         norm=ends.norm_spec(config.block),
         num_buckets=num_buckets,
         dropout_rate=config.dropout_rate,
+        backend=config.attention_backend,
         q_std=q_fan_in**-0.5,
         kv_std=config.d_model**-0.5,
         out_std=(config.num_heads * config.d_head) ** -0.5,
@@ -208,11 +214,19 @@ def _hidden(
     encoder_key, decoder_key = layers.split_key(key, 2)
     encoded_BSD = _encode(config, stacks, params, batch.encoder, encoder_key)
     mask_BTS = attention.segment_mask(batch.segments, batch.encoder.segments)
+    across = Sight(
+        query_segments=batch.segments,
+        key_segments=batch.encoder.segments,
+        mask=mask_BTS,
+        is_self=False,
+    )
 
     def cross(module: Attention, cross_key: Key | None) -> KeyValues:
-        return KeyValues(*module.keys_values(encoded_BSD, cross_key), mask_BTS)
+        return KeyValues(*module.keys_values(encoded_BSD, cross_key), mask_BTS, sight=across)
 
-    own = Tokens(batch.tokens, batch.positions, attention.causal_mask(batch.segments))
+    own = Tokens(
+        batch.tokens, batch.positions, batch.segments, attention.causal_mask(batch.segments)
+    )
     return _run(config, stacks, "decoder", params, own, cross=cross, key=decoder_key)
 
 
@@ -224,7 +238,7 @@ def _encode(
     key: Key | None = None,
 ) -> jax.Array:
     mask_BSS = attention.segment_mask(inputs.segments, inputs.segments)
-    own = Tokens(inputs.tokens, inputs.positions, mask_BSS)
+    own = Tokens(inputs.tokens, inputs.positions, inputs.segments, mask_BSS)
     return _run(config, stacks, "encoder", params, own, key=key)
 
 
@@ -234,11 +248,13 @@ class Tokens(NamedTuple):
     Attributes:
       ids: int32 [B, T].
       positions: int32 [B, T], counted from each example's start.
+      segments: int32 [B, T], 0 for padding.
       mask: bool [B, T, T].
     """
 
     ids: jax.Array
     positions: jax.Array
+    segments: jax.Array
     mask: jax.Array
 
 
@@ -254,10 +270,15 @@ def _run(
 ) -> jax.Array:
     embed_key, layers_key, out_key = layers.split_key(key, 3)
     rows_1T = jnp.arange(tokens.ids.shape[1])[None]
+    sight = Sight(
+        query_segments=tokens.segments,
+        key_segments=tokens.segments,
+        is_causal=side == "decoder",
+    )
     contexts = make_contexts(
         config,
         stacks[side].num_layers,
-        [Source(tokens.mask, rows_1T)],
+        [Source(tokens.mask, rows_1T, sight)],
         query_rows=rows_1T,
         query_positions=tokens.positions,
         bias_table=params[side].get("relative_bias"),

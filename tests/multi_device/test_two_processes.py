@@ -22,9 +22,9 @@ distributed.initialize(
         coordinator_address=sys.argv[1], num_processes=2, process_id=None, environ=os.environ
     )
 )
-fsdp, tensor = int(sys.argv[2]), int(sys.argv[3])
-mesh = parallel.make_mesh(parallel.MeshConfig(data=2, fsdp=fsdp, tensor=tensor))
-sharding = parallel.batch_sharding(mesh)
+fsdp, tensor, slices = map(int, sys.argv[2:])
+mesh = parallel.make_mesh(parallel.MeshConfig(data=2, fsdp=fsdp, tensor=tensor, slices=slices))
+sharding = parallel.row_sharding(mesh)
 rows = np.arange(1.0, 9.0, dtype=np.float32)
 global_rows = jax.make_array_from_callback(rows.shape, sharding, lambda index: rows[index])
 add = lambda x: jax.lax.psum(x.sum(), parallel.BATCH_AXES)
@@ -39,12 +39,13 @@ print(json.dumps({
     "devices": jax.device_count(),
     "local_rows": sorted({float(v) for s in global_rows.addressable_shards for v in s.data}),
     "total": float(total),
+    "owners": [[device.process_index for device in copy.flat] for copy in mesh.devices],
     "squares": np.asarray(squares).tolist(),
 }))
 """
 
 
-def _run_two_processes(*, fsdp: int, tensor: int) -> list[dict[str, object]]:
+def _run_two_processes(*sizes: int) -> list[dict[str, object]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
@@ -55,7 +56,7 @@ def _run_two_processes(*, fsdp: int, tensor: int) -> list[dict[str, object]]:
     }
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, address, str(fsdp), str(tensor)],
+            [sys.executable, "-c", _PROGRAM, address, *map(str, sizes)],
             env=environ | {"JAX_PROCESS_ID": str(process_id)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -74,16 +75,12 @@ def _run_two_processes(*, fsdp: int, tensor: int) -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize(
-    ("fsdp", "tensor", "local_rows"),
-    [
-        (2, 1, [[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]),
-        (1, 2, [[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]),
-    ],
+    ("fsdp", "tensor", "slices"),
+    [(2, 1, 1), (1, 2, 1), (1, 2, 2)],
 )
-def test_two_processes_add_and_gather_over_one_mesh(
-    fsdp: int, tensor: int, local_rows: list[list[float]]
-) -> None:
-    results = _run_two_processes(fsdp=fsdp, tensor=tensor)
+def test_two_processes_add_and_gather_over_one_mesh(fsdp: int, tensor: int, slices: int) -> None:
+    results = _run_two_processes(fsdp, tensor, slices)
+    local_rows = [[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]
     assert results == [
         {
             "process": process,
@@ -91,6 +88,7 @@ def test_two_processes_add_and_gather_over_one_mesh(
             "devices": 4,
             "local_rows": local_rows[process],
             "total": 36.0,
+            "owners": [[0, 0], [1, 1]],
             "squares": [1.0, 4.0, 9.0, 16.0, 25.0, 36.0, 49.0, 64.0],
         }
         for process in (0, 1)

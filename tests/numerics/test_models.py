@@ -119,12 +119,13 @@ def test_a_token_depends_on_its_own_segment_up_to_itself(config):
 
 
 def test_a_prompt_token_of_a_prefix_lm_depends_on_the_whole_prompt():
-    batch = packed_batch(DECODER, is_prefix=True)
+    config = dataclasses.replace(DECODER, prefix_lm=True)
+    batch = packed_batch(config, is_prefix=True)
     places = np.flatnonzero((batch.segments[0] == 1) & batch.prefix[0])
     assert len(places) > 1
     expected = np.zeros_like(batch.prefix)
     expected[0, places] = True
-    np.testing.assert_array_equal(embedding_gradient(DECODER, batch, 0, 0), expected)
+    np.testing.assert_array_equal(embedding_gradient(config, batch, 0, 0), expected)
 
 
 def test_packed_examples_do_not_see_one_another(config):

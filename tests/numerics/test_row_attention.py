@@ -1,0 +1,139 @@
+"""Kernels of attention against the plain path, in the models that use them."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from flanjax.data.batch import SeqBatch
+from flanjax.models import attention, families, row_attention
+from flanjax.models.configs import AttentionConfig, BlockConfig, RelativeConfig
+from flanjax.models.decoder import DecoderConfig
+from flanjax.models.row_attention import Sight, check_backend, choose
+from flanjax.models.t5 import T5Config
+
+SEGMENTS = jnp.asarray([[1] * 5 + [2] * 9 + [3] * 4 + [0] * 2, [1] * 20])
+ATTENTION = {
+    "causal": AttentionConfig(),
+    "cap and a window": AttentionConfig(cap=5.0, window=3, layer_pattern="l"),
+    "windows in turn": AttentionConfig(window=3, layer_pattern="lg"),
+}
+
+
+@pytest.fixture(autouse=True)
+def interpreted(monkeypatch):
+    kernels = dict(row_attention._KERNELS)
+    kernels["splash"] = functools.partial(kernels["splash"], interpret=True)
+    monkeypatch.setattr(row_attention, "_KERNELS", kernels)
+
+
+def heads(num_heads, num_kv_heads, width=8):
+    keys = jax.random.split(jax.random.key(0), 3)
+    shapes = [(2, 20, n, width) for n in (num_heads, num_kv_heads, num_kv_heads)]
+    return [jax.random.normal(key, shape) for key, shape in zip(keys, shapes, strict=True)]
+
+
+@pytest.mark.parametrize("is_causal", [True, False])
+@pytest.mark.parametrize(("reach", "cap"), [(0, 0.0), (4, 0.0), (0, 2.0)])
+def test_splash_reads_what_the_plain_path_reads(is_causal, reach, cap):
+    q, k, v = heads(4, 2)
+    mask = attention.segment_mask(SEGMENTS, SEGMENTS)
+    if is_causal:
+        mask = attention.causal_mask(SEGMENTS)
+    if reach:
+        rows = jnp.arange(20)[None]
+        mask = mask & attention.within_window(rows, rows, reach)
+    sight = Sight(query_segments=SEGMENTS, key_segments=SEGMENTS, is_causal=is_causal, reach=reach)
+
+    def plain(q, k, v):
+        return attention.attend(q, [attention.KeyValues(k, v, mask)], scale=0.3, cap=cap)
+
+    def splash(q, k, v):
+        return row_attention.attend_rows("splash", q, k, v, sight, scale=0.3, cap=cap)
+
+    is_real = (SEGMENTS > 0)[:, :, None, None]
+    results = {}
+    for function in (plain, splash):
+        out, pull = jax.vjp(lambda *x, function=function: function(*x) * is_real, q, k, v)
+        results[function] = (out, *pull(jnp.cos(jnp.arange(out.size)).reshape(out.shape)))
+    for got, want in zip(results[splash], results[plain], strict=True):
+        np.testing.assert_allclose(got, want, rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("kind", ATTENTION)
+def test_a_decoder_by_splash_is_the_plain_one(kind):
+    config = DecoderConfig(
+        vocab_size=30, d_model=16, d_ff=16, num_heads=4, num_kv_heads=2, d_head=8, num_layers=2,
+        block=BlockConfig(attention=ATTENTION[kind]),
+    )  # fmt: skip
+    hidden = {}
+    for backend in ("xla", "splash"):
+        model = families.make_model(dataclasses.replace(config, attention_backend=backend))
+        params = model.init(jax.random.key(0))
+        batch = rows_of_two()
+        hidden[backend] = model.hidden(params, batch)[SEGMENTS > 0]
+    np.testing.assert_allclose(hidden["splash"], hidden["xla"], rtol=2e-4, atol=2e-4)
+    if kind == "windows in turn":
+        whole = dataclasses.replace(config, block=BlockConfig())
+        other = families.make_model(whole).hidden(params, batch)[SEGMENTS > 0]
+        assert not np.allclose(hidden["xla"], other, atol=1e-3)
+
+
+def rows_of_two():
+    tokens = (jnp.arange(40).reshape(2, 20) * 7) % 30
+    positions = jnp.asarray([[*range(5), *range(9), *range(4), 0, 0], [*range(20)]])
+    no = jnp.zeros_like(tokens)
+    return SeqBatch(tokens, tokens, no, SEGMENTS, positions, no > 0, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "cap", "chosen"),
+    [
+        ("auto", {}, 0.0, "xla"),  # a CPU's
+        ("xla", {}, 0.0, "xla"),
+        ("splash", {}, 2.0, "splash"),
+        ("splash", {"bias": jnp.zeros((1, 4, 20, 20))}, 0.0, "xla"),
+        ("splash", {"prefix": SEGMENTS > 0}, 0.0, "xla"),
+        ("splash", {"is_self": False}, 0.0, "xla"),
+        ("cudnn", {}, 0.0, "cudnn"),
+        ("cudnn", {}, 2.0, "xla"),
+    ],
+)
+def test_a_backend_is_taken_where_it_can(name, changes, cap, chosen):
+    sight = Sight(query_segments=SEGMENTS, key_segments=SEGMENTS, **changes)
+    q = heads(4, 4)[0].astype(jnp.bfloat16)
+    assert choose(name, sight, q, 4, cap) == chosen
+
+
+T5 = T5Config(positions=RelativeConfig(), dropout_rate=0.0)
+DECODER = DecoderConfig(attention_backend="splash")
+
+
+@pytest.mark.parametrize(
+    ("config", "platform", "message"),
+    [
+        (DECODER, "gpu", "attention_backend must run on this machine's gpu, got 'splash' of tpu"),
+        (dataclasses.replace(DECODER, prefix_lm=True), "tpu", "got a prefix; use 'auto'"),
+        (dataclasses.replace(DECODER, dropout_rate=0.1), "tpu", "got dropout_rate 0.1; .* or drop"),
+        (dataclasses.replace(T5, attention_backend="splash"), "tpu", "got a relative bias"),
+        (dataclasses.replace(T5, attention_backend="cudnn"), "gpu", "got dtype float32"),
+    ],
+)
+def test_a_backend_named_must_do_all_that_is_needed(config, platform, message):
+    with pytest.raises(ValueError, match=message):
+        check_backend(config, platform)
+
+
+@pytest.mark.parametrize(
+    ("config", "platform"),
+    [
+        (DECODER, "tpu"),
+        (dataclasses.replace(T5, attention_backend="cudnn", dtype="bfloat16"), "gpu"),
+        (dataclasses.replace(T5, attention_backend="auto", dropout_rate=0.1), "cpu"),
+    ],
+)
+def test_a_backend_that_can_is_not_refused(config, platform):
+    check_backend(config, platform)
