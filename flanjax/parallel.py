@@ -13,6 +13,8 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from flanjax.models.api import Cache
+
 MESH_AXES = ("data", "fsdp", "tensor")
 
 PARAM_RULES: dict[str, str | None] = {
@@ -130,3 +132,22 @@ def constrain_batch(tree: Any, mesh: Mesh) -> Any:
     """Asks the compiler to keep every array's first axis split as a batch."""
     sharding = batch_sharding(mesh)
     return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, sharding), tree)
+
+
+def constrain_cache(cache: Cache, mesh: Mesh) -> Cache:
+    """Asks the compiler to split a cache: rows as a batch, heads over tensor.
+
+    A dimension that its mesh axes do not divide stays whole.
+    """
+
+    def lay(x: jax.Array) -> jax.Array:
+        rows, heads = x.ndim - 4, x.ndim - 2
+        spec: list[Any] = [None] * x.ndim
+        if x.shape[rows] % num_batch_shards(mesh) == 0:
+            spec[rows] = BATCH_AXES
+        if x.shape[heads] % mesh.shape["tensor"] == 0:
+            spec[heads] = "tensor"
+        return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, PartitionSpec(*spec)))
+
+    fields = ("prompt_k", "prompt_v", "k", "v")
+    return cache._replace(**{name: jax.tree.map(lay, getattr(cache, name)) for name in fields})

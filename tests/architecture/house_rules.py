@@ -20,7 +20,7 @@ LAYERS: tuple[dict[str, str], ...] = (
         "flanjax.data": "task schema render fewshot mixing tokenize hf_tokenizer batch chat "
         "formats catalogue objective holdout ablation",
         "flanjax.engine": "permutation bin_packing",
-        "flanjax.models": "api kernels layers attention block configs positions context ends",
+        "flanjax.models": "api kernels layers attention block configs positions context ends stops",
         "flanjax.train": "log",
         "flanjax.evaluation": "score text_metrics answer_metrics class_metrics metrics results "
         "comparison",
@@ -32,9 +32,9 @@ LAYERS: tuple[dict[str, str], ...] = (
         "flanjax.engine": "source_identity cache_key tokenized shard arena cache build staging "
         "plan row_index pack gather account pipeline peek "
         "advise advise_text advise_plot advise_page",
-        "flanjax.models": "t5 decoder decode families flops",
+        "flanjax.models": "t5 decoder decode sampling beam generation families flops",
         "flanjax.train": "optim state restore opt_state frozen",
-        "flanjax.evaluation": "report page plot queries",
+        "flanjax.evaluation": "report page plot queries stop_texts",
     },
     {
         "flanjax": "rl synthesis tasks",
