@@ -167,7 +167,8 @@ def take_rows(cache: Cache, rows_R: jax.Array) -> Cache:
     What was read of the prompts is shared by all rows of a prompt and stays;
     a row must come from the same prompt.
     """
-    return cache._replace(k=cache.k[:, rows_R], v=cache.v[:, rows_R])
+    k, v = jax.tree.map(lambda x: jnp.take(x, rows_R, axis=x.ndim - 4), (cache.k, cache.v))
+    return cache._replace(k=k, v=v)
 
 
 def _take(array_BKT: jax.Array, places_BC: jax.Array) -> jax.Array:

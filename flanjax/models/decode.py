@@ -14,6 +14,7 @@ from flanjax.losses.tokens import target_logps
 from flanjax.models.api import Cache, Model
 from flanjax.models.layers import cast_weights
 from flanjax.models.stops import Ends
+from flanjax.models.unrolled import unroll_cache, unroll_params
 
 Lay: TypeAlias = Callable[[Cache], Cache]
 """Lays a cache over devices, as `parallel.constrain_cache` does on a mesh."""
@@ -65,6 +66,7 @@ def begin(
     start_id: int | jax.Array,
     max_length: int,
     lay_cache: Lay = as_it_lies,
+    is_unrolled: bool = True,
 ) -> Begun:
     """Reads prompts once and makes room for what follows them.
 
@@ -77,6 +79,9 @@ def begin(
         for each prompt where that is an array [B].
       max_length: Tokens that a continuation may have.
       lay_cache: Lays the cache over devices.
+      is_unrolled: Whether steps run through arrays of each layer's own, which
+        takes a second copy of the layers and saves cutting each step's out of
+        stacks; the tokens are the same.
 
     Raises:
       ValueError: The length is not positive.
@@ -85,15 +90,12 @@ def begin(
         raise ValueError(f"max_length must be positive, got {max_length}; write a token or more.")
     num_prompts = inputs.tokens.shape[0]
     params = cast_weights(params, model.config.dtype)
-    cache = lay_cache(
-        reserve(
-            model.prefill(params, inputs),
-            num_rows_per_prompt=num_rows_per_prompt,
-            length=max_length,
-        )
-    )
+    cache = model.prefill(params, inputs)
+    cache = reserve(cache, num_rows_per_prompt=num_rows_per_prompt, length=max_length)
+    if is_unrolled:
+        params, cache = unroll_params(params), unroll_cache(cache)
     start_B = jnp.broadcast_to(jnp.asarray(start_id, jnp.int32), num_prompts)
-    return Begun(params, cache, jnp.repeat(start_B, num_rows_per_prompt))
+    return Begun(params, lay_cache(cache), jnp.repeat(start_B, num_rows_per_prompt))
 
 
 def greedy(

@@ -90,7 +90,7 @@ def unembed(config: Any, params: Params, hidden: jax.Array) -> jax.Array:
     """Returns float32 logits over the last axis."""
     if config.embedding.scales_outputs:
         hidden = hidden * config.d_model**-0.5
-    table = params["embed"].T if config.embedding.is_tied else params["head"]
+    table = kernels.Transposed(params["embed"]) if config.embedding.is_tied else params["head"]
     logits = kernels.soft_cap(kernels.project_logits(hidden, table), config.embedding.cap)
     num_used = config.vocab_size - config.embedding.num_unused
     if config.embedding.num_unused:

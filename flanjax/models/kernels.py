@@ -32,6 +32,24 @@ class LowRank(NamedTuple):
     dropout_rate: Any
 
 
+class Transposed(NamedTuple):
+    """A weight that is kept as [O, I] and read as [I, O].
+
+    It stands in a parameter tree where a matrix would stand, and `dot` and
+    `project_logits` read it. XLA:CPU multiplies a few rows by a weight two to
+    six times faster in this order.
+
+    Attributes:
+      w: [O, I].
+    """
+
+    w: Any
+
+
+_FEW_ROWS = 64
+"""Products of no more rows than this take the order of a Transposed weight on a CPU."""
+
+
 def dot(x: jax.Array, w: Any, key: Key | None = None) -> jax.Array:
     """Returns x @ w over the last axis of x, in x's type.
 
@@ -40,7 +58,7 @@ def dot(x: jax.Array, w: Any, key: Key | None = None) -> jax.Array:
 
     Args:
       x: [..., I].
-      w: [I, O] of any float type, or a LowRank.
+      w: [I, O] of any float type, a LowRank or a Transposed.
       key: Turns on the dropout of a typed weight; plain weights ignore it.
     """
     if isinstance(w, LowRank):
@@ -49,15 +67,20 @@ def dot(x: jax.Array, w: Any, key: Key | None = None) -> jax.Array:
     return _matrix_product(x, w, x.dtype)
 
 
-def project_logits(x: jax.Array, w: jax.Array) -> jax.Array:
+def project_logits(x: jax.Array, w: Any) -> jax.Array:
     """Returns x @ w as float32, whatever the type of x: [..., I] x [I, V]."""
     return _matrix_product(x, w, jnp.float32)
 
 
-def _matrix_product(x: jax.Array, w: jax.Array, dtype: Any) -> jax.Array:
+def _matrix_product(x: jax.Array, w: Any, dtype: Any) -> jax.Array:
     x_NI = x.reshape(-1, x.shape[-1])
-    out_NO = einsum("ni,io->no", x_NI, w.astype(x.dtype), dtype)
-    return out_NO.reshape(*x.shape[:-1], w.shape[-1])
+    is_turned = isinstance(w, Transposed)
+    if is_turned and x_NI.shape[0] <= _FEW_ROWS and jax.default_backend() == "cpu":
+        out_NO = einsum("oi,ni->on", w.w.astype(x.dtype), x_NI, dtype).T
+    else:
+        w_IO = w.w.T if is_turned else w
+        out_NO = einsum("ni,io->no", x_NI, w_IO.astype(x.dtype), dtype)
+    return out_NO.reshape(*x.shape[:-1], out_NO.shape[-1])
 
 
 def einsum(spec: str, a: jax.Array, b: jax.Array, dtype: Any) -> jax.Array:
