@@ -141,7 +141,8 @@ def constrain_cache(cache: Cache, mesh: Mesh) -> Cache:
     """
 
     def lay(x: jax.Array) -> jax.Array:
-        rows, heads = x.ndim - 4, x.ndim - 2
+        # A layer's own array has its heads before its tokens.
+        rows, heads = (1, 3) if x.ndim == 5 else (0, 1)
         spec: list[Any] = [None] * x.ndim
         if x.shape[rows] % num_batch_shards(mesh) == 0:
             spec[rows] = BATCH_AXES

@@ -18,7 +18,7 @@ class Cache(NamedTuple):
     N = R // B of them each, in order.
 
     In the cache of an unrolled model (`models/unrolled.py`) keys and values
-    are tuples of one array a layer, without the axis L.
+    are tuples of one array a layer, [B, K, S, C] and [R, K, T, C].
 
     Attributes:
       prompt_k: [L, B, S, K, C], the prompt's keys; for an encoder-decoder
@@ -42,8 +42,9 @@ class Cache(NamedTuple):
     @property
     def room(self) -> tuple[int, int]:
         """Rows of continuations, and the tokens that each may hold."""
-        num_rows, num_slots = jax.tree.leaves(self.k)[0].shape[-4:-2]
-        return num_rows, num_slots
+        if isinstance(self.k, tuple):
+            return self.k[0].shape[0], self.k[0].shape[2]
+        return self.k.shape[1], self.k.shape[2]
 
 
 class Model(NamedTuple):

@@ -220,6 +220,11 @@ def extend_stack(
     return x_RTD, cache._replace(k=k, v=v, length=cache.length + num_new)
 
 
+def turn_heads(k_RTKC: jax.Array) -> jax.Array:
+    """Returns keys or values as [R, K, T, C], and those as [R, T, K, C]."""
+    return jnp.swapaxes(k_RTKC, -3, -2)
+
+
 def _each(cache: Cache, contexts: Contexts, num_layers: int) -> list[Any]:
     is_local = [None] * num_layers if contexts.is_local is None else contexts.is_local
     return list(zip(is_local, cache.prompt_k, cache.prompt_v, cache.k, cache.v, strict=True))
@@ -257,16 +262,16 @@ class _CachedStep:
         return (x, *kept), None
 
     def with_own(self, block: Block, x: jax.Array, layer: Any) -> tuple[jax.Array, Any]:
-        """Writes into the block's own arrays."""
+        """Writes into the block's own arrays, in which heads come first."""
         is_local, prompt_k, prompt_v, own_k, own_v = layer
-        place = (0, self.length, 0, 0)
+        place = (0, 0, self.length, 0)
 
         def store(k: jax.Array, v: jax.Array) -> tuple[jax.Array, jax.Array, Any]:
-            new_k = jax.lax.dynamic_update_slice(own_k, k, place)
-            new_v = jax.lax.dynamic_update_slice(own_v, v, place)
-            return new_k, new_v, (new_k, new_v)
+            new_k = jax.lax.dynamic_update_slice(own_k, turn_heads(k), place)
+            new_v = jax.lax.dynamic_update_slice(own_v, turn_heads(v), place)
+            return turn_heads(new_k), turn_heads(new_v), (new_k, new_v)
 
-        return self._run(block, x, store, is_local, (prompt_k, prompt_v))
+        return self._run(block, x, store, is_local, (turn_heads(prompt_k), turn_heads(prompt_v)))
 
     def _run(
         self,

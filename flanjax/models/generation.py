@@ -70,7 +70,9 @@ class DecodeConfig:
             raise ValueError(f"decode top_p must lie in (0, 1], got {self.top_p}; use 1 for all.")
         for name in ("num_beams", "num_answers"):
             if getattr(self, name) < 1:
-                raise ValueError(f"decode {name} must be positive, got {getattr(self, name)}.")
+                raise ValueError(
+                    f"decode {name} must be positive, got {getattr(self, name)}; use 1."
+                )
         if self.length_penalty < 0:
             raise ValueError(
                 f"decode length_penalty must not be negative, got {self.length_penalty}; "

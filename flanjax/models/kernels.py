@@ -76,7 +76,9 @@ def _matrix_product(x: jax.Array, w: Any, dtype: Any) -> jax.Array:
     x_NI = x.reshape(-1, x.shape[-1])
     is_turned = isinstance(w, Transposed)
     if is_turned and x_NI.shape[0] <= _FEW_ROWS and jax.default_backend() == "cpu":
-        out_NO = einsum("oi,ni->on", w.w.astype(x.dtype), x_NI, dtype).T
+        # The barrier keeps XLA from turning the product around again.
+        out_ON = einsum("oi,ni->on", w.w.astype(x.dtype), x_NI, dtype)
+        out_NO = jax.lax.optimization_barrier(out_ON).T
     else:
         w_IO = w.w.T if is_turned else w
         out_NO = einsum("ni,io->no", x_NI, w_IO.astype(x.dtype), dtype)
@@ -100,6 +102,32 @@ def einsum(spec: str, a: jax.Array, b: jax.Array, dtype: Any) -> jax.Array:
     if a.dtype == jnp.float32:
         return jnp.einsum(spec, a, b).astype(dtype)
     return _narrow_einsum(spec, jnp.dtype(dtype), a, b)
+
+
+def spread_einsum(spec: str, a: jax.Array, b: jax.Array, dtype: Any) -> jax.Array:
+    """Returns `einsum` computed as products that are added up, in `dtype`.
+
+    XLA:CPU copies an operand whose batch axes do not come first before it
+    multiplies. This reads it where it lies, which is faster where the other
+    operand has few rows. Sums are in float32.
+
+    Args:
+      spec: An einsum formula in which no operand has a letter to itself.
+      a: First operand.
+      b: Second operand.
+      dtype: Type of the result.
+    """
+    left, right, out = _letters(spec)
+    added = [letter for letter in left if letter not in out]
+
+    def spread(x: jax.Array, letters: str) -> jax.Array:
+        order = [letter for letter in (*out, *added) if letter in letters]
+        missing = [i for i, letter in enumerate((*out, *added)) if letter not in letters]
+        x = jnp.transpose(x, [letters.index(letter) for letter in order])
+        return jnp.expand_dims(x.astype(jnp.float32), missing)
+
+    axes = tuple(range(len(out), len(out) + len(added)))
+    return jnp.sum(spread(a, left) * spread(b, right), axis=axes).astype(dtype)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))

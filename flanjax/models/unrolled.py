@@ -15,6 +15,7 @@ import jax
 from flanjax.base import Params
 from flanjax.models import kernels, layers
 from flanjax.models.api import Cache
+from flanjax.models.block import turn_heads
 
 _PRODUCTS = {
     "attention": ("q", "k", "v", "o"),
@@ -57,6 +58,10 @@ def _turn(w: Any) -> Any:
 
 
 def unroll_cache(cache: Cache) -> Cache:
-    """Returns a cache with tuples of one array a layer."""
+    """Returns a cache with tuples of one array a layer, its heads before its tokens."""
+
+    def unroll(k_LRTKC: jax.Array) -> tuple[jax.Array, ...]:
+        return tuple(map(turn_heads, layers.unstack(k_LRTKC)))
+
     fields = ("prompt_k", "prompt_v", "k", "v")
-    return cache._replace(**{name: tuple(layers.unstack(getattr(cache, name))) for name in fields})
+    return cache._replace(**{name: unroll(getattr(cache, name)) for name in fields})
