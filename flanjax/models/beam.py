@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from flanjax.models.api import Cache, Model
-from flanjax.models.decode import Begun, Lay, as_it_lies
+from flanjax.models.decode import Begun
 from flanjax.models.stops import Ends
 
 
@@ -52,7 +53,6 @@ def search(
     alpha: float,
     ends: Ends,
     max_length: int,
-    lay_cache: Lay = as_it_lies,
 ) -> tuple[jax.Array, jax.Array]:
     """Returns the best answers, tokens [B, K, T] and scores [B, K], best first.
 
@@ -76,7 +76,6 @@ def search(
       alpha: The exponent of the length penalty, not negative; 0 for none.
       ends: What ends an answer.
       max_length: T, tokens written at most.
-      lay_cache: Lays the cache over devices.
     """
     num_prompts = begun.token.shape[0] // num_beams
     last_penalty = length_penalty(max_length, alpha)
@@ -91,7 +90,7 @@ def search(
         hidden_R1D, cache = model.extend(begun.params, now.cache, now.token[:, None])
         logits_RV = model.unembed(begun.params, hidden_R1D[:, 0])
         logp_BKV = jax.nn.log_softmax(logits_RV).reshape(num_prompts, num_beams, -1)
-        return _next_beams(now, _candidates(now, logp_BKV, ends), lay_cache(cache), alpha)
+        return _next_beams(now, _candidates(now, logp_BKV, ends), cache, alpha)
 
     empty_BKT = jnp.zeros((num_prompts, num_beams, max_length), jnp.int32)
     none_BK = jnp.full((num_prompts, num_beams), -jnp.inf)
@@ -137,12 +136,11 @@ def _candidates(now: Beams, logp_BKV: jax.Array, ends: Ends) -> _Candidates:
 
 
 def _next_beams(now: Beams, found: _Candidates, cache: Cache, alpha: float) -> Beams:
-    num_prompts, num_beams = now.alive_logp.shape
+    num_beams = now.alive_logp.shape[1]
     alive_logp_BC = jnp.where(found.is_end, -jnp.inf, found.logp)
     alive_logp_BK, alive_BK = jax.lax.top_k(alive_logp_BC, num_beams)
     alive_tokens_BKT = _take(found.tokens, alive_BK)
     beam_BK = jnp.take_along_axis(found.beam, alive_BK, axis=1)
-    rows_R = (beam_BK + num_beams * jnp.arange(num_prompts)[:, None]).reshape(-1)
 
     # Of equals the earlier stays, so what can no longer be beaten does not change either.
     scores_BC = found.logp / length_penalty(now.step + 1, alpha)
@@ -157,17 +155,24 @@ def _next_beams(now: Beams, found: _Candidates, cache: Cache, alpha: float) -> B
         alive_logp=alive_logp_BK,
         ended_tokens=_take(tokens_BET, ended_BK),
         ended_scores=ended_scores_BK,
-        cache=take_rows(cache, rows_R),
+        cache=reorder(cache, beam_BK),
     )
 
 
-def take_rows(cache: Cache, rows_R: jax.Array) -> Cache:
-    """Returns the cache with other continuations in its rows.
+def reorder(cache: Cache, beam_BK: jax.Array) -> Cache:
+    """Returns the cache with each prompt's beams in another order, or repeated.
 
-    What was read of the prompts is shared by all rows of a prompt and stays;
-    a row must come from the same prompt.
+    What was read of the prompts is shared by all beams of a prompt and stays.
     """
-    k, v = jax.tree.map(lambda x: jnp.take(x, rows_R, axis=x.ndim - 4), (cache.k, cache.v))
+    axis = 0 if isinstance(cache.k, tuple) else 1
+    take_K = jax.vmap(functools.partial(jnp.take, axis=axis), (axis, 0), axis)
+
+    def take(x: jax.Array) -> jax.Array:
+        # Taken from within each prompt's rows, so that rows stay where they are on a mesh.
+        apart = (*x.shape[:axis], *beam_BK.shape, *x.shape[axis + 1 :])
+        return take_K(x.reshape(apart), beam_BK).reshape(x.shape)
+
+    k, v = jax.tree.map(take, (cache.k, cache.v))
     return cache._replace(k=k, v=v)
 
 

