@@ -25,6 +25,7 @@ from flanjax.models.configs import (
     RotaryConfig,
 )
 from flanjax.models.decoder import DecoderConfig
+from flanjax.models.generation import DecodeConfig
 from flanjax.models.t5 import T5Config
 from flanjax.parallel import MeshConfig
 from flanjax.train.loop import TrainConfig
@@ -243,6 +244,7 @@ CONFIGS: Mapping[str, type] = {
         MeshConfig,
         TrainConfig,
         EvalConfig,
+        DecodeConfig,
     )
 }
 """Every config by its name: what gin files bind, and what `to_plain` writes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +15,7 @@ from flanjax.evaluation.predict import ModelPredictor
 from flanjax.experiment import Experiment
 from flanjax.models import families
 from flanjax.models.api import Model, is_axes
+from flanjax.models.generation import DecodeConfig
 from flanjax.models.row_attention import check_backend
 from flanjax.train import optim, restore
 from flanjax.train.frozen import split
@@ -83,15 +85,30 @@ def param_shardings(parts: Parts) -> Any:
     )
 
 
-def make_predictor(experiment: Experiment, parts: Parts, params: Any) -> ModelPredictor:
-    """Returns a predictor with the experiment's lengths and batch."""
-    lengths = experiment.data.task_feature_lengths
+def make_predictor(
+    experiment: Experiment,
+    parts: Parts,
+    params: Any,
+    *,
+    decode_config: DecodeConfig | None = None,
+    stop_texts: Sequence[str] | None = None,
+    seed: int | None = None,
+) -> ModelPredictor:
+    """Returns a predictor with the experiment's lengths and batch.
+
+    Its answers are written as the experiment's evaluation writes them, but for
+    what is given.
+    """
+    lengths, evaluation = experiment.data.task_feature_lengths, experiment.evaluation
     return ModelPredictor(
         parts.model,
         params,
         parts.tokenizer,
         max_input_length=lengths["inputs"],
         max_target_length=lengths["targets"],
-        batch_size=experiment.evaluation.batch_size,
+        batch_size=evaluation.batch_size,
         mesh=parts.mesh,
+        decode_config=evaluation.decode if decode_config is None else decode_config,
+        stop_texts=evaluation.stop_texts if stop_texts is None else stop_texts,
+        seed=evaluation.seed if seed is None else seed,
     )

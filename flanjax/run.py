@@ -19,9 +19,11 @@ from flanjax.engine import pipeline
 from flanjax.engine.account import Account
 from flanjax.evaluation import report
 from flanjax.evaluation.cluster import evaluate_cluster
+from flanjax.evaluation.predict import Answer
 from flanjax.evaluation.results import Certificate, ClusterReport
 from flanjax.experiment import Experiment, to_plain
 from flanjax.models import flops
+from flanjax.models.generation import DecodeConfig
 from flanjax.parts import (
     Parts,
     assemble,
@@ -296,17 +298,24 @@ def evaluate(
 
 
 def generate(
-    checkpoint: str, prompts: Sequence[str], *, max_length: int, temperature: float, seed: int
-) -> list[str]:
-    """Returns what a checkpoint writes after each prompt.
+    checkpoint: str,
+    prompts: Sequence[str],
+    *,
+    max_length: int,
+    decode_config: DecodeConfig,
+    stop_texts: Sequence[str] = (),
+    seed: int = 0,
+) -> list[list[Answer]]:
+    """Returns what a checkpoint writes after each prompt, the best answer first.
 
     Args:
       checkpoint: MODEL_DIR, MODEL_DIR/checkpoints/STEP, or a directory of
         transformers.
       prompts: Texts.
       max_length: Tokens written at most.
-      temperature: 0 takes the likeliest token.
-      seed: Seeds the samples.
+      decode_config: How answers are written.
+      stop_texts: Texts that end an answer, and are not part of it.
+      seed: Seeds draws.
 
     Raises:
       ValueError: It is none of them, or has no tokenizer.
@@ -324,8 +333,15 @@ def generate(
     experiment = model_dir.read_or_imagine(source.path, source.config)
     parts = assemble_for_reading(experiment, source.tokenizers[0])
     params = start.load_params(checkpoint, parts, param_shardings(parts))
-    predictor = make_predictor(experiment, parts, params)
-    return predictor.generate(prompts, max_length=max_length, temperature=temperature, seed=seed)
+    predictor = make_predictor(
+        experiment,
+        parts,
+        params,
+        decode_config=decode_config,
+        stop_texts=stop_texts,
+        seed=seed,
+    )
+    return predictor.answers(prompts, max_length=max_length)
 
 
 def _score(

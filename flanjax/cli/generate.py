@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
+from typing import Any
 
 import click
 
@@ -42,34 +44,123 @@ from flanjax.cli.output import print_json
     type=click.FloatRange(min=0.0),
     help="0 takes the likeliest token each time; 1 draws as the model believes.",
 )
+@click.option(
+    "--top_k",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Draws are among so many tokens; 0 for all.",
+)
+@click.option(
+    "--top_p",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(min=0.0, max=1.0, min_open=True),
+    help="Draws are among the fewest tokens that hold this share of the probability, of those "
+    "that --top_k leaves.",
+)
 @click.option("--seed", default=0, show_default=True, help="Seeds the draws.")
+@click.option(
+    "--num_beams",
+    type=click.IntRange(min=1),
+    help="Searches for the answers of the highest score with so many beams.",
+)
+@click.option(
+    "--length_penalty",
+    type=click.FloatRange(min=0.0),
+    help="The score of a search is log p / ((5 + length) / 6) ** this.  [default: 0.6]",
+)
+@click.option(
+    "--num_answers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Answers of each prompt: draws, or the best that a search finds.",
+)
+@click.option(
+    "--stop",
+    "stop_texts",
+    multiple=True,
+    metavar="TEXT",
+    help="Ends an answer, and is not part of it; may be repeated.",
+)
 @json_option
 @examples(
     'flanjax generate --checkpoint=/tmp/run --prompt="Is 7 odd? yes or no?"',
     "flanjax generate --checkpoint=/tmp/run --json < prompts.txt",
+    'flanjax generate --checkpoint=/tmp/run --temperature=0.7 --top_p=0.9 --prompt="Tell of rain."',
+    'flanjax generate --checkpoint=/tmp/run --num_beams=4 --num_answers=2 --prompt="Tell of rain."',
 )
 def generate(
     checkpoint: str,
     prompts: tuple[str, ...],
     max_length: int,
-    temperature: float,
+    stop_texts: tuple[str, ...],
     seed: int,
     as_json: bool,
+    **how: Any,
 ) -> None:
     """Answer prompts with a trained model."""
+    settings = _decode_settings(**how)
     asked = prompts or tuple(line for line in _input_lines() if line.strip())
     if not asked:
         raise click.UsageError("No prompt given: use --prompt, or write prompts to standard input.")
     from flanjax import run
+    from flanjax.models.generation import DecodeConfig
 
     answers = run.generate(
-        checkpoint, asked, max_length=max_length, temperature=temperature, seed=seed
+        checkpoint,
+        asked,
+        max_length=max_length,
+        decode_config=DecodeConfig(**settings),
+        stop_texts=stop_texts,
+        seed=seed,
     )
     if as_json:
-        print_json([{"prompt": p, "answer": a} for p, a in zip(asked, answers, strict=True)])
+        print_json(
+            [
+                {"prompt": prompt, "answer": answer.text, "score": answer.score}
+                for prompt, found in zip(asked, answers, strict=True)
+                for answer in found
+            ]
+        )
         return
-    for answer in answers:
-        click.echo(answer)
+    for answer in itertools.chain.from_iterable(answers):
+        click.echo(answer.text)
+
+
+def _decode_settings(
+    *,
+    temperature: float,
+    top_k: int,
+    top_p: float,
+    num_beams: int | None,
+    length_penalty: float | None,
+    num_answers: int,
+) -> dict[str, Any]:
+    """Returns the fields of a DecodeConfig that the flags stand for.
+
+    Raises:
+      click.UsageError: A flag goes with another that is missing.
+    """
+    draws: dict[str, Any] = {"top_k": top_k} if top_k else {}
+    draws |= {"top_p": top_p} if top_p < 1 else {}
+    if draws and not temperature:
+        raise click.UsageError(f"--{next(iter(draws))} is of draws: set --temperature above 0.")
+    if length_penalty is not None and num_beams is None:
+        raise click.UsageError("--length_penalty is of a search: set --num_beams.")
+    if temperature and num_beams is not None:
+        raise click.UsageError("--temperature is of draws, --num_beams of a search: choose one.")
+    if num_beams is not None:
+        if num_answers > num_beams:
+            raise click.UsageError(f"--num_answers must be at most --num_beams, {num_beams}.")
+        penalty = {} if length_penalty is None else {"length_penalty": length_penalty}
+        return {"method": "beam", "num_beams": num_beams, "num_answers": num_answers, **penalty}
+    if temperature:
+        return {"method": "sample", "temperature": temperature, "num_answers": num_answers, **draws}
+    if num_answers > 1:
+        raise click.UsageError("--num_answers above 1: set --temperature or --num_beams.")
+    return {}
 
 
 def _input_lines() -> list[str]:

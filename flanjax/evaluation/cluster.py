@@ -17,6 +17,7 @@ from flanjax.evaluation.metrics import METRICS
 from flanjax.evaluation.queries import Query, Sample, draw_sample, make_queries
 from flanjax.evaluation.results import ClusterReport, TaskReport, TemplateScore, standard_error
 from flanjax.evaluation.score import Answers, Metric, Score
+from flanjax.models.generation import DecodeConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,8 +30,10 @@ class EvalConfig:
         under every template. 0 takes all.
       batch_size: Prompts scored at a time.
       max_decode_length: Tokens generated at most.
+      decode: How they are chosen; the first of several answers is scored.
+      stop_texts: Texts that end an answer, and are not part of it.
       num_shots: Exemplars in each prompt.
-      seed: Chooses records and exemplars.
+      seed: Chooses records and exemplars, and seeds draws.
       before_and_after: Whether training also scores the held-out cluster
         before the first and after the last step.
       score_seen_clusters: Whether it then scores the clusters it trained on
@@ -41,12 +44,15 @@ class EvalConfig:
     max_examples: int = 200
     batch_size: int = 32
     max_decode_length: int = 64
+    decode: DecodeConfig = dataclasses.field(default_factory=DecodeConfig)
+    stop_texts: tuple[str, ...] = ()
     num_shots: int = 0
     seed: int = 0
     before_and_after: bool = True
     score_seen_clusters: bool = True
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "stop_texts", tuple(self.stop_texts))
         if self.split not in ("validation", "test"):
             raise ValueError(
                 f"evaluation split must be validation or test, got {self.split!r}; choose one."

@@ -26,11 +26,12 @@ from flanjax.base import Params
 from flanjax.data.batch import EncoderInput, SeqBatch
 from flanjax.engine.pack import prompts as prompt_rows
 from flanjax.losses.tokens import LossConfig
-from flanjax.models import decode
 from flanjax.models.api import Model
+from flanjax.models.generation import DecodeConfig, generate
 from flanjax.train.objectives import example_losses
 
 Features: TypeAlias = Mapping[str, np.ndarray]
+_GREEDY = DecodeConfig()
 Indexed: TypeAlias = Iterable[tuple[int, Features]]
 """A dataset's own numbers with its features, as `enumerate` gives them."""
 
@@ -55,6 +56,8 @@ def evaluator_functions(
     max_length: int,
     batch_size: int,
     mesh: Mesh | None = None,
+    decode_config: DecodeConfig = _GREEDY,
+    seed: int = 0,
 ) -> EvaluatorFunctions:
     """Returns a model's functions for `seqio.Evaluator.evaluate`.
 
@@ -65,15 +68,18 @@ def evaluator_functions(
       max_length: Ids written at most.
       batch_size: Rows at a time, a multiple of the mesh's rows.
       mesh: Where rows go; None leaves them to JAX.
+      decode_config: How answers are written; the first of several counts.
+      seed: Seeds draws, which depend on it and on a row's number.
     """
     whole = None if mesh is None else parallel.replicated(mesh)
     put: Callable[[Any], Any] = functools.partial(parallel.put_batch, mesh=mesh) if mesh else _same
-    write = jax.jit(
-        lambda weights, prompts, starts: decode.greedy(
-            model, weights, prompts, start_id=starts, eos_id=eos_id, max_length=max_length
-        ),
-        out_shardings=whole,
-    )
+
+    def write_rows(weights: Params, prompts: EncoderInput, starts: Any, numbers: Any) -> jax.Array:
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(seed), numbers)
+        ids = {"start_id": starts, "eos_id": eos_id, "max_length": max_length}
+        return generate(model, weights, prompts, decode_config, keys_B=keys, **ids).tokens[:, 0]
+
+    write = jax.jit(write_rows, out_shardings=whole)
     losses = jax.jit(
         lambda weights, batch: example_losses(
             model, LossConfig(z_loss=0.0), weights, batch, num_segments=1
@@ -85,7 +91,8 @@ def evaluator_functions(
         found: list[tuple[int, list[int]]] = []
         for numbers, rows in _batches(dataset, batch_size):
             starts = _start_ids(rows, model)
-            ids = np.asarray(write(params, put(encoder_input(rows)), put(starts)))
+            places = np.resize(np.array(numbers, np.int32), batch_size)
+            ids = np.asarray(write(params, put(encoder_input(rows)), put(starts), put(places)))
             found += [(n, row.tolist()) for n, row in zip(numbers, ids, strict=False)]
         return found
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -16,10 +16,26 @@ from flanjax.data.batch import EncoderInput
 from flanjax.data.tokenize import Tokenizer
 from flanjax.engine.pack import prompts as prompt_rows
 from flanjax.evaluation.converted import EvaluatorFunctions, evaluator_functions
-from flanjax.models import decode
+from flanjax.evaluation.stop_texts import cut_at, stop_ids
+from flanjax.models import decode, unrolled
 from flanjax.models.api import Model
+from flanjax.models.generation import DecodeConfig, Written, generate
 
 _SMALLEST_BUCKET = 16
+_GREEDY = DecodeConfig()
+
+
+class Answer(NamedTuple):
+    """What a model wrote after a prompt.
+
+    Attributes:
+      text: Up to the end, or to the first stop text.
+      score: log p of the tokens written, divided by the length penalty where
+        the answer was searched for; nats.
+    """
+
+    text: str
+    score: float
 
 
 class ModelPredictor:
@@ -38,6 +54,13 @@ class ModelPredictor:
       max_target_length: Options must fit this, their end included.
       batch_size: Prompts at a time.
       mesh: Where rows go.
+      decode_config: How answers are written.
+      stop_texts: Texts that end an answer, and are not part of it.
+      seed: Seeds draws. A prompt's depend on this and on its place among the
+        prompts of a call, not on the batch it falls into.
+
+    Raises:
+      ValueError: A stop text is one that the tokenizer cannot write.
     """
 
     def __init__(
@@ -50,6 +73,9 @@ class ModelPredictor:
         max_target_length: int,
         batch_size: int,
         mesh: Mesh,
+        decode_config: DecodeConfig = _GREEDY,
+        stop_texts: Sequence[str] = (),
+        seed: int = 0,
     ):
         shards = parallel.num_batch_shards(mesh)
         self._model = model
@@ -69,16 +95,24 @@ class ModelPredictor:
             functools.partial(decode.score_options, model, start_id=self._start_id),
             out_shardings=whole,
         )
-        self._generate = jax.jit(
+        self._stop_texts = tuple(stop_texts)
+        self._seed = seed
+        self._decode_config = decode_config
+        self._stop_texts = tuple(stop_texts)
+        self._seed = seed
+        self._write = jax.jit(
             functools.partial(
-                decode.greedy, model, start_id=self._start_id, eos_id=tokenizer.eos_id
-            ),
-            static_argnames="max_length",
-            out_shardings=whole,
-        )
-        self._sample = jax.jit(
-            functools.partial(
-                decode.sample, model, start_id=self._start_id, eos_id=tokenizer.eos_id
+                _write,
+                functools.partial(
+                    generate,
+                    model,
+                    config=decode_config,
+                    start_id=self._start_id,
+                    eos_id=tokenizer.eos_id,
+                    stops=stop_ids(self._stop_texts, tokenizer),
+                    lay_cache=functools.partial(unrolled.lay_cache, mesh=mesh),
+                ),
+                seed,
             ),
             static_argnames="max_length",
             out_shardings=whole,
@@ -94,6 +128,8 @@ class ModelPredictor:
                 max_length=max_length,
                 batch_size=self._batch_size,
                 mesh=self._mesh,
+                decode_config=self._decode_config,
+                seed=self._seed,
             )
         return self._evaluators[max_length]
 
@@ -125,30 +161,38 @@ class ModelPredictor:
         scored = _in_order(results, len(prompts))
         return [row[: len(choices)] for row, choices in zip(scored, options, strict=True)]
 
-    def generate(
-        self, prompts: Sequence[str], *, max_length: int, temperature: float = 0.0, seed: int = 0
-    ) -> list[str]:
-        """Returns what the model writes after each prompt, until its end id.
+    def generate(self, prompts: Sequence[str], *, max_length: int) -> list[str]:
+        """Returns what the model writes after each prompt, its best answer.
 
         Args:
           prompts: Texts.
           max_length: Tokens written at most, the end included.
-          temperature: 0 takes the likeliest token; above it, samples.
-          seed: Seeds the samples.
+        """
+        return [answers[0].text for answers in self.answers(prompts, max_length=max_length)]
+
+    def answers(self, prompts: Sequence[str], *, max_length: int) -> list[list[Answer]]:
+        """Returns all answers to each prompt, the best first if searched for.
+
+        Args:
+          prompts: Texts.
+          max_length: Tokens written at most, the end included.
         """
         inputs = self._encode_prompts(prompts)
-        results: list[Any] = []
+        results = []
         for indices, input_length in self._groups(inputs):
             rows = self._rows([inputs[index] for index in indices], input_length)
-            if temperature > 0:
-                key = jax.random.fold_in(jax.random.key(seed), len(results))
-                tokens = self._sample(
-                    self._params, rows, max_length=max_length, key=key, temperature=temperature
-                )
-            else:
-                tokens = self._generate(self._params, rows, max_length=max_length)
-            results.append((indices, tokens))
-        return [self._tokenizer.decode(ids.tolist()) for ids in _in_order(results, len(prompts))]
+            places_B = np.resize(np.array(indices, np.int32), self._batch_size)
+            written = self._write(self._params, rows, self._put(places_B), max_length=max_length)
+            results.append((indices, written))
+        tokens = _in_order([(places, each.tokens) for places, each in results], len(prompts))
+        scores = _in_order([(places, each.scores) for places, each in results], len(prompts))
+        return [
+            [
+                Answer(cut_at(self._stop_texts, self._tokenizer.decode(ids.tolist())), float(score))
+                for ids, score in zip(*answers, strict=True)
+            ]
+            for answers in zip(tokens, scores, strict=True)
+        ]
 
     def _encode_prompts(self, prompts: Sequence[str]) -> list[np.ndarray]:
         encoded = self._tokenizer.encode_batch(prompts)
@@ -185,6 +229,20 @@ class ModelPredictor:
 
     def _put(self, tree: Any) -> Any:
         return parallel.put_batch(tree, mesh=self._mesh)
+
+
+def _write(
+    generate_rows: Callable[..., Written],
+    seed: int,
+    params: Params,
+    rows: EncoderInput,
+    places_B: jax.Array,
+    *,
+    max_length: int,
+) -> Written:
+    """Returns answers whose draws come from the seed and a prompt's place alone."""
+    keys_B = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(seed), places_B)
+    return generate_rows(params, rows, max_length=max_length, keys_B=keys_B)
 
 
 def _bucket(size: int, smallest: int = _SMALLEST_BUCKET) -> int:

@@ -17,6 +17,9 @@ class Cache(NamedTuple):
     One prompt row may serve several rows of continuations (options, samples):
     N = R // B of them each, in order.
 
+    In the cache of an unrolled model (`models/unrolled.py`) keys and values
+    are tuples of one array a layer, [B, K, S, C] and [R, K, T, C].
+
     Attributes:
       prompt_k: [L, B, S, K, C], the prompt's keys; for an encoder-decoder
         those of cross-attention.
@@ -35,6 +38,13 @@ class Cache(NamedTuple):
     v: Any
     start: Any
     length: Any
+
+    @property
+    def room(self) -> tuple[int, int]:
+        """Rows of continuations, and the tokens that each may hold."""
+        if isinstance(self.k, tuple):
+            return self.k[0].shape[0], self.k[0].shape[2]
+        return self.k.shape[1], self.k.shape[2]
 
 
 class Model(NamedTuple):

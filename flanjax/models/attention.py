@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -18,6 +18,9 @@ from flanjax.models.positions import relative_bias
 _MASKED = -1e30
 """The logit of a pair that may not attend: finite, so that a row of padding, which sees nothing,
 has a uniform softmax and finite gradients."""
+
+_FEW_QUERIES = 4
+"""Queries of one key head that a CPU multiplies one after another."""
 
 
 class KeyValues(NamedTuple):
@@ -134,7 +137,8 @@ def _logits(q_RTHC: jax.Array, source: KeyValues, scale: float, cap: float) -> j
     num_key_rows, num_keys, num_kv_heads, _ = source.k.shape
     group = num_heads // num_kv_heads
     q_BTKGC = q_RTHC.reshape(num_key_rows, -1, num_kv_heads, group, width)
-    logits = kernels.einsum("btkgc,bskc->bkgts", q_BTKGC, source.k, jnp.float32) * scale
+    product = _product(q_BTKGC.shape[1] * group)
+    logits = product("btkgc,bskc->bkgts", q_BTKGC, source.k, jnp.float32) * scale
     logits = logits.reshape(num_key_rows, num_heads, -1, length, num_keys)
     logits_RHTS = jnp.moveaxis(logits, 2, 1).reshape(num_rows, num_heads, length, num_keys)
     logits_RHTS = kernels.soft_cap(logits_RHTS, cap)
@@ -151,13 +155,20 @@ def _mix(probs_RHTS: jax.Array, v_BSKC: jax.Array) -> jax.Array:
     group = num_heads // num_kv_heads
     probs = probs_RHTS.reshape(num_key_rows, -1, num_heads, length, num_keys)
     probs_BKGTS = jnp.moveaxis(probs, 1, 2).reshape(num_key_rows, num_kv_heads, group, -1, num_keys)
-    out = kernels.einsum("bkgts,bskc->btkgc", probs_BKGTS, v_BSKC, v_BSKC.dtype)
+    product = _product(probs_BKGTS.shape[3] * group)
+    out = product("bkgts,bskc->btkgc", probs_BKGTS, v_BSKC, v_BSKC.dtype)
     return out.reshape(num_rows, length, num_heads, width)
 
 
 def _gathered(keys_BSKC: jax.Array) -> jax.Array:
     """Keys or values of whole rows: every query of a row reads them."""
     return parallel.constrain(keys_BSKC, "batch", None, "kv_heads", None)
+
+
+def _product(num_queries: int) -> Callable[[str, jax.Array, jax.Array, Any], jax.Array]:
+    """Returns the faster product for so many queries of a key head."""
+    is_spread = num_queries <= _FEW_QUERIES and parallel.platform() == "cpu"
+    return kernels.spread_einsum if is_spread else kernels.einsum
 
 
 class Attention(nnx.Module):

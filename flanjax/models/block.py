@@ -160,7 +160,7 @@ def new_rows(cache: Cache, tokens_RT: jax.Array) -> jax.Array:
     Raises:
       ValueError: The cache has no room for these rows and tokens.
     """
-    room, num_slots = cache.k.shape[1:3]
+    room, num_slots = cache.room
     num_rows, num_new = tokens_RT.shape
     if num_rows != room or num_new > num_slots:
         raise ValueError(
@@ -178,7 +178,7 @@ def own_source(cache: Cache, num_new: int, start_R1: jax.Array | int = 0) -> Sou
       num_new: T, the tokens that come.
       start_R1: The row of the first continuation token.
     """
-    slots_1U = jnp.arange(cache.k.shape[2])[None]
+    slots_1U = jnp.arange(cache.room[1])[None]
     rows_T1 = (cache.length + jnp.arange(num_new))[:, None]
     return Source((slots_1U <= rows_T1)[None], start_R1 + slots_1U)
 
@@ -203,43 +203,103 @@ def extend_stack(
 
     Args:
       stack: The blocks.
-      layer_params: Their parameters.
+      layer_params: Their parameters; a tuple of one tree a layer, and then
+        the cache's arrays are tuples too.
       cache: With room for the new tokens.
       x_RTD: Embeddings of the new tokens.
       contexts: Their sources are the prompt, unless `is_cross`, and then the
         continuation; one softmax runs over both.
       is_cross: Whether the prompt is read by cross-attention.
     """
-    num_rows, num_new = x_RTD.shape[:2]
-    prompt_mask_R1S = prompt_source(cache, num_rows).mask
+    num_new = x_RTD.shape[1]
+    step = _CachedStep(
+        contexts, prompt_source(cache, x_RTD.shape[0]).mask, cache.length, is_cross=is_cross
+    )
+    if isinstance(layer_params, tuple):
+        x_RTD, kept = stack.run_each(
+            step.with_own, x_RTD, layer_params, _each(cache, contexts, stack.num_layers)
+        )
+        k, v = zip(*kept, strict=True)
+    else:
+        xs = (jnp.arange(stack.num_layers), contexts.is_local, cache.prompt_k, cache.prompt_v)
+        (x_RTD, k, v), _ = stack.run(step.with_all, (x_RTD, cache.k, cache.v), layer_params, xs)
+    return x_RTD, cache._replace(k=k, v=v, length=cache.length + num_new)
 
-    def body(block: Block, carry: Any, layer: Any) -> tuple[Any, None]:
+
+def turn_heads(k_RTKC: jax.Array) -> jax.Array:
+    """Returns keys or values as [R, K, T, C], and those as [R, T, K, C]."""
+    return jnp.swapaxes(k_RTKC, -3, -2)
+
+
+def _each(cache: Cache, contexts: Contexts, num_layers: int) -> list[Any]:
+    is_local = [None] * num_layers if contexts.is_local is None else contexts.is_local
+    return list(zip(is_local, cache.prompt_k, cache.prompt_v, cache.k, cache.v, strict=True))
+
+
+@dataclasses.dataclass(frozen=True)
+class _CachedStep:
+    """What a block does with new tokens, whichever way the cache is kept.
+
+    Attributes:
+      contexts: Of the stack.
+      prompt_mask: bool [R, 1, S], True at real prompt tokens.
+      length: int32 [], continuation tokens written so far.
+      is_cross: Whether the prompt is read by cross-attention.
+    """
+
+    contexts: Contexts
+    prompt_mask: jax.Array
+    length: jax.Array
+    _: dataclasses.KW_ONLY
+    is_cross: bool
+
+    def with_all(self, block: Block, carry: Any, layer: Any) -> tuple[Any, None]:
+        """Writes into the arrays of all layers, which go from block to block."""
         x, all_k, all_v = carry
         index, is_local, prompt_k, prompt_v = layer
-        context = contexts.of(is_local)
+        place = (index, 0, self.length, 0, 0)
 
-        def remember(k: jax.Array, v: jax.Array) -> tuple[Sequence[KeyValues], Any]:
-            place = (index, 0, cache.length, 0, 0)
+        def store(k: jax.Array, v: jax.Array) -> tuple[jax.Array, jax.Array, Any]:
             new_k = jax.lax.dynamic_update_slice(all_k, k[None], place)
             new_v = jax.lax.dynamic_update_slice(all_v, v[None], place)
-            pairs = [(prompt_k, prompt_v), (new_k[index], new_v[index])]
+            return new_k[index], new_v[index], (new_k, new_v)
+
+        x, kept = self._run(block, x, store, is_local, (prompt_k, prompt_v))
+        return (x, *kept), None
+
+    def with_own(self, block: Block, x: jax.Array, layer: Any) -> tuple[jax.Array, Any]:
+        """Writes into the block's own arrays, in which heads come first."""
+        is_local, prompt_k, prompt_v, own_k, own_v = layer
+        place = (0, 0, self.length, 0)
+
+        def store(k: jax.Array, v: jax.Array) -> tuple[jax.Array, jax.Array, Any]:
+            new_k = jax.lax.dynamic_update_slice(own_k, turn_heads(k), place)
+            new_v = jax.lax.dynamic_update_slice(own_v, turn_heads(v), place)
+            return turn_heads(new_k), turn_heads(new_v), (new_k, new_v)
+
+        return self._run(block, x, store, is_local, (turn_heads(prompt_k), turn_heads(prompt_v)))
+
+    def _run(
+        self,
+        block: Block,
+        x: jax.Array,
+        store: Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array, Any]],
+        is_local: Any,
+        prompt: tuple[jax.Array, jax.Array],
+    ) -> tuple[jax.Array, Any]:
+        context = self.contexts.of(is_local)
+
+        def remember(k: jax.Array, v: jax.Array) -> tuple[Sequence[KeyValues], Any]:
+            own_k, own_v, kept = store(k, v)
+            pairs = [prompt, (own_k, own_v)]
             reads = [
                 KeyValues(*pair, mask, block.attention.bias(bias))
                 for pair, mask, bias in zip(
-                    pairs[is_cross:], context.masks, context.biases, strict=True
+                    pairs[self.is_cross :], context.masks, context.biases, strict=True
                 )
             ]
-            return reads, (new_k, new_v)
+            return reads, kept
 
-        prompt = KeyValues(prompt_k, prompt_v, prompt_mask_R1S)
-        x, (all_k, all_v) = block(
-            x,
-            remember,
-            cross=(lambda attention, key: prompt) if is_cross else None,
-            rotation=context.rotation,
-        )
-        return (x, all_k, all_v), None
-
-    xs = (jnp.arange(stack.num_layers), contexts.is_local, cache.prompt_k, cache.prompt_v)
-    (x_RTD, k, v), _ = stack.run(body, (x_RTD, cache.k, cache.v), layer_params, xs)
-    return x_RTD, cache._replace(k=k, v=v, length=cache.length + num_new)
+        source = KeyValues(*prompt, self.prompt_mask)
+        cross = (lambda attention, key: source) if self.is_cross else None
+        return block(x, remember, cross=cross, rotation=context.rotation)

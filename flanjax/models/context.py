@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from flanjax.models.attention import within_window
 from flanjax.models.configs import RelativeConfig, RotaryConfig
@@ -57,13 +58,15 @@ class Contexts(NamedTuple):
 
     whole: Context
     local: Context | None = None
-    is_local: jax.Array | None = None
+    is_local: np.ndarray | None = None
     sight: Sight | None = None
 
     def of(self, is_local: Any) -> Context:
         """Returns the context of a layer, from its entry of `is_local`."""
         if self.local is None:
             return self.whole
+        if isinstance(is_local, np.bool_):
+            return self.local if is_local else self.whole
         return jax.tree.map(
             lambda whole, local: jnp.where(is_local, local, whole), self.whole, self.local
         )
@@ -110,7 +113,7 @@ def make_contexts(
     sight = _sight(config.positions, sources, bias_table, reach if any(is_local) else 0)
     if any(is_local) and not all(is_local):
         contexts = (context(is_local=False), context(is_local=True))
-        return Contexts(*contexts, jnp.asarray(is_local), sight)
+        return Contexts(*contexts, np.asarray(is_local), sight)
     return Contexts(context(is_local=all(is_local)), sight=sight)
 
 

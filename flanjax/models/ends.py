@@ -97,7 +97,7 @@ def unembed(config: Any, params: Params, hidden: jax.Array) -> jax.Array:
     if config.embedding.scales_outputs:
         hidden = hidden * config.d_model**-0.5
     weight = params[head_name(config)]
-    table = weight.T if config.embedding.is_tied else weight
+    table = kernels.Transposed(weight) if config.embedding.is_tied else weight
     logits = kernels.project_logits(hidden, table)
     if logits.ndim == 3:
         logits = parallel.constrain(logits, "batch", "length", "vocab")

@@ -33,6 +33,24 @@ class LowRank(NamedTuple):
     dropout_rate: Any
 
 
+class Transposed(NamedTuple):
+    """A weight that is kept as [O, I] and read as [I, O].
+
+    It stands in a parameter tree where a matrix would stand, and `dot` and
+    `project_logits` read it. XLA:CPU multiplies a few rows by a weight two to
+    six times faster in this order.
+
+    Attributes:
+      w: [O, I].
+    """
+
+    w: Any
+
+
+_FEW_ROWS = 64
+"""Products of no more rows than this take the order of a Transposed weight on a CPU."""
+
+
 def dot(x: jax.Array, w: Any, key: Key | None = None) -> jax.Array:
     """Returns x @ w over the last axis of x, in x's type.
 
@@ -41,7 +59,7 @@ def dot(x: jax.Array, w: Any, key: Key | None = None) -> jax.Array:
 
     Args:
       x: [..., I].
-      w: [I, O] of any float type, or a LowRank.
+      w: [I, O] of any float type, a LowRank or a Transposed.
       key: Turns on the dropout of a typed weight; plain weights ignore it.
     """
     if isinstance(w, LowRank):
@@ -50,17 +68,25 @@ def dot(x: jax.Array, w: Any, key: Key | None = None) -> jax.Array:
     return _matrix_product(x, w, x.dtype)
 
 
-def project_logits(x: jax.Array, w: jax.Array) -> jax.Array:
+def project_logits(x: jax.Array, w: Any) -> jax.Array:
     """Returns x @ w as float32, whatever the type of x: [..., I] x [I, V]."""
     return _matrix_product(x, w, jnp.float32)
 
 
-def _matrix_product(x: jax.Array, w: jax.Array, dtype: Any) -> jax.Array:
+def _matrix_product(x: jax.Array, w: Any, dtype: Any) -> jax.Array:
+    is_turned = isinstance(w, Transposed)
     if x.ndim == 3 and parallel.splits_columns():  # merged, rows and columns would have to move
-        return einsum("bti,io->bto", x, w.astype(x.dtype), dtype)
+        w_IO = w.w.T if is_turned else w
+        return einsum("bti,io->bto", x, w_IO.astype(x.dtype), dtype)
     x_NI = x.reshape(-1, x.shape[-1])
-    out_NO = einsum("ni,io->no", x_NI, w.astype(x.dtype), dtype)
-    return out_NO.reshape(*x.shape[:-1], w.shape[-1])
+    if is_turned and x_NI.shape[0] <= _FEW_ROWS and parallel.platform() == "cpu":
+        # The barrier keeps XLA from turning the product around again.
+        out_ON = einsum("oi,ni->on", w.w.astype(x.dtype), x_NI, dtype)
+        out_NO = jax.lax.optimization_barrier(out_ON).T
+    else:
+        w_IO = w.w.T if is_turned else w
+        out_NO = einsum("ni,io->no", x_NI, w_IO.astype(x.dtype), dtype)
+    return out_NO.reshape(*x.shape[:-1], out_NO.shape[-1])
 
 
 def einsum(spec: str, a: jax.Array, b: jax.Array, dtype: Any) -> jax.Array:
@@ -80,6 +106,32 @@ def einsum(spec: str, a: jax.Array, b: jax.Array, dtype: Any) -> jax.Array:
     if a.dtype == jnp.float32:
         return jnp.einsum(spec, a, b).astype(dtype)
     return _narrow_einsum(spec, jnp.dtype(dtype), a, b)
+
+
+def spread_einsum(spec: str, a: jax.Array, b: jax.Array, dtype: Any) -> jax.Array:
+    """Returns `einsum` computed as products that are added up, in `dtype`.
+
+    XLA:CPU copies an operand whose batch axes do not come first before it
+    multiplies. This reads it where it lies, which is faster where the other
+    operand has few rows. Sums are in float32.
+
+    Args:
+      spec: An einsum formula in which no operand has a letter to itself.
+      a: First operand.
+      b: Second operand.
+      dtype: Type of the result.
+    """
+    left, right, out = _letters(spec)
+    added = [letter for letter in left if letter not in out]
+
+    def spread(x: jax.Array, letters: str) -> jax.Array:
+        order = [letter for letter in (*out, *added) if letter in letters]
+        missing = [i for i, letter in enumerate((*out, *added)) if letter not in letters]
+        x = jnp.transpose(x, [letters.index(letter) for letter in order])
+        return jnp.expand_dims(x.astype(jnp.float32), missing)
+
+    axes = tuple(range(len(out), len(out) + len(added)))
+    return jnp.sum(spread(a, left) * spread(b, right), axis=axes).astype(dtype)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))

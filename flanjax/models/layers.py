@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -259,25 +259,52 @@ class Stack:
         Returns:
           The last carry, and the ys stacked on axis 0.
         """
-        graph, template = self._graph
 
         def step(carry: Any, layer: tuple[Params, Any]) -> tuple[Any, Any]:
             layer_params, x = layer
-            block = nnx.merge(graph, nnx.State(_with_slots(template, layer_params)))
-            return body(block, carry, x)
+            return body(self._bind(layer_params), carry, x)
 
         if self.remat != "none":
             step = jax.checkpoint(step, prevent_cse=not self.is_scanned, policy=REMAT[self.remat])
         if self.is_scanned:
             return jax.lax.scan(step, carry, (params, xs))
         ys = []
-        for layer in _unstack((params, xs)):
+        for layer in unstack((params, xs)):
             carry, y = step(carry, layer)
             ys.append(y)
         return carry, jax.tree.map(lambda *entries: jnp.stack(entries), *ys)
 
+    def run_each(
+        self,
+        body: Callable[[Any, Any, Any], tuple[Any, Any]],
+        carry: Any,
+        params: Sequence[Params],
+        xs: Sequence[Any],
+    ) -> tuple[Any, list[Any]]:
+        """Applies `body` to every block in order, nothing being stacked.
 
-def _unstack(tree: Any) -> list[Any]:
+        Args:
+          body: (block, carry, x) -> (carry, y).
+          carry: What the first block receives.
+          params: The parameters of each block.
+          xs: What each block is given.
+
+        Returns:
+          The last carry, and the ys.
+        """
+        ys = []
+        for layer_params, x in zip(params, xs, strict=True):
+            carry, y = body(self._bind(layer_params), carry, x)
+            ys.append(y)
+        return carry, ys
+
+    def _bind(self, layer_params: Params) -> Any:
+        graph, template = self._graph
+        return nnx.merge(graph, nnx.State(_with_slots(template, layer_params)))
+
+
+def unstack(tree: Any) -> list[Any]:
+    """Returns the trees that were stacked on axis 0 of every array."""
     leaves, structure = jax.tree.flatten(tree)
     rows = zip(*(jnp.unstack(leaf) for leaf in leaves), strict=True)
     return [jax.tree.unflatten(structure, row) for row in rows]

@@ -21,7 +21,7 @@ LAYERS: tuple[dict[str, str], ...] = (
         "formats catalogue objective holdout ablation",
         "flanjax.engine": "permutation bin_packing",
         "flanjax.models": "api kernels layers attention row_attention block configs positions "
-        "context ends",
+        "context ends stops unrolled",
         "flanjax.train": "log",
         "flanjax.evaluation": "score text_metrics answer_metrics class_metrics metrics results "
         "comparison",
@@ -33,9 +33,9 @@ LAYERS: tuple[dict[str, str], ...] = (
         "flanjax.engine": "source_identity cache_key tokenized shard arena cache build staging "
         "plan row_index pack gather account pipeline peek "
         "advise advise_text advise_plot advise_page",
-        "flanjax.models": "t5 decoder decode families flops",
+        "flanjax.models": "t5 decoder decode sampling beam generation families flops",
         "flanjax.train": "optim state restore opt_state frozen",
-        "flanjax.evaluation": "report page plot queries",
+        "flanjax.evaluation": "report page plot queries stop_texts",
     },
     {
         "flanjax": "rl synthesis tasks",

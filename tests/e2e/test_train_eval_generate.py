@@ -197,8 +197,28 @@ def test_generate_answers_as_the_evaluation_did(trained):
     prompts = [f"--prompt={row['inputs']}" for row in rows]
     printed = call("generate", f"--checkpoint={folder}", *prompts, "--max_length=8", "--json")
     answers = json.loads(printed)
-    assert answers == [{"prompt": row["inputs"], "answer": row["prediction"]} for row in rows]
+    assert [(answer["prompt"], answer["answer"]) for answer in answers] == [
+        (row["inputs"], row["prediction"]) for row in rows
+    ]
     assert any(answer["answer"] for answer in answers)
+    assert all(answer["score"] < 0 for answer in answers)
+
+
+def test_evaluation_writes_as_the_gin_files_say(trained, tmp_path):
+    _, folder, _, _ = trained
+    flags = [f"--model_dir={folder}", "--cluster=struct_to_text", f"--output={tmp_path / 'beam'}"]
+    bound = {"DecodeConfig.method": "'beam'", "DecodeConfig.num_beams": "2"}
+    call("eval", *flags, *(f"--gin.{name}={value}" for name, value in bound.items()))
+    rows = [row for row in predictions(tmp_path / "beam", "checkpoint") if row["scores"] is None]
+    prompts = [f"--prompt={row['inputs']}" for row in rows[:6]]
+    how = ("--num_beams=2", "--max_length=8", "--json")
+    answers = json.loads(call("generate", f"--checkpoint={folder}", *prompts, *how))
+    assert [answer["answer"] for answer in answers] == [row["prediction"] for row in rows[:6]]
+    stops = [answer["answer"][1:3] for answer in answers if len(answer["answer"]) > 3][:1]
+    cut = json.loads(
+        call("generate", f"--checkpoint={folder}", *prompts, *how, *(f"--stop={s}" for s in stops))
+    )
+    assert all(stop not in answer["answer"] for answer in cut for stop in stops)
 
 
 def test_second_run_begins_with_the_weights_of_the_first(trained, tmp_path):

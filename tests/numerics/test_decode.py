@@ -166,46 +166,6 @@ def test_generation_stops_as_soon_as_every_row_has_ended():
     assert sorted(lengths) == [0, 1, 2, 3]
 
 
-def test_samples_follow_the_tempered_distribution():
-    """Logits 0, log 2, log 4 at temperature 0.5 are weights 1, 4, 16."""
-    model = make_model(DECODER)
-    logits_V = np.full(VOCAB, -1e9, np.float32)
-    logits_V[10:13] = np.log([1.0, 2.0, 4.0])
-
-    def extend(params, cache, tokens_RT):
-        return jnp.zeros((*tokens_RT.shape, 1)), cache
-
-    model = model._replace(
-        extend=extend,
-        unembed=lambda params, hidden: jnp.broadcast_to(logits_V, (*hidden.shape[:-1], VOCAB)),
-    )
-    draw = functools.partial(
-        decode.sample, model, params_of(DECODER), prompts(PAIRS), start_id=START, eos_id=END
-    )
-    tokens = np.asarray(draw(key=jax.random.key(0), temperature=0.5, max_length=2000))
-    shares = [np.mean(tokens == id) for id in (10, 11, 12)]
-    np.testing.assert_allclose(shares, np.array([1, 4, 16]) / 21, atol=0.02)
-    assert np.mean(tokens[0] == tokens[1]) < 0.8  # rows draw apart
-    again = draw(key=jax.random.key(0), temperature=0.5, max_length=20)
-    other = draw(key=jax.random.key(1), temperature=0.5, max_length=20)
-    assert np.any(np.asarray(again) != np.asarray(other))
-
-
-@pytest.mark.parametrize("temperature", [0.0, -1.0])
-def test_a_temperature_that_is_not_positive_is_refused(temperature):
-    with pytest.raises(ValueError, match=f"temperature must be positive, got {temperature}"):
-        decode.sample(
-            make_model(DECODER),
-            params_of(DECODER),
-            prompts(PAIRS),
-            key=jax.random.key(0),
-            temperature=temperature,
-            start_id=START,
-            eos_id=END,
-            max_length=2,
-        )
-
-
 def test_option_scores_are_those_of_separate_forward_passes(config):
     model, params = make_model(config), params_of(config)
     rng = np.random.default_rng(3)

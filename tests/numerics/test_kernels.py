@@ -227,3 +227,36 @@ def test_relative_bias_gives_each_head_its_column():
     # Buckets of row 2: 2 1 0 0; of row 3: 3 2 1 0.
     np.testing.assert_array_equal(bias_1HTS[0, 0], [[4.0, 2.0, 0.0, 0.0], [6.0, 4.0, 2.0, 0.0]])
     np.testing.assert_array_equal(bias_1HTS[0, 1], [[5.0, 3.0, 1.0, 1.0], [7.0, 5.0, 3.0, 1.0]])
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize(
+    ("spec", "left", "right"),
+    [
+        ("btkgc,bskc->bkgts", (2, 3, 4, 2, 5), (2, 6, 4, 5)),
+        ("bkgts,bskc->btkgc", (2, 4, 2, 3, 6), (2, 6, 4, 5)),
+    ],
+)
+def test_spread_products_are_einsum(spec, left, right, dtype):
+    rng = np.random.default_rng(0)
+    a, b = (jnp.asarray(rng.normal(size=shape), dtype) for shape in (left, right))
+    found = kernels.spread_einsum(spec, a, b, jnp.float32)
+    wide = jnp.einsum(spec, a.astype(jnp.float32), b.astype(jnp.float32), precision="highest")
+    np.testing.assert_allclose(found, wide, rtol=1e-5, atol=1e-5)
+    assert found.dtype == jnp.float32
+    assert kernels.spread_einsum(spec, a, b, dtype).dtype == dtype
+
+
+@pytest.mark.parametrize("num_rows", [3, 65])
+def test_a_transposed_weight_is_read_as_the_plain_one(num_rows):
+    rng = np.random.default_rng(0)
+    x_NTI, w_IO = rng.normal(size=(num_rows, 1, 7)), rng.normal(size=(7, 5))
+    x_NTI, w_IO = jnp.asarray(x_NTI, jnp.float32), jnp.asarray(w_IO, jnp.float32)
+    for product in (kernels.dot, kernels.project_logits):
+        found = product(x_NTI, kernels.Transposed(w_IO.T))
+        np.testing.assert_allclose(found, product(x_NTI, w_IO), rtol=1e-5, atol=1e-5)
+    grads = [
+        jax.grad(lambda w, turn=turn: jnp.sum(kernels.dot(x_NTI, turn(w)) ** 2))(w_IO)
+        for turn in (lambda w: w, lambda w: kernels.Transposed(w.T))
+    ]
+    np.testing.assert_allclose(*grads, rtol=1e-4, atol=1e-4)

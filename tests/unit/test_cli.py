@@ -296,29 +296,6 @@ def test_eval_names_the_directory_that_holds_no_run(tmp_path):
     assert f"got {tmp_path}" in result.stderr
 
 
-def test_generate_takes_prompts_from_flags_or_from_lines(monkeypatch):
-    calls = []
-
-    def generate(checkpoint, prompts, **given):
-        calls.append((checkpoint, tuple(prompts), given))
-        return [prompt.upper() for prompt in prompts]
-
-    monkeypatch.setattr(run, "generate", generate)
-    result = call("generate", "--checkpoint=c", "--prompt=a\u2028b", "--prompt=c", "--seed=3")
-    assert (result.exit_code, result.stdout) == (0, "A\u2028B\nC\n")
-    result = call("generate", "--checkpoint=c", "--json", input="one\n\ntwo\u2028three\n")
-    assert json.loads(result.stdout) == [
-        {"prompt": "one", "answer": "ONE"},
-        {"prompt": "two\u2028three", "answer": "TWO\u2028THREE"},
-    ]
-    result = call("generate", "--checkpoint=c", input=b"one\n\xfftwo\n")
-    assert result.exit_code == 1
-    assert "line 2: a prompt must be UTF-8, got byte 0xff" in result.stderr
-    assert len(calls) == 2
-    settings = {"max_length": 64, "temperature": 0.0, "seed": 3}
-    assert calls[0] == ("c", ("a\u2028b", "c"), settings)
-
-
 @pytest.fixture
 def module(tmp_path, monkeypatch):
     """Writes a module of the current directory, forgotten after the test."""

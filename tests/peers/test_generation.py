@@ -1,0 +1,108 @@
+"""Answers of transformers' `generate`, and masks of its logits warpers.
+
+Needs torch and transformers; run by itself: pytest tests/peers.
+"""
+
+from __future__ import annotations
+
+import hf_models
+import jax
+import numpy as np
+import pytest
+import torch
+import transformers
+from hf_models import VOCAB
+from test_hf_families import LENGTHS, START, encoder_input, make_pair, rows
+
+from flanjax.interop.hf import checkpoint
+from flanjax.models import sampling
+from flanjax.models.generation import DecodeConfig, generate
+
+LENGTH = 12
+END = 1
+
+
+@pytest.fixture(scope="module", params=["t5 1.1", "llama 3"])
+def pair(request, tmp_path_factory):
+    theirs = hf_models.make(request.param)
+    folder = hf_models.save(theirs, tmp_path_factory.mktemp("hf") / "model")
+    return make_pair(theirs, checkpoint.open_checkpoint(folder))
+
+
+def their_answers(pair, prompt, **how):
+    """Returns the tokens that transformers writes after one prompt, and their scores."""
+    asked = prompt if pair.is_encoder_decoder else np.append(prompt, START)
+    with torch.no_grad():
+        found = pair.theirs.generate(
+            torch.tensor(asked[None]).long(),
+            attention_mask=torch.ones(1, len(asked), dtype=torch.long),
+            max_new_tokens=LENGTH,
+            pad_token_id=0,
+            return_dict_in_generate=True,
+            output_scores=True,
+            **how,
+        )
+    first = 1 if pair.is_encoder_decoder else len(asked)
+    tokens = found.sequences.numpy()[:, first:]
+    return np.pad(tokens, [(0, 0), (0, LENGTH - tokens.shape[1])]), found
+
+
+def our_answers(pair, how):
+    tokens, mask = rows(11, 5)
+    start = pair.model.start_id if pair.is_encoder_decoder else START
+    write = jax.jit(
+        lambda p: generate(
+            pair.model, p, encoder_input(tokens, mask), how,
+            start_id=start, eos_id=END, max_length=LENGTH,
+        )
+    )  # fmt: skip
+    found = write(pair.params)
+    return [tokens[row, mask[row]] for row in range(len(LENGTHS))], found
+
+
+def test_greedy_answers_are_those_of_transformers(pair):
+    prompts, ours = our_answers(pair, DecodeConfig())
+    for row, prompt in enumerate(prompts):
+        theirs, _ = their_answers(pair, prompt, do_sample=False, num_beams=1)
+        np.testing.assert_array_equal(ours.tokens[row], theirs)
+    assert len(np.unique(ours.tokens)) > 3
+
+
+@pytest.mark.parametrize("num_beams", [2, 5])
+def test_searched_answers_without_a_penalty_are_those_of_transformers(pair, num_beams):
+    """With one, both differ: transformers divides by length ** penalty."""
+    how = DecodeConfig(
+        method="beam", num_beams=num_beams, num_answers=num_beams, length_penalty=0.0
+    )
+    prompts, ours = our_answers(pair, how)
+    num_ended = 0
+    for row, prompt in enumerate(prompts):
+        theirs, found = their_answers(
+            pair, prompt, do_sample=False, num_beams=num_beams, num_return_sequences=num_beams,
+            length_penalty=0.0, early_stopping=False,
+        )  # fmt: skip
+        # Of equal score without a penalty, and here all have ended.
+        np.testing.assert_array_equal(ours.tokens[row], theirs)
+        np.testing.assert_allclose(
+            ours.scores[row], found.sequences_scores.numpy(), rtol=0, atol=1e-4
+        )
+        num_ended += int(np.any(theirs == END, axis=1).sum())
+    assert num_ended == num_beams * len(prompts)
+
+
+@pytest.mark.parametrize(
+    ("temperature", "top_k", "top_p"),
+    [(1.0, 0, 0.3), (1.0, 0, 0.95), (0.5, 7, 1.0), (1.7, 20, 0.6), (0.3, 500, 0.999)],
+)
+def test_what_is_drawn_from_is_what_transformers_draws_from(temperature, top_k, top_p):
+    logits = np.random.default_rng(0).normal(0, 3, (5, VOCAB)).astype(np.float32)
+    theirs = torch.tensor(logits)
+    warpers = [transformers.TemperatureLogitsWarper(temperature)]
+    warpers += [transformers.TopKLogitsWarper(top_k)] if top_k else []
+    warpers += [transformers.TopPLogitsWarper(top_p)] if top_p < 1 else []
+    for warper in warpers:
+        theirs = warper(None, theirs)
+    ours = np.asarray(sampling.warp(logits, temperature=temperature, top_k=top_k, top_p=top_p))
+    np.testing.assert_array_equal(np.isfinite(ours), np.isfinite(theirs.numpy()))
+    np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-6)
+    assert np.isfinite(ours).sum(axis=1).min() >= 1

@@ -1,0 +1,77 @@
+"""Answers as texts: cut at stops, drawn by place, compiled for few lengths."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pytest
+
+from flanjax.data.tokenize import ByteTokenizer
+from flanjax.evaluation.predict import ModelPredictor
+from flanjax.models.families import make_model
+from flanjax.models.generation import DecodeConfig
+from flanjax.parallel import MeshConfig, make_mesh
+from tests.unit.tiny_models import TINY_DECODER, TINY_T5
+
+TOKENIZER = ByteTokenizer(extra_ids=0)
+PROMPTS = ["a", "bcd", "efghijklmnopqrstuvwxyz", "the rain", "", "and the sea"]
+
+
+@pytest.fixture(scope="module", params=["t5", "decoder"])
+def model(request):
+    size = {"t5": TINY_T5, "decoder": TINY_DECODER}[request.param]
+    found = make_model(type(size)(**{**vars(size), "vocab_size": TOKENIZER.vocab_size}))
+    # Far from zero, so that prompts matter to what is written.
+    return found, jax.tree.map(lambda leaf: 4 * leaf, jax.jit(found.init)(jax.random.key(1)))
+
+
+def predictor(model, *, batch_size=4, **how):
+    return ModelPredictor(
+        *model, TOKENIZER, max_input_length=64, max_target_length=16, batch_size=batch_size,
+        mesh=make_mesh(MeshConfig(), num_devices=1), **how,
+    )  # fmt: skip
+
+
+def test_stop_texts_cut_answers_and_are_not_part_of_them(model):
+    plain = predictor(model).generate(PROMPTS, max_length=12)
+    stop = plain[2][3:5]
+    found = predictor(model, stop_texts=(stop,)).generate(PROMPTS, max_length=12)
+    assert found == [text.partition(stop)[0] for text in plain]
+    assert found != plain
+
+
+def test_prompts_of_many_lengths_compile_few_programs(model):
+    asked = predictor(model, batch_size=2)
+    for length in (1, 2, 3, 5, 8, 11, 13, 14, 15):
+        asked.generate(["x" * length], max_length=3)
+    assert asked._write._cache_size() == 1
+    for length in range(16, 40, 3):
+        asked.generate(["x" * length], max_length=3)
+    assert asked._write._cache_size() <= 4
+
+
+def test_draws_depend_on_the_seed_and_the_place_and_not_on_the_batch(model):
+    how = DecodeConfig(method="sample", num_answers=2)
+    few, many = (predictor(model, batch_size=n, decode_config=how, seed=3) for n in (2, 6))
+    found = few.answers(PROMPTS, max_length=5)
+    again = many.answers(PROMPTS, max_length=5)
+    assert [[a.text for a in both] for both in found] == [[a.text for a in both] for both in again]
+    np.testing.assert_allclose(
+        [[a.score for a in both] for both in found],
+        [[a.score for a in both] for both in again],
+        rtol=1e-4,
+    )
+    assert any(one.text != two.text for one, two in found)
+    other = predictor(model, batch_size=6, decode_config=how, seed=4)
+    assert other.generate(PROMPTS, max_length=5) != many.generate(PROMPTS, max_length=5)
+
+
+def test_searched_answers_come_best_first(model):
+    how = DecodeConfig(method="beam", num_beams=3, num_answers=3, length_penalty=0.0)
+    found = predictor(model, decode_config=how).answers(PROMPTS, max_length=4)
+    scores = np.array([[answer.score for answer in answers] for answers in found])
+    assert scores.shape == (len(PROMPTS), 3)
+    greedy = predictor(model).answers(PROMPTS, max_length=4)
+    assert len(found[0]) > len(greedy[0]) == 1
+    best = scores.max(axis=1)
+    assert np.all(best >= np.array([answers[0].score for answers in greedy]) - 1e-5)
