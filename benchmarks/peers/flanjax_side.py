@@ -51,12 +51,14 @@ class Setting:
       loss: How tokens are scored.
       weights: A directory of transformers; None for random weights.
       segments: Examples that each training row holds.
+      times_first_token: Whether the time to the first token is taken apart.
     """
 
     config: sizes.Config
     loss: LossConfig
     weights: pathlib.Path | None
     segments: int
+    times_first_token: bool
 
 
 def training_batch(work: Work, vocab_size: int, num_segments: int = 1) -> SeqBatch:
@@ -163,6 +165,11 @@ def make_generation(setting: Setting, work: Work) -> Contestant:
         tokens = np.asarray(compiled(params, inputs, start_id=start))
         facts["tokens"] = tokens.tolist()
 
+    if setting.times_first_token:
+        first = jax.jit(functools.partial(decode.greedy, model, eos_id=_NO_END, max_length=1))
+        facts["first_token_s"] = turns.median_s(
+            lambda: np.asarray(first(params, inputs, start_id=start))
+        )
     return Contestant(step, facts)
 
 
@@ -238,6 +245,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
             metavar="FIELD=VALUE",
             help=f"a field of the {what}, such as remat=full or chunk=1024",
         )
+    parser.add_argument("--first-token", action="store_true", help="time it apart")
     parser.add_argument("--living", action="store_true", help="take turns")
     return parser.parse_args(arguments)
 
@@ -253,6 +261,7 @@ def main() -> None:
         loss=LossConfig(**dict(args.loss)),
         weights=args.weights,
         segments=args.segments,
+        times_first_token=args.first_token,
     )
     contestant = _MAKE[work.task](setting, work)
     contestant.facts["device"] = jax.devices()[0].device_kind

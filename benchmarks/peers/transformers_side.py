@@ -95,18 +95,25 @@ def make_generation(args: argparse.Namespace, work: Work) -> Contestant:
     ids = torch.as_tensor(
         work_module.prompts(work, model.config.vocab_size), device=args.device
     )
-    given: dict[str, Any] = {"max_new_tokens": work.target_length, "do_sample": False}
+    given: dict[str, Any] = {"do_sample": False}
     if args.static_cache:
         given["cache_implementation"] = "static"
     if args.compile:
         model.forward = torch.compile(model.forward)
     facts = describe(args, model)
 
-    def step() -> None:
+    def generate(num_tokens: int) -> list[list[int]]:
         with torch.inference_mode():
-            out = model.generate(ids, attention_mask=torch.ones_like(ids), **given)
-        facts["tokens"] = out[:, -work.target_length :].tolist()
+            out = model.generate(
+                ids, attention_mask=torch.ones_like(ids), max_new_tokens=num_tokens, **given
+            )
+        return out[:, -num_tokens:].tolist()
 
+    def step() -> None:
+        facts["tokens"] = generate(work.target_length)
+
+    if args.first_token:
+        facts["first_token_s"] = turns.median_s(lambda: generate(1))
     return Contestant(step, facts)
 
 
@@ -190,6 +197,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--static-cache", action="store_true")
     parser.add_argument("--checkpointing", action="store_true", help="of activations")
+    parser.add_argument("--first-token", action="store_true", help="time it apart")
     parser.add_argument("--living", action="store_true", help="take turns")
     return parser.parse_args(arguments)
 

@@ -37,7 +37,7 @@ def say(line: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def timed(step: Callable[[], None], num_steps: int) -> list[float]:
+def timed(step: Callable[[], object], num_steps: int) -> list[float]:
     """Returns the seconds of each of some steps."""
     found = []
     for _ in range(num_steps):
@@ -45,6 +45,12 @@ def timed(step: Callable[[], None], num_steps: int) -> list[float]:
         step()
         found.append(time.perf_counter() - started)
     return found
+
+
+def median_s(step: Callable[[], object], num_steps: int = 3) -> float:
+    """Returns the median of some steps after a first one, in seconds."""
+    step()
+    return round(statistics.median(timed(step, num_steps)), 5)
 
 
 def run(contestant: Contestant, work: Work, *, is_living: bool) -> None:
