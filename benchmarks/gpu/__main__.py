@@ -84,6 +84,8 @@ def command(job: Job, work: Work | None, place: Place) -> list[str]:
 def environment(job: Job, place: Place) -> dict[str, str]:
     """Returns the environment of a job."""
     found = {**os.environ, "JAX_PLATFORMS": place.platform, **job.environment}
+    if place.is_dry:
+        found["TORCHDYNAMO_DISABLE"] = "1"  # torch.compile then compiles nothing, which takes long
     if job.flags is not None:
         found["XLA_FLAGS"] = job.flags
     return found
@@ -92,9 +94,9 @@ def environment(job: Job, place: Place) -> dict[str, str]:
 def run(job: Job, work: Work | None, place: Place, limit_s: float) -> list[dict[str, Any]]:
     """Runs a job and returns its lines, the last an error where it failed."""
     if job.module and importlib.util.find_spec(job.module) is None:
-        return [{"error": f"there is no {job.module} here"}]
+        return [{"absent": f"there is no {job.module} here"}]
     if job.side == "theirs" and not place.theirs:
-        return [{"error": "transformers and torch are not here; name their Python by --theirs"}]
+        return [{"absent": "no Python with torch and transformers; name it by --theirs"}]
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
             command(job, work, place),
@@ -144,17 +146,16 @@ def attempts(job: Job, place: Place, deadline: float) -> list[tuple[Work | None,
     return found
 
 
-def with_rates(
-    line: dict[str, Any], job: Job, work: Work | None, place: Place
-) -> dict[str, Any]:
+def with_rates(line: dict[str, Any], job: Job, work: Work | None, place: Place) -> dict[str, Any]:
     """Returns a line with the rates that follow from its median."""
     if work is None or "median_s" not in line:
         return line
     line = {name: value for name, value in line.items() if name != "tokens"}
     seconds = line["median_s"]
     if "first_token_s" in line:
-        rest_s = max(seconds - line["first_token_s"], 1e-9)
-        line["decode_tokens_per_s"] = round(work.batch_size * (work.target_length - 1) / rest_s, 1)
+        rest_s = seconds - line["first_token_s"]
+        num_tokens = work.batch_size * (work.target_length - 1)
+        line["decode_tokens_per_s"] = round(num_tokens / rest_s, 1) if rest_s > 0 else None
     if work.task == "train":
         rows = _counted(job, work)
         line["rows_per_s"] = round(work.batch_size / seconds, 2)
@@ -188,11 +189,13 @@ class Log:
         self._file.write(text + "\n")
         self._file.flush()
 
+    def close(self) -> None:
+        self._file.close()
+
 
 def summaries(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Returns the best of ours of each group, against the peer's best and the targets."""
     found = []
-    rate = next_rate
     for group in dict.fromkeys(line["group"] for line in results):
         lines = [line for line in results if line["group"] == group and rate(line)]
         best = {
@@ -218,22 +221,28 @@ def summaries(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def rate_name(line: dict[str, Any]) -> str:
     """Returns the name of the rate that a line is judged by; "" where it has none."""
     names = ("decode_tokens_per_s", "tokens_per_s", "options_per_s", "new_tokens_per_s")
-    return next((name for name in names if name in line), "")
+    return next((name for name in names if line.get(name)), "")
 
 
-def next_rate(line: dict[str, Any]) -> float:
+def rate(line: dict[str, Any]) -> float:
     """Returns the rate that a line is judged by; 0 where it has none."""
     name = rate_name(line)
     return float(line[name]) if name else 0.0
 
 
-def run_stage(jobs: Sequence[Job], place: Place, log: Log, deadline: float) -> None:
-    """Runs jobs in order, and says which there was no time for."""
-    results = []
+def run_stage(jobs: Sequence[Job], place: Place, log: Log, deadline: float) -> bool:
+    """Runs jobs in order, and says which there was no time for.
+
+    Returns:
+      Whether every job ran, but for those whose program is not here.
+    """
+    results: list[dict[str, Any]] = []
+    has_run_all = True
     for job in jobs:
         about = {"group": job.group, "name": job.name, "side": job.side}
         if deadline - time.monotonic() <= _LEAST_S:
             log.say({**about, "skipped": "no time is left"})
+            has_run_all = False
             continue
         if job.side == "weights":
             for line in make_weights(job, place):
@@ -249,6 +258,7 @@ def run_stage(jobs: Sequence[Job], place: Place, log: Log, deadline: float) -> N
             log.say(results[-1])
     for summary in summaries(results):
         log.say(summary)
+    return has_run_all and not any("error" in line for line in results)
 
 
 def main() -> None:
@@ -268,8 +278,11 @@ def main() -> None:
     log.say({**about, "xla_flags": os.environ.get("XLA_FLAGS", "")})
     with tempfile.TemporaryDirectory() as folder:
         place = Place(args.ours, args.theirs, platform, pathlib.Path(folder), args.dry_run)
-        run_stage(STAGES[args.stage], place, log, started + args.seconds)
+        has_run_all = run_stage(STAGES[args.stage], place, log, started + args.seconds)
     log.say({"stage": args.stage, "seconds": round(time.monotonic() - started, 1)})
+    log.close()
+    if args.dry_run and not has_run_all:
+        sys.exit("a dry run must run every job; see the lines with an error.")
 
 
 if __name__ == "__main__":

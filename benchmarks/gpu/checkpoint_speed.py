@@ -7,6 +7,7 @@ bytes, at most 4 GB, written and synchronised.
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import pathlib
 import tempfile
@@ -32,20 +33,18 @@ def measure(config: sizes.Config, folder: pathlib.Path) -> dict[str, Any]:
     try:
         from flanjax.train.checkpoint import Checkpoints
     except ModuleNotFoundError as error:
-        return {"error": f"checkpoints are not measured: {error}"}
+        return {"absent": f"checkpoints are not measured: {error}"}
     mesh = parallel.make_mesh(parallel.MeshConfig(), num_devices=1)
     model = families.make_model(config)
     tx = optim.make_optimizer(optim.OptimizerConfig(name="adamw"), model.axes, num_steps=1)
     state, shardings = jax.block_until_ready(make_state(model, tx, mesh, jax.random.key(0)))
     num_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
     checkpoints = Checkpoints(folder)
-    blocked_s = _seconds(lambda: checkpoints.save(1, state, {}))
+    blocked_s = _seconds(functools.partial(checkpoints.save, 1, state, {}))
     saved_s = blocked_s + _seconds(checkpoints.wait)
-    like = jax.eval_shape(lambda: state)
+    like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), state)
     del state
-    restored_s = _seconds(
-        lambda: jax.block_until_ready(checkpoints.restore(1, like, shardings)[0])
-    )
+    restored_s = _seconds(lambda: jax.block_until_ready(checkpoints.restore(1, like, shardings)[0]))
     checkpoints.close()
     raw_bytes = min(num_bytes, _MOST_RAW_BYTES)
     raw_s = _seconds(lambda: _write(folder / "raw", raw_bytes))

@@ -91,7 +91,9 @@ def _weights(size: str) -> Job:
     return Job(name="weights", group=f"weights {size}", side="weights", size=size, limit_s=75)
 
 
-def _training(size: str, work: Work, limit_s: float, variants: Mapping[str, Sequence[str]]):
+def _training(
+    size: str, work: Work, limit_s: float, variants: Mapping[str, Sequence[str]]
+) -> list[Job]:
     """Returns a job of ours for each variant; the first reads the shared weights."""
     return [
         Job(

@@ -23,6 +23,7 @@ from flanjax.data.batch import SeqBatch
 from flanjax.losses.tokens import LossConfig
 from flanjax.models import ends, families
 from flanjax.models.api import Model
+from flanjax.models.configs import EmbeddingConfig
 from flanjax.models.decoder import DecoderConfig
 from flanjax.train import objectives
 
@@ -36,7 +37,7 @@ class Shape(NamedTuple):
 
 
 SHAPES = {"llama_1b": Shape(16_384, 2048, 128_256), "t5_large": Shape(8_192, 1024, 32_128)}
-TINY = {"llama_1b": Shape(64, 16, 96), "t5_large": Shape(48, 16, 64)}
+TINY = {"llama_1b": Shape(2048, 16, 96), "t5_large": Shape(1536, 16, 64)}
 _CHUNKS = (0, 8192, 4096, 2048, 1024, 512)
 
 
@@ -53,8 +54,7 @@ def forms() -> dict[str, LossConfig]:
 def loss_of(shape: Shape, dtype: Any, config: LossConfig) -> Callable[..., jax.Array]:
     """Returns (hidden_1ND, head_DV) -> the loss sum, by the trainer's own path."""
     sizes: Any = {"vocab_size": shape.vocab_size, "d_model": shape.d_model}
-    narrow = DecoderConfig(**sizes, embedding=dataclasses.replace(_UNTIED))
-    model = _HeadOnly(narrow)
+    model = _only_head(DecoderConfig(**sizes, embedding=EmbeddingConfig()))
     loss_fn = objectives.token_loss(model, config)
     batch = _batch(shape)
 
@@ -65,10 +65,8 @@ def loss_of(shape: Shape, dtype: Any, config: LossConfig) -> Callable[..., jax.A
     return loss
 
 
-_UNTIED = DecoderConfig(vocab_size=8).embedding.__class__()
-
-
-def _HeadOnly(config: DecoderConfig) -> Model:  # noqa: N802
+def _only_head(config: DecoderConfig) -> Model:
+    """Returns a model whose hidden states are a parameter."""
     whole = families.make_model(config)
     return whole._replace(
         hidden=lambda params, batch, *, key=None: params["hidden"],
@@ -112,9 +110,7 @@ def measure(name: str, shape: Shape, *, num_steps: int) -> None:
         try:
             step = compiled(jnp.bfloat16, config)
             found = jax.tree.map(np.asarray, step(hidden_1ND, head_DV))
-            seconds = turns.median_s(
-                functools.partial(_wait, step, hidden_1ND, head_DV), num_steps
-            )
+            seconds = turns.median_s(functools.partial(_wait, step, hidden_1ND, head_DV), num_steps)
             line |= {
                 "ms": round(1e3 * seconds, 3),
                 "tflop_per_s": round(6 * np.prod(np.float64(shape)) / seconds / 1e12, 2),

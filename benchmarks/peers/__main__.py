@@ -222,9 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if not folder.exists():
                 config = sizes.find(case.size, is_tiny=args.tiny)
                 sizes.write_for_peers(config, folder, dtype="float32")
-            found = alternate.contest(
-                entries(case, folder, pythons, is_tiny=args.tiny), rules
-            )
+            found = alternate.contest(entries(case, folder, pythons, is_tiny=args.tiny), rules)
             result = {**compared(case, found), **facts_of_run(), "rules": rules._asdict()}
             store(args.results, name, result)
             print(table(name, result), flush=True)

@@ -82,7 +82,11 @@ class Living:
             text=True,
             env=dict(entry.environment),
         )
-        self._answer()
+        try:
+            self._answer()
+        except ValueError:
+            self.end()
+            raise
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None

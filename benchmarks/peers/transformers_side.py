@@ -31,9 +31,7 @@ def load(args: argparse.Namespace, dtype: torch.dtype) -> Any:
     """Returns the model on its device, its embedding shared as in T5 1.1."""
     config = transformers.AutoConfig.from_pretrained(args.model)
     has_encoder = config.model_type == "t5"
-    kind = (
-        transformers.AutoModelForSeq2SeqLM if has_encoder else transformers.AutoModelForCausalLM
-    )
+    kind = transformers.AutoModelForSeq2SeqLM if has_encoder else transformers.AutoModelForCausalLM
 
     def make(attention: str) -> Any:
         given = {"attn_implementation": attention, "dtype": dtype}
@@ -92,9 +90,7 @@ def make_training(args: argparse.Namespace, work: Work) -> Contestant:
 def make_generation(args: argparse.Namespace, work: Work) -> Contestant:
     """Returns greedy generation with the parameters in the compute type."""
     model = load(args, getattr(torch, args.dtype)).eval()
-    ids = torch.as_tensor(
-        work_module.prompts(work, model.config.vocab_size), device=args.device
-    )
+    ids = torch.as_tensor(work_module.prompts(work, model.config.vocab_size), device=args.device)
     given: dict[str, Any] = {"do_sample": False}
     if args.static_cache:
         given["cache_implementation"] = "static"

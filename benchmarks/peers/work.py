@@ -73,12 +73,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         name = f"--{field.name.replace('_', '-')}"
         if field.name == "task":
             parser.add_argument(name, choices=get_args(Task), required=True)
+        elif field.default is dataclasses.MISSING:
+            parser.add_argument(name, type=int, required=True)
         else:
             parser.add_argument(name, type=int, default=field.default)
 
 
 def from_arguments(arguments: argparse.Namespace) -> Work:
-    return Work(**{field.name: getattr(arguments, field.name) for field in dataclasses.fields(Work)})
+    return Work(
+        **{field.name: getattr(arguments, field.name) for field in dataclasses.fields(Work)}
+    )
 
 
 class Rows(NamedTuple):
