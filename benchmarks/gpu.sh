@@ -14,7 +14,7 @@ Usage: [OUT=DIR] bash benchmarks/gpu.sh STAGE [--dry-run] [--seconds N] [--help]
   decode   Llama 3.2 1B: generation and option scores, and a checkpoint
 
   --dry-run  the same with tiny models on a CPU
-  --seconds  what is not begun by then is skipped; default 470
+  --seconds  the stage ends by then, and says what it skipped; default 470
   --help     this text
 
 Prints a JSON line a result and writes OUT/STAGE.jsonl, by default below

@@ -137,7 +137,7 @@ def attempts(job: Job, place: Place, deadline: float) -> list[tuple[Work | None,
     work = shortened(job.work) if job.work and place.is_dry else job.work
     found: list[tuple[Work | None, dict[str, Any]]] = []
     while (left := deadline - time.monotonic()) > _LEAST_S:
-        lines = run(job, work, place, min(job.limit_s, left))
+        lines = run(job, work, place, left if place.is_dry else min(job.limit_s, left))
         found += [(work, line) for line in lines]
         is_full = bool(lines) and lines[-1].get("error") == "out of memory"
         if not is_full or work is None or work.batch_size < 2:
@@ -267,18 +267,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument("--dry-run", action="store_true", help="tiny models on a CPU")
-    parser.add_argument("--seconds", type=float, default=470.0, help="of the whole stage")
+    parser.add_argument("--seconds", type=float, help="of the whole stage; default: 470, or 3600 dry")
     parser.add_argument("--ours", default=sys.executable)
     parser.add_argument("--theirs", default="")
     parser.add_argument("--out", type=pathlib.Path, required=True)
     args = parser.parse_args()
     platform = "cpu" if args.dry_run else "cuda"
+    seconds = args.seconds or (3600.0 if args.dry_run else 470.0)
     log = Log(args.out / f"{args.stage}.jsonl")
     about = {"stage": args.stage, "dry_run": args.dry_run, **step.describe_build()}
     log.say({**about, "xla_flags": os.environ.get("XLA_FLAGS", "")})
     with tempfile.TemporaryDirectory() as folder:
         place = Place(args.ours, args.theirs, platform, pathlib.Path(folder), args.dry_run)
-        has_run_all = run_stage(STAGES[args.stage], place, log, started + args.seconds)
+        has_run_all = run_stage(STAGES[args.stage], place, log, started + seconds)
     log.say({"stage": args.stage, "seconds": round(time.monotonic() - started, 1)})
     log.close()
     if args.dry_run and not has_run_all:

@@ -209,6 +209,39 @@ def test_the_flags_that_meshes_recommend_are_known_to_this_xla() -> None:
     assert not [flag for flag in flags if flag in done.stderr]
 
 
+_IMPORT_BARE = """
+import importlib, sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in sys.argv[1].split():
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent())
+for name in sys.argv[2:]:
+    importlib.import_module(name)
+"""
+
+
+def test_they_need_nothing_that_reads_data_configs_or_checkpoints() -> None:
+    absent = (
+        "tensorflow grain gin array_record tensorboardX orbax sentencepiece tokenizers "
+        "pyarrow click torch transformers safetensors"
+    )
+    modules = [
+        "benchmarks.gpu.__main__",
+        "benchmarks.gpu.loss_kernels",
+        "benchmarks.gpu.checkpoint_speed",
+        "benchmarks.peers.flanjax_side",
+    ]
+    command = [sys.executable, "-c", _IMPORT_BARE, absent, *modules]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    command[3] += " optax"
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "No module named 'optax'" in done.stderr
+
+
 def test_the_script_wants_a_stage() -> None:
     script = ["bash", "benchmarks/gpu.sh"]
     done = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=False)
