@@ -267,7 +267,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument("--dry-run", action="store_true", help="tiny models on a CPU")
-    parser.add_argument("--seconds", type=float, help="of the whole stage; default: 470, or 3600 dry")
+    parser.add_argument(
+        "--seconds", type=float, help="of the whole stage; default: 470, or 3600 dry"
+    )
     parser.add_argument("--ours", default=sys.executable)
     parser.add_argument("--theirs", default="")
     parser.add_argument("--out", type=pathlib.Path, required=True)
