@@ -48,3 +48,8 @@ keep_freed_memory() {
   export GLIBC_TUNABLES=glibc.malloc.hugetlb=1 MALLOC_MMAP_MAX_=0 MALLOC_ARENA_MAX=1
   export MALLOC_TRIM_THRESHOLD_=100000000000
 }
+
+# mesh_flags NAME: prints the XLA flags that gin_configs/meshes/NAME.gin recommends for GPUs.
+mesh_flags() {
+  sed -nE 's/^# +(--xla\S*).*/\1/p' "gin_configs/meshes/$1.gin" | tr '\n' ' '
+}

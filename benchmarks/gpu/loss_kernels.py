@@ -1,0 +1,150 @@
+"""Times the loss over a vocabulary and its gradients, and how exact they are.
+
+Prints one JSON line for each form: all logits at once, and some rows of them
+at a time. Errors are against all logits in float32 products, as norms of the
+difference over the norm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks.peers import turns
+from flanjax.base import Params
+from flanjax.data.batch import SeqBatch
+from flanjax.losses.tokens import LossConfig
+from flanjax.models import ends, families
+from flanjax.models.api import Model
+from flanjax.models.configs import EmbeddingConfig
+from flanjax.models.decoder import DecoderConfig
+from flanjax.train import objectives
+
+
+class Shape(NamedTuple):
+    """Tokens, width and vocabulary of a loss."""
+
+    num_tokens: int
+    d_model: int
+    vocab_size: int
+
+
+SHAPES = {"llama_1b": Shape(16_384, 2048, 128_256), "t5_large": Shape(8_192, 1024, 32_128)}
+TINY = {"llama_1b": Shape(2048, 16, 96), "t5_large": Shape(1536, 16, 64)}
+_CHUNKS = (0, 8192, 4096, 2048, 1024, 512)
+
+
+def forms() -> dict[str, LossConfig]:
+    """Returns every form of the loss: chunks, and each switch that the config has."""
+    found = {f"chunk {chunk}" if chunk else "whole": LossConfig(chunk=chunk) for chunk in _CHUNKS}
+    for field in dataclasses.fields(LossConfig):
+        if field.type == "bool":
+            switched: Any = {field.name: not field.default}
+            found[f"{field.name}, chunk 1024"] = LossConfig(chunk=1024, **switched)
+    return found
+
+
+def loss_of(shape: Shape, dtype: Any, config: LossConfig) -> Callable[..., jax.Array]:
+    """Returns (hidden_1ND, head_DV) -> the loss sum, by the trainer's own path."""
+    sizes: Any = {"vocab_size": shape.vocab_size, "d_model": shape.d_model}
+    model = _only_head(DecoderConfig(**sizes, embedding=EmbeddingConfig()))
+    loss_fn = objectives.token_loss(model, config)
+    batch = _batch(shape)
+
+    def loss(hidden_1ND: jax.Array, head_DV: jax.Array) -> jax.Array:
+        params: Params = {"hidden": hidden_1ND.astype(dtype), "head": head_DV}
+        return loss_fn(params, None, batch, None)[0]
+
+    return loss
+
+
+def _only_head(config: DecoderConfig) -> Model:
+    """Returns a model whose hidden states are a parameter."""
+    whole = families.make_model(config)
+    return whole._replace(
+        hidden=lambda params, batch, *, key=None: params["hidden"],
+        unembed=functools.partial(ends.unembed, config),
+    )
+
+
+def _batch(shape: Shape) -> SeqBatch:
+    targets_1N = np.random.default_rng(2).integers(0, shape.vocab_size, (1, shape.num_tokens))
+    ones_1N = np.ones((1, shape.num_tokens), np.int32)
+    return SeqBatch(
+        tokens=ones_1N,
+        targets=targets_1N.astype(np.int32),
+        weights=ones_1N.astype(np.float32),
+        segments=ones_1N,
+        positions=ones_1N,
+        prefix=ones_1N == 0,
+    )
+
+
+def measure(name: str, shape: Shape, *, num_steps: int) -> None:
+    """Prints a line for each form of one shape."""
+    keys = jax.random.split(jax.random.key(0))
+    hidden_1ND = jax.random.normal(keys[0], (1, shape.num_tokens, shape.d_model), jnp.float32)
+    head_DV = shape.d_model**-0.5 * jax.random.normal(keys[1], shape[1:], jnp.float32)
+    hidden_1ND = hidden_1ND.astype(jnp.bfloat16).astype(jnp.float32)
+    head_DV = head_DV.astype(jnp.bfloat16).astype(jnp.float32)
+
+    def compiled(dtype: Any, config: LossConfig) -> Any:
+        both = jax.value_and_grad(loss_of(shape, dtype, config), argnums=(0, 1))
+        return jax.jit(both).lower(hidden_1ND, head_DV).compile()
+
+    with jax.default_matmul_precision("highest"):
+        exact = compiled(jnp.float32, LossConfig(chunk=min(2048, shape.num_tokens // 2)))
+    wanted = jax.tree.map(np.asarray, exact(hidden_1ND, head_DV))
+    del exact
+    for form, config in forms().items():
+        if config.chunk >= shape.num_tokens:
+            continue
+        line: dict[str, Any] = {"case": f"loss of {name}", "form": form, **shape._asdict()}
+        try:
+            step = compiled(jnp.bfloat16, config)
+            found = jax.tree.map(np.asarray, step(hidden_1ND, head_DV))
+            seconds = turns.median_s(functools.partial(_wait, step, hidden_1ND, head_DV), num_steps)
+            line |= {
+                "ms": round(1e3 * seconds, 3),
+                "tflop_per_s": round(6 * np.prod(np.float64(shape)) / seconds / 1e12, 2),
+                "temporary_bytes": step.memory_analysis().temp_size_in_bytes,
+                "errors": dict(
+                    zip(
+                        ("loss", "hidden", "head"),
+                        map(_relative, jax.tree.leaves(found), jax.tree.leaves(wanted)),
+                        strict=True,
+                    )
+                ),
+            }
+        except jax.errors.JaxRuntimeError as error:
+            line["error"] = str(error)[:200]
+        turns.say(line)
+
+
+def _wait(step: Any, *arrays: jax.Array) -> None:
+    jax.block_until_ready(step(*arrays))
+
+
+def _relative(found: np.ndarray, wanted: np.ndarray) -> float:
+    found, wanted = found.astype(np.float64), wanted.astype(np.float64)
+    return float(f"{np.linalg.norm(found - wanted) / np.linalg.norm(wanted):.3g}")
+
+
+def main() -> None:
+    """Measures every shape."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--tiny", action="store_true", help="tiny shapes: shows that it runs")
+    args = parser.parse_args()
+    for name, shape in (TINY if args.tiny else SHAPES).items():
+        measure(name, shape, num_steps=2 if args.tiny else 10)
+
+
+if __name__ == "__main__":
+    main()
