@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -109,7 +110,9 @@ def attend(
     """Returns softmax attention over all sources at once, [R, T, H, C].
 
     Query heads that share a key head stand side by side: head h reads key
-    head h // (H // K). The softmax is computed in float32.
+    head h // (H // K). The softmax is computed in float32, and what it is
+    divided by is divided by last, where there is least of it. Products have
+    their batch axes first: XLA:CPU would copy pairs of tokens to get there.
 
     Args:
       q_RTHC: Queries.
@@ -119,26 +122,27 @@ def attend(
       dropout_rate: Share of attention weights that are dropped.
       key: Turns dropout on.
     """
-    logits_RHTS = jnp.concatenate(
-        [_logits(q_RTHC, source, scale, cap) for source in sources], axis=-1
-    )
-    probs_RHTS = jax.nn.softmax(logits_RHTS, axis=-1)
-    probs_RHTS = kernels.dropout(probs_RHTS, dropout_rate, key).astype(q_RTHC.dtype)
-    out, start = jnp.zeros((), q_RTHC.dtype), 0
-    for source in sources:
-        stop = start + source.k.shape[1]
-        out = out + _mix(probs_RHTS[..., start:stop], source.v)
-        start = stop
-    return out
+    logits = [_logits(q_RTHC, source, scale, cap) for source in sources]
+    highest = functools.reduce(jnp.maximum, [jnp.max(each, -1, keepdims=True) for each in logits])
+    highest = jax.lax.stop_gradient(highest)
+    out, total = jnp.zeros((), jnp.float32), jnp.zeros((), jnp.float32)
+    keys = layers.split_key(key, len(sources))
+    for source, logits_RHTS, drop_key in zip(sources, logits, keys, strict=True):
+        weights_RHTS = jnp.exp(logits_RHTS - highest)
+        total = total + jnp.sum(weights_RHTS, axis=-1, keepdims=True)
+        weights_RHTS = kernels.dropout(weights_RHTS, dropout_rate, drop_key)
+        out = out + _mix(weights_RHTS.astype(q_RTHC.dtype), source.v)
+    return jnp.swapaxes((out / total).astype(q_RTHC.dtype), 1, 2)
 
 
 def _logits(q_RTHC: jax.Array, source: KeyValues, scale: float, cap: float) -> jax.Array:
     num_rows, length, num_heads, width = q_RTHC.shape
     num_key_rows, num_keys, num_kv_heads, _ = source.k.shape
     group = num_heads // num_kv_heads
-    q_BTKGC = q_RTHC.reshape(num_key_rows, -1, num_kv_heads, group, width)
-    product = _product(q_BTKGC.shape[1] * group)
-    logits = product("btkgc,bskc->bkgts", q_BTKGC, source.k, jnp.float32) * scale
+    q = q_RTHC.reshape(num_key_rows, -1, length, num_kv_heads, group, width)
+    q_BKMC = q.transpose(0, 3, 4, 1, 2, 5).reshape(num_key_rows, num_kv_heads, -1, width)
+    product = _product(q_BKMC.shape[2])
+    logits = product("bkmc,bksc->bkms", q_BKMC, source.k.swapaxes(1, 2), jnp.float32) * scale
     logits = logits.reshape(num_key_rows, num_heads, -1, length, num_keys)
     logits_RHTS = jnp.moveaxis(logits, 2, 1).reshape(num_rows, num_heads, length, num_keys)
     logits_RHTS = kernels.soft_cap(logits_RHTS, cap)
@@ -149,15 +153,16 @@ def _logits(q_RTHC: jax.Array, source: KeyValues, scale: float, cap: float) -> j
     return logits_RHTS
 
 
-def _mix(probs_RHTS: jax.Array, v_BSKC: jax.Array) -> jax.Array:
-    num_rows, num_heads, length, num_keys = probs_RHTS.shape
+def _mix(weights_RHTS: jax.Array, v_BSKC: jax.Array) -> jax.Array:
+    """Returns the values, added up by weights: float32 [R, H, T, C]."""
+    num_rows, num_heads, length, num_keys = weights_RHTS.shape
     num_key_rows, _, num_kv_heads, width = v_BSKC.shape
-    group = num_heads // num_kv_heads
-    probs = probs_RHTS.reshape(num_key_rows, -1, num_heads, length, num_keys)
-    probs_BKGTS = jnp.moveaxis(probs, 1, 2).reshape(num_key_rows, num_kv_heads, group, -1, num_keys)
-    product = _product(probs_BKGTS.shape[3] * group)
-    out = product("bkgts,bskc->btkgc", probs_BKGTS, v_BSKC, v_BSKC.dtype)
-    return out.reshape(num_rows, length, num_heads, width)
+    weights = weights_RHTS.reshape(num_key_rows, -1, num_heads, length, num_keys)
+    weights_BKMS = jnp.moveaxis(weights, 1, 2).reshape(num_key_rows, num_kv_heads, -1, num_keys)
+    product = _product(weights_BKMS.shape[2])
+    out = product("bkms,bksc->bkmc", weights_BKMS, v_BSKC.swapaxes(1, 2), jnp.float32)
+    out = out.reshape(num_key_rows, num_heads, -1, length, width)
+    return jnp.moveaxis(out, 2, 1).reshape(num_rows, num_heads, length, width)
 
 
 def _gathered(keys_BSKC: jax.Array) -> jax.Array:
