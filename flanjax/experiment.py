@@ -27,6 +27,7 @@ from flanjax.models.configs import (
 from flanjax.models.decoder import DecoderConfig
 from flanjax.models.t5 import T5Config
 from flanjax.parallel import MeshConfig
+from flanjax.train.ema import EmaConfig
 from flanjax.train.loop import TrainConfig
 from flanjax.train.optim import OptimizerConfig, ScheduleConfig
 from flanjax.train.restore import RestoreConfig
@@ -231,6 +232,7 @@ CONFIGS: Mapping[str, type] = {
         LossConfig,
         OptimizerConfig,
         ScheduleConfig,
+        EmaConfig,
         RestoreConfig,
         MeshConfig,
         TrainConfig,

@@ -14,7 +14,7 @@ from flanjax.evaluation.predict import ModelPredictor
 from flanjax.experiment import Experiment
 from flanjax.models import families
 from flanjax.models.api import Model, is_axes
-from flanjax.train import optim, restore
+from flanjax.train import optim, restore, rounding
 from flanjax.train.frozen import split
 from flanjax.train.step import check_batch
 
@@ -57,7 +57,9 @@ def assemble(experiment: Experiment, tokenizer: Tokenizer | None = None) -> Part
         )
     mesh = parallel.make_mesh(experiment.mesh)
     check_batch(experiment.train.batch_size, experiment.train.microbatches, mesh)
-    model = families.make_model(experiment.model)
+    model = rounding.stored_in(
+        families.make_model(experiment.model), experiment.optimizer.weight_dtype
+    )
     frozen = restore.frozen_paths(experiment.optimizer.freeze, model.axes)
     trained, _ = split(model.axes, frozen, is_leaf=is_axes)
     tx = optim.make_optimizer(experiment.optimizer, trained, num_steps=experiment.train.steps)

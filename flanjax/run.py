@@ -92,18 +92,20 @@ def train_and_evaluate(
     state, shardings = make_state(parts.model, parts.tx, parts.mesh, key_init, parts.frozen)
     state = state if begun is None else start.apply(begun, state, shardings)
     stages: dict[str, list[ClusterReport]] = {}
+    is_averaged = experiment.optimizer.ema.is_scored
+    scored = TrainState.averaged_params if is_averaged else TrainState.model_params
 
     def score(stage: str, params: Any) -> None:
         if reports := _score(experiment, parts, records, params, stage, console):
             stages[stage] = reports
 
     def on_eval(step: int, state: TrainState) -> None:
-        score(f"step {step}", state.model_params())
+        score(f"step {step}", scored(state))
 
-    score("before", state.model_params())
+    score("before", scored(state))
     hook = on_eval if records else None
     state = _train(experiment, parts, data, state, shardings, key_dropout, console, hook)
-    score("after", state.model_params())
+    score("after", scored(state))
     files: Mapping[str, str] = {}
     if stages:
         facts = run_facts(experiment, command, time.monotonic() - started)
