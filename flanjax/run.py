@@ -31,11 +31,12 @@ from flanjax.parts import (
 )
 from flanjax.run_data import EvalRecords
 from flanjax.run_facts import run_facts
-from flanjax.train import optim
+from flanjax.train import optim, restore
 from flanjax.train.checkpoint import Checkpoints
 from flanjax.train.log import open_log
 from flanjax.train.loop import OnEval, Work, train
 from flanjax.train.objectives import token_loss
+from flanjax.train.restore import RestoreConfig
 from flanjax.train.state import TrainState, make_state
 from flanjax.train.step import compile_step, make_train_step
 from flanjax.train_data import TrainData, check_resumable, prepare_train_data
@@ -249,6 +250,7 @@ def evaluate(
     output: str,
     command: str,
     console: rich.console.Console,
+    weights: restore.Weights = "trained",
 ) -> TrainOutcome:
     """Scores a checkpoint, or untrained parameters, on clusters.
 
@@ -261,6 +263,7 @@ def evaluate(
       output: Where the report goes.
       command: The command line, named in the report.
       console: Where the table goes.
+      weights: Which of the checkpoint's.
     """
     started = time.monotonic()
     # Of a checkpoint its own run knows what it was kept from, whatever it is scored on.
@@ -276,7 +279,7 @@ def evaluate(
         key_init, _ = jax.random.split(jax.random.key(experiment.train.seed))
         params = jax.jit(parts.model.init, out_shardings=param_shardings(parts))(key_init)
     else:
-        found = start.open_start(checkpoint, parts)
+        found = start.open_start(checkpoint, parts, RestoreConfig(weights=weights))
         console.print(found.summary(), soft_wrap=True)
         params = start.read_params(found, parts, param_shardings(parts))
     stage = "untrained" if checkpoint is None else "checkpoint"
@@ -288,7 +291,8 @@ def evaluate(
         )
     stages = {stage: reports}
     facts = run_facts(experiment, command, time.monotonic() - started)
-    facts["checkpoint"] = checkpoint or "untrained"
+    averaged = " (averaged weights)" if weights == "averaged" else ""
+    facts["checkpoint"] = f"{checkpoint}{averaged}" if checkpoint else "untrained"
     step = 0 if checkpoint is None else found.source.step
     certificate = model_dir.read_certificate(checkpoint)
     if split is not None:  # of another's checkpoint nobody knows what it has seen
@@ -298,7 +302,13 @@ def evaluate(
 
 
 def generate(
-    checkpoint: str, prompts: Sequence[str], *, max_length: int, temperature: float, seed: int
+    checkpoint: str,
+    prompts: Sequence[str],
+    *,
+    max_length: int,
+    temperature: float,
+    seed: int,
+    weights: restore.Weights = "trained",
 ) -> list[str]:
     """Returns what a checkpoint writes after each prompt.
 
@@ -309,6 +319,7 @@ def generate(
       max_length: Tokens written at most.
       temperature: 0 takes the likeliest token.
       seed: Seeds the samples.
+      weights: Which of the checkpoint's.
 
     Raises:
       ValueError: It is none of them, or has no tokenizer.
@@ -325,7 +336,7 @@ def generate(
         )
     experiment = model_dir.read_or_imagine(source.path, source.config)
     parts = assemble_for_reading(experiment, source.tokenizers[0])
-    params = start.load_params(checkpoint, parts, param_shardings(parts))
+    params = start.load_params(checkpoint, parts, param_shardings(parts), weights)
     predictor = make_predictor(experiment, parts, params)
     return predictor.generate(prompts, max_length=max_length, temperature=temperature, seed=seed)
 

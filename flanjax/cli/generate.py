@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from flanjax.cli.options import (
     examples,
     json_option,
+    weights_option,
 )
 from flanjax.cli.output import print_json
+
+if TYPE_CHECKING:
+    from flanjax.train.restore import Weights
 
 
 @click.command()
@@ -43,6 +48,7 @@ from flanjax.cli.output import print_json
     help="0 takes the likeliest token each time; 1 draws as the model believes.",
 )
 @click.option("--seed", default=0, show_default=True, help="Seeds the draws.")
+@weights_option
 @json_option
 @examples(
     'flanjax generate --checkpoint=/tmp/run --prompt="Is 7 odd? yes or no?"',
@@ -54,6 +60,7 @@ def generate(
     max_length: int,
     temperature: float,
     seed: int,
+    weights: Weights,
     as_json: bool,
 ) -> None:
     """Answer prompts with a trained model."""
@@ -63,7 +70,12 @@ def generate(
     from flanjax import run
 
     answers = run.generate(
-        checkpoint, asked, max_length=max_length, temperature=temperature, seed=seed
+        checkpoint,
+        asked,
+        max_length=max_length,
+        temperature=temperature,
+        seed=seed,
+        weights=weights,
     )
     if as_json:
         print_json([{"prompt": p, "answer": a} for p, a in zip(asked, answers, strict=True)])

@@ -71,7 +71,7 @@ def is_leaf(name: str) -> bool:
 
 
 def averaging(config: EmaConfig) -> optax.GradientTransformation:
-    """Returns what leaves updates as they are and averages the weights they lead to.
+    """Returns what leaves updates alone and averages the weights they lead to.
 
     It must stand last in a chain. Weights that are rounded afterwards count as
     they were before.

@@ -3,7 +3,7 @@
 ```
   moment  float32 [..., N]       0.02  -0.5   1.0  |  3e-4   0.0  -6e-4     two blocks of three
   scales  float32 [..., N / 3]   1.0               |  6e-4                  the largest magnitude
-  codes   int8    [..., N]         66   -93  -128  |    94     0   -127     of moment / scale
+  codes   int8    [..., N]         35   -92  -128  |    92     0   -127     of moment / scale
 ```
 
 Source: Dettmers et al. 2022, "8-bit Optimizers via Block-wise Quantization", section 2. A code has

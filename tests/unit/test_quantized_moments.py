@@ -74,7 +74,7 @@ def test_each_number_is_rounded_to_the_nearest_value(is_signed):
     values = table(is_signed=is_signed)
     values = values if is_signed else values[1:]  # a positive second moment is never zero
     nearest = np.abs(x[:, None] - values).min(1)
-    np.testing.assert_allclose(np.abs(found - x), nearest, rtol=1e-3, atol=1e-8)
+    assert (np.abs(found - x) <= nearest + 3e-7 * np.abs(x)).all()
 
 
 def test_the_error_of_a_moment_is_within_half_a_part_of_its_block():
@@ -161,7 +161,8 @@ def test_every_optimizer_keeps_its_moments_in_bytes(name):
         for key in path:
             a, b, start = a[key], b[key], start[key]
         error = jnp.linalg.norm(a - b) / jnp.linalg.norm(a - start)
-        assert 0 < error < 0.05, (name, path)
+        assert error < 0.05, (name, path)
+        assert error > 0 or name == "lion"  # whose steps are signs
     np.testing.assert_array_equal(exact["layers"]["scale"], rough["layers"]["scale"])
 
 

@@ -46,7 +46,7 @@ def test_what_is_no_number_stays_none():
 
 
 def test_small_updates_add_up_where_rounding_to_nearest_loses_them():
-    """256 updates of 1/64 of the gap between 1 and its neighbour: 4 gaps of 2 ** -7 in all."""
+    """256 updates of 1/64 of the gap above 1, which is 2 ** -7: 4 gaps in all."""
     weights = {"w": jnp.ones(512, jnp.bfloat16)}
     nearest = weights["w"]
     update = jnp.full(512, 2.0**-13)
