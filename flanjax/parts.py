@@ -19,6 +19,10 @@ from flanjax.train.frozen import split
 from flanjax.train.step import check_batch
 
 
+_FIRST_FLOAT8 = 8.9
+"""CUDA's compute capability from which cuBLASLt has products of eight-bit floats (Hopper: 9.0)."""
+
+
 class Parts(NamedTuple):
     """What a run is made of, before any record is read.
 
@@ -70,6 +74,20 @@ def assemble_for_reading(experiment: Experiment, tokenizer: Tokenizer) -> Parts:
     """Builds what a checkpoint is read with, on one device."""
     mesh = parallel.make_mesh(parallel.MeshConfig(), num_devices=1)
     return Parts(tokenizer, families.make_model(experiment.model), optax.identity(), mesh)
+
+
+def slower_lines(experiment: Experiment, mesh: Mesh) -> list[str]:
+    """Returns what to say where a setting runs but is slower on these devices."""
+    device = mesh.devices.flat[0]
+    if experiment.model.matmul != "fp8" or has_float8(device):
+        return []
+    return [f"matmul 'fp8' is computed, but slower than 'plain': {device.device_kind} has no fp8"]
+
+
+def has_float8(device: Any) -> bool:
+    """Returns whether a device is known to multiply eight-bit floats: a GPU from Ada on."""
+    capability = getattr(device, "compute_capability", None) if device.platform == "gpu" else None
+    return capability is not None and float(capability) >= _FIRST_FLOAT8
 
 
 def param_shardings(parts: Parts) -> Any:

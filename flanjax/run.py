@@ -28,6 +28,7 @@ from flanjax.parts import (
     assemble_for_reading,
     make_predictor,
     param_shardings,
+    slower_lines,
 )
 from flanjax.run_data import EvalRecords
 from flanjax.run_facts import run_facts
@@ -87,7 +88,7 @@ def train_and_evaluate(
     if jax.process_index() == 0:
         _claim(experiment, parts, data, certificate, resolved_text)
     told = [*data_progress.staged_lines(data.staged), data.table(), certificate.summary()]
-    told += run_data.not_scored_lines(not_scored)
+    told += [*run_data.not_scored_lines(not_scored), *slower_lines(experiment, parts.mesh)]
     console.print(*told, *([begun.summary()] if begun else []), sep="\n", soft_wrap=True)
     key_init, key_dropout = jax.random.split(jax.random.key(experiment.train.seed))
     state, shardings = make_state(parts.model, parts.tx, parts.mesh, key_init, parts.frozen)

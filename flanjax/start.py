@@ -22,7 +22,7 @@ from flanjax.train.state import TrainState, optimizer_shapes
 
 _MAX_UNUSED_ROWS = 128
 """T5X pads an embedding to a multiple of 128 rows: T5's 32,100 ids have 32,128."""
-_FREE = ("dropout_rate", "dtype", "scan_layers", "remat", "prefix_lm")
+_FREE = ("dropout_rate", "dtype", "scan_layers", "remat", "matmul", "prefix_lm")
 """What a run may set otherwise than its checkpoint."""
 _TABLES = ("embed", "head")
 """Parameters with a row or column for each id: what they mean is the tokenizer's."""

@@ -28,6 +28,7 @@ from flanjax.models.configs import (
     BlockConfig,
     EmbeddingConfig,
     LearnedConfig,
+    MatmulName,
     RelativeConfig,
     RematName,
     RotaryConfig,
@@ -61,6 +62,10 @@ class DecoderConfig:
         parameters is the same either way.
       remat: What the backward pass computes again: "none" of a layer, its
         "full", or all but its "dots", the products with weights.
+      matmul: How training multiplies by the layers' weights: in the compute
+        type ("plain"), or in eight-bit floats ("fp8"). Scoring and generation
+        use the compute type: an example's score is its own, and a scale of
+        "fp8" is that of a batch.
     """
 
     vocab_size: int = 128_256
@@ -78,6 +83,7 @@ class DecoderConfig:
     dtype: Literal["float32", "bfloat16"] = "float32"
     scan_layers: bool = True
     remat: RematName = "none"
+    matmul: MatmulName = "plain"
 
     def __post_init__(self) -> None:
         check_sizes(self)
@@ -102,6 +108,7 @@ def make_model(config: DecoderConfig) -> Model:
         remat=config.remat,
     )
     tables = functools.partial(_Ends, config)
+    plain = dataclasses.replace(config, matmul="plain")
 
     def init(key: Key) -> Params:
         ends_key, layers_key = jax.random.split(key)
@@ -113,8 +120,8 @@ def make_model(config: DecoderConfig) -> Model:
         axes={**layers.module_axes(tables), "layers": stack.axes()},
         hidden=functools.partial(_hidden, config, stack),
         unembed=functools.partial(ends.unembed, config),
-        prefill=functools.partial(_prefill, config, stack),
-        extend=functools.partial(_extend, config, stack),
+        prefill=functools.partial(_prefill, plain, stack),
+        extend=functools.partial(_extend, plain, stack),
         start_id=None,
     )
 
@@ -201,7 +208,7 @@ def _run(
     x_BTD = ends.embed(config, params, tokens_BT, positions_BT)
     x_BTD, kept = run_stack(
         stack,
-        layers.cast_weights(params["layers"], config.dtype),
+        layers.product_weights(params["layers"], config),
         kernels.dropout(x_BTD, config.dropout_rate, embed_key),
         contexts,
         key=layers_key,
@@ -241,7 +248,7 @@ def _extend(
     )
     x_RTD, cache = extend_stack(
         stack,
-        layers.cast_weights(params["layers"], config.dtype),
+        layers.product_weights(params["layers"], config),
         cache,
         ends.embed(config, params, tokens_RT, positions_RT),
         contexts,

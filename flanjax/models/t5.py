@@ -28,6 +28,7 @@ from flanjax.models.configs import (
     AttentionConfig,
     BlockConfig,
     EmbeddingConfig,
+    MatmulName,
     RelativeConfig,
     RematName,
     RotaryConfig,
@@ -60,6 +61,10 @@ class T5Config:
         parameters is the same either way.
       remat: What the backward pass computes again: "none" of a layer, its
         "full", or all but its "dots", the products with weights.
+      matmul: How training multiplies by the layers' weights: in the compute
+        type ("plain"), or in eight-bit floats ("fp8"). Scoring and generation
+        use the compute type: an example's score is its own, and a scale of
+        "fp8" is that of a batch.
     """
 
     vocab_size: int = 32_128
@@ -77,6 +82,7 @@ class T5Config:
     dtype: Literal["float32", "bfloat16"] = "float32"
     scan_layers: bool = True
     remat: RematName = "none"
+    matmul: MatmulName = "plain"
 
     def __post_init__(self) -> None:
         check_sizes(self)
@@ -96,6 +102,7 @@ def make_model(config: T5Config) -> Model:
     """
     stacks = _stacks(config)
     tables = functools.partial(_Ends, config)
+    plain = dataclasses.replace(config, matmul="plain")
 
     def init(key: Key) -> Params:
         keys = layers.split_key(key, 3)
@@ -113,8 +120,8 @@ def make_model(config: T5Config) -> Model:
         axes=axes,
         hidden=functools.partial(_hidden, config, stacks),
         unembed=functools.partial(ends.unembed, config),
-        prefill=functools.partial(_prefill, config, stacks),
-        extend=functools.partial(_extend, config, stacks),
+        prefill=functools.partial(_prefill, plain, stacks),
+        extend=functools.partial(_extend, plain, stacks),
         start_id=config.embedding.start_id,
     )
 
@@ -266,7 +273,7 @@ def _run(
     x_BTD = ends.embed(config, tables, tokens.ids, tokens.positions)
     x_BTD, _ = run_stack(
         stacks[side],
-        layers.cast_weights(params[side]["layers"], config.dtype),
+        layers.product_weights(params[side]["layers"], config),
         kernels.dropout(x_BTD, config.dropout_rate, embed_key),
         contexts,
         cross=cross,
@@ -284,7 +291,7 @@ def _prefill(
     def body(block: Block, carry: None, x: None) -> tuple[None, tuple[jax.Array, jax.Array]]:
         return None, block.cross_attention.keys_values(encoded_BSD)
 
-    layer_params = layers.cast_weights(params["decoder"]["layers"], config.dtype)
+    layer_params = layers.product_weights(params["decoder"]["layers"], config)
     _, (k, v) = stacks["decoder"].run(body, None, layer_params)
     start_B = jnp.zeros(inputs.tokens.shape[0], jnp.int32)
     return empty_cache(k, v, inputs.segments > 0, start_B)
@@ -308,7 +315,7 @@ def _extend(
     )
     x_RTD, cache = extend_stack(
         stacks["decoder"],
-        layers.cast_weights(params["decoder"]["layers"], config.dtype),
+        layers.product_weights(params["decoder"]["layers"], config),
         cache,
         ends.embed(config, params, tokens_RT, rows_1T),
         contexts,
