@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from flanjax import experiment, parallel, parts
-from flanjax.data.batch import Example
+from flanjax.data.batch import EncoderInput, Example
 from flanjax.engine.pack import Layout, pack
 from flanjax.losses.tokens import LossConfig
 from flanjax.models import families, kernels, layers
@@ -167,16 +167,13 @@ def test_training_alone_is_narrow_and_only_in_the_layers(family):
     plain = families.make_model(config)
     narrow = families.make_model(dataclasses.replace(config, matmul="fp8"))
     params, rows = plain.init(jax.random.key(0)), batch(layout)
-    hidden = [model.hidden(params, rows) for model in (plain, narrow)]
+    hidden = [jax.jit(model.hidden)(params, rows) for model in (plain, narrow)]
     assert (hidden[0] != hidden[1]).any()
     np.testing.assert_array_equal(
         *(model.unembed(params, hidden[0]) for model in (plain, narrow))
     )
-    inputs = families.make_model(T5).config and rows.encoder
-    inputs = inputs or types.SimpleNamespace(
-        tokens=rows.tokens, segments=rows.segments, positions=rows.positions
-    )
-    caches = [model.prefill(params, inputs) for model in (plain, narrow)]
+    inputs = rows.encoder or EncoderInput(rows.tokens, rows.segments, rows.positions)
+    caches = [jax.jit(model.prefill)(params, inputs) for model in (plain, narrow)]
     for a, b in zip(*(jax.tree.leaves(cache) for cache in caches), strict=True):
         np.testing.assert_array_equal(a, b)
 
