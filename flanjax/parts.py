@@ -18,7 +18,6 @@ from flanjax.train import optim, restore, rounding
 from flanjax.train.frozen import split
 from flanjax.train.step import check_batch
 
-
 _FIRST_FLOAT8 = 8.9
 """CUDA's compute capability from which cuBLASLt has products of eight-bit floats (Hopper: 9.0)."""
 

@@ -74,9 +74,7 @@ def open_start(path: str, parts: Parts, config: RestoreConfig | None = None) -> 
     names = {name for name in sources.values() if name} if config.assignment_map else None
     if model_dir.checkpoint_kind(path) == "T5X":
         _check_rows(path, parts)
-    source = opened.open_any(
-        path, config=parts.model.config, names=names, weights=config.weights
-    )
+    source = opened.open_any(path, config=parts.model.config, names=names, weights=config.weights)
     if any(name and ours.rpartition("/")[2] in _TABLES for ours, name in sources.items()):
         _check_tokenizer(source, parts)
     notes = _check_model(source, parts, is_mapped=bool(config.assignment_map))

@@ -211,9 +211,7 @@ def export_hf(
 )
 @weights_option
 @examples("flanjax export t5x /tmp/run /tmp/checkpoint_1100000")
-def export_t5x(
-    source: str, target: pathlib.Path, dtype: str, form: str, weights: Weights
-) -> None:
+def export_t5x(source: str, target: pathlib.Path, dtype: str, form: str, weights: Weights) -> None:
     """Export SRC, a MODEL_DIR or a checkpoint in it, as DST for T5X.
 
     DST is named checkpoint_N, and N becomes T5X's step. The slots of T5X's

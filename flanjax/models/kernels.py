@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from flanjax.base import Key
+
+_LARGEST: Mapping[Any, float] = {jnp.float8_e4m3fn: 448.0, jnp.float8_e5m2: 57344.0}
+"""Type -> its largest number (Micikevicius et al. 2022, table 1)."""
 
 
 class LowRank(NamedTuple):
@@ -179,7 +183,7 @@ def narrowed(x: jax.Array, dtype: Any) -> tuple[jax.Array, jax.Array]:
     """
     wide = x.astype(jnp.float32)
     largest = jnp.max(jnp.abs(wide))
-    scale = jnp.where(largest == 0, 1.0, largest / float(jnp.finfo(dtype).max))
+    scale = jnp.where(largest == 0, 1.0, largest / _LARGEST[dtype])
     return (wide / scale).astype(dtype), scale
 
 

@@ -112,7 +112,9 @@ def test_the_average_of_a_run_is_what_is_scored_exported_and_started_from(folder
         np.testing.assert_array_equal(exported[path], array, err_msg=path)
 
     begin = [f"INITIAL_CHECKPOINT_PATH='{unbroken}'", "RestoreConfig.weights='averaged'"]
-    assert "; averaged weights" in train(folder, "next", 1, "ScheduleConfig.peak=1e-9", *begin).output
+    assert (
+        "; averaged weights" in train(folder, "next", 1, "ScheduleConfig.peak=1e-9", *begin).output
+    )
     found = values(folder / "next")[name]
     np.testing.assert_allclose(found, average[name], rtol=1e-6)
     said = flanjax(

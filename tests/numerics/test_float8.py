@@ -26,7 +26,7 @@ from flanjax.train.state import init_state
 from flanjax.train.step import make_train_step
 
 E4M3, E5M2 = 2.0**-4, 2.0**-3
-"""Half a unit in the last of 3 and of 2 bits of fraction, relative (Micikevicius et al., table 1)."""
+"""Half a unit in the last of 3 and of 2 bits of fraction (Micikevicius et al. 2022, table 1)."""
 SMALLEST = {E4M3: 2.0**-10 / 448, E5M2: 2.0**-17 / 57344}
 """Half of the smallest positive number, relative to the largest: 2 ** -9 of 448."""
 
@@ -169,9 +169,7 @@ def test_training_alone_is_narrow_and_only_in_the_layers(family):
     params, rows = plain.init(jax.random.key(0)), batch(layout)
     hidden = [jax.jit(model.hidden)(params, rows) for model in (plain, narrow)]
     assert (hidden[0] != hidden[1]).any()
-    np.testing.assert_array_equal(
-        *(model.unembed(params, hidden[0]) for model in (plain, narrow))
-    )
+    np.testing.assert_array_equal(*(model.unembed(params, hidden[0]) for model in (plain, narrow)))
     inputs = rows.encoder or EncoderInput(rows.tokens, rows.segments, rows.positions)
     caches = [jax.jit(model.prefill)(params, inputs) for model in (plain, narrow)]
     for a, b in zip(*(jax.tree.leaves(cache) for cache in caches), strict=True):

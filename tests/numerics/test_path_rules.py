@@ -53,9 +53,7 @@ def moved(rules, *, scan_layers):
 
 @pytest.fixture(scope="module")
 def plain():
-    return moved(
-        dataclasses.replace(RULES, rate_factors=(), decay_factors=()), scan_layers=True
-    )
+    return moved(dataclasses.replace(RULES, rate_factors=(), decay_factors=()), scan_layers=True)
 
 
 @pytest.mark.parametrize("scan_layers", [True, False])

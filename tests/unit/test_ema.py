@@ -26,7 +26,7 @@ def history(tx, steps):
     state = tx.init(params)
     weights, averages = [], []
     for step in range(steps):
-        grads = jax.tree.map(lambda p: jnp.sin(p + step), params)
+        grads = jax.tree.map(lambda p, step=step: jnp.sin(p + step), params)
         updates, state = tx.update(grads, state, params)
         params = optax.apply_updates(params, updates)
         weights.append(np.asarray(params["w"], np.float64))

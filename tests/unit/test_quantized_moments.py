@@ -141,7 +141,9 @@ def test_every_optimizer_keeps_its_moments_in_bytes(name):
         tx = optimizer(name, **settings)
         state, moved = tx.init(params), params
         for step in range(3):
-            updates, state = tx.update(jax.tree.map(lambda g: g + step, grads), state, moved)
+            updates, state = tx.update(
+                jax.tree.map(lambda g, step=step: g + step, grads), state, moved
+            )
             moved = optax.apply_updates(moved, updates)
         return moved, state
 
@@ -170,9 +172,7 @@ def test_stacked_layers_are_quantized_as_single_ones():
     params, grads = params_and_grads()
     tx = optimizer("adamw", moment_dtype="int8")
     up, _ = tx.update(grads, tx.init(params), params)
-    single = OptimizerConfig(
-        name="adamw", schedule=ScheduleConfig(peak=0.01), moment_dtype="int8"
-    )
+    single = OptimizerConfig(name="adamw", schedule=ScheduleConfig(peak=0.01), moment_dtype="int8")
     alone = make_optimizer(single, {"up": ("embed", "mlp")}, num_steps=10)
     for layer in range(5):
         own, grad = ({"up": tree["layers"]["up"][layer]} for tree in (params, grads))
