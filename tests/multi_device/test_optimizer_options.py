@@ -24,7 +24,7 @@ from flanjax.train.optim import OptimizerConfig, ScheduleConfig, make_optimizer
 from flanjax.train.state import make_state
 from flanjax.train.step import compile_step, make_train_step, put_batch
 
-STEPS = 4
+STEPS = 6
 CONFIG = DecoderConfig(
     vocab_size=64, d_model=64, d_ff=128, num_heads=4, num_kv_heads=4, d_head=16, num_layers=2
 )
@@ -43,7 +43,7 @@ def trained(mesh_config, devices, *, scan_layers=True, has_options=True):
     """Returns losses and the last state of a few steps."""
     mesh = make_mesh(mesh_config, num_devices=devices)
     options = OPTIONS if has_options else {}
-    settings = OptimizerConfig(name="adamw", schedule=ScheduleConfig(peak=0.02), **options)
+    settings = OptimizerConfig(name="adamw", schedule=ScheduleConfig(peak=0.01), **options)
     plain = families.make_model(dataclasses.replace(CONFIG, scan_layers=scan_layers))
     model = rounding.stored_in(plain, settings.weight_dtype)
     tx = make_optimizer(settings, model.axes, num_steps=STEPS)
