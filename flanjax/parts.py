@@ -84,7 +84,10 @@ def slower_lines(experiment: Experiment, mesh: Mesh) -> list[str]:
 
 
 def has_float8(device: Any) -> bool:
-    """Returns whether a device is known to multiply eight-bit floats: a GPU from Ada on."""
+    """Returns whether a device multiplies eight-bit floats, as far as is known.
+
+    Only a GPU from Ada on is known to.
+    """
     capability = getattr(device, "compute_capability", None) if device.platform == "gpu" else None
     return capability is not None and float(capability) >= _FIRST_FLOAT8
 

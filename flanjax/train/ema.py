@@ -93,7 +93,7 @@ def averaging(config: EmaConfig) -> optax.GradientTransformation:
 
 
 def _share(config: EmaConfig, count: jax.Array) -> jax.Array:
-    """Returns the newest weights' share: (1 - d) / (1 - d ** n) after n of the average."""
+    """Returns the share of the newest of n weights: (1 - d) / (1 - d ** n)."""
     num = jnp.maximum(count - config.start, 1).astype(jnp.float32)
     rest = -jnp.expm1(num * math.log(config.decay))
     return jnp.where(num > 1, (1 - config.decay) / rest, 1.0)

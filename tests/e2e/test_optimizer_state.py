@@ -1,4 +1,4 @@
-"""What an optimizer may keep: an average, eight-bit moments, bfloat16 weights; in a run."""
+"""A run with an average, eight-bit moments and weights in bfloat16."""
 
 from __future__ import annotations
 
@@ -102,6 +102,7 @@ def test_the_average_of_a_run_is_what_is_scored_exported_and_started_from(folder
     assert (average[name] != steps[1][name]).any()
     two = values(unbroken / "checkpoints/2", weights="averaged")[name]
     # Decay 0.5 after four updates: 1, 2, 4, 8 fifteenths; after two 1, 2 thirds.
+    # What the third update led to, which no checkpoint holds, lies between its neighbours.
     third = (average[name] * 15 - two * 3 - steps[1][name] * 8) / 4
     low = np.minimum(steps[0][name], steps[1][name]) - 0.02
     assert (third > low).all() and (third < np.maximum(steps[0][name], steps[1][name]) + 0.02).all()

@@ -1,4 +1,4 @@
-"""Products in eight-bit floats: bounds, gradients, a loss curve, what a GPU is given."""
+"""Products in eight-bit floats: bounds, gradients, a loss curve, a GPU's dots."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bytes for each parameter that a choice of optimizer keeps, and the table that tells of them."""
+"""Bytes that a choice of optimizer keeps for each parameter, and their table."""
 
 from __future__ import annotations
 
