@@ -31,6 +31,7 @@ from flanjax.model_card import model_card
 from flanjax.models import families
 from flanjax.opened import Opened
 from flanjax.train import optim
+from flanjax.train.ema import EmaConfig
 from flanjax.train.optim import OptimizerConfig, ScheduleConfig
 from flanjax.train.state import optimizer_shapes
 
@@ -129,8 +130,8 @@ def _state(
 ) -> Arrays:
     """Returns the state of an optimizer that goes on from second moments."""
     model = families.make_model(config)
-    # A schedule has no state but its step, and this one ends with no run.
-    plain = dataclasses.replace(optimizer, schedule=ScheduleConfig())
+    # A schedule has no state but its step, this one ends with no run; an average begins anew.
+    plain = dataclasses.replace(optimizer, schedule=ScheduleConfig(), ema=EmaConfig())
     tx = optim.make_optimizer(plain, model.axes, num_steps=1)
     found = moments.to_leaves(second, shapes, optimizer_shapes(model, tx), step=source.step)
     if found is None:

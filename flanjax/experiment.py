@@ -28,6 +28,7 @@ from flanjax.models.decoder import DecoderConfig
 from flanjax.models.generation import DecodeConfig
 from flanjax.models.t5 import T5Config
 from flanjax.parallel import MeshConfig
+from flanjax.train.ema import EmaConfig
 from flanjax.train.loop import TrainConfig
 from flanjax.train.optim import OptimizerConfig, ScheduleConfig
 from flanjax.train.restore import RestoreConfig
@@ -240,6 +241,7 @@ CONFIGS: Mapping[str, type] = {
         LossConfig,
         OptimizerConfig,
         ScheduleConfig,
+        EmaConfig,
         RestoreConfig,
         MeshConfig,
         TrainConfig,

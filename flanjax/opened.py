@@ -18,7 +18,9 @@ from flanjax.interop.hf import checkpoint as hf
 from flanjax.interop.moments import Moments
 from flanjax.interop.places import Arrays, named_shapes
 from flanjax.models import families
+from flanjax.train import ema
 from flanjax.train.checkpoint import Checkpoints
+from flanjax.train.restore import Weights
 
 _BYTE_TOKENIZER = "ByT5Tokenizer"
 
@@ -54,7 +56,13 @@ class Opened(NamedTuple):
     files: pathlib.Path | None = None
 
 
-def open_any(path: str, *, config: Any = None, names: Collection[str] | None = None) -> Opened:
+def open_any(
+    path: str,
+    *,
+    config: Any = None,
+    names: Collection[str] | None = None,
+    weights: Weights = "trained",
+) -> Opened:
     """Opens a checkpoint; parameters are read when they are used.
 
     Args:
@@ -63,10 +71,29 @@ def open_any(path: str, *, config: Any = None, names: Collection[str] | None = N
       config: The model's where the checkpoint has none, as T5X's.
       names: The parameters of `config` that a T5X checkpoint must have, if
         not all; it may hold more then.
+      weights: "averaged" for the moving average that a run of ours has kept.
 
     Raises:
-      ValueError: There is none, it is damaged, or its config is not known.
+      ValueError: There is none, it is damaged, its config is not known, or it
+        has no average.
     """
+    found = _open(path, config, names)
+    return found if weights == "trained" else _with_average(found)
+
+
+def _with_average(source: Opened) -> Opened:
+    """Returns a checkpoint whose parameters are the average of what was trained."""
+    kept = source.opt_state or {}
+    if ema.COUNT not in kept:
+        raise ValueError(
+            f"weights 'averaged' must be read of a run that kept an average, got {source.kind} "
+            f"checkpoint {source.path} without; train with EmaConfig.decay, or read those trained."
+        )
+    arrays = {name: kept.get(ema.leaf(name), array) for name, array in source.arrays.items()}
+    return source._replace(arrays=arrays)
+
+
+def _open(path: str, config: Any, names: Collection[str] | None) -> Opened:
     kind = model_dir.checkpoint_kind(path)
     if kind == "Hugging Face":
         return _open_hf(pathlib.Path(path))

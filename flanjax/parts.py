@@ -17,9 +17,12 @@ from flanjax.models import families
 from flanjax.models.api import Model, is_axes
 from flanjax.models.generation import DecodeConfig
 from flanjax.models.row_attention import check_backend
-from flanjax.train import optim, restore
+from flanjax.train import optim, restore, rounding
 from flanjax.train.frozen import split
 from flanjax.train.step import check_batch
+
+_FIRST_FLOAT8 = 8.9
+"""CUDA's compute capability from which cuBLASLt has products of eight-bit floats (Hopper: 9.0)."""
 
 
 class Parts(NamedTuple):
@@ -62,7 +65,9 @@ def assemble(experiment: Experiment, tokenizer: Tokenizer | None = None) -> Part
     train = experiment.train
     check_batch(train.batch_size, train.microbatches, mesh, experiment.row_lengths)
     check_backend(experiment.model, mesh.devices.flat[0].platform)
-    model = families.make_model(experiment.model)
+    model = rounding.stored_in(
+        families.make_model(experiment.model), experiment.optimizer.weight_dtype
+    )
     frozen = restore.frozen_paths(experiment.optimizer.freeze, model.axes)
     trained, _ = split(model.axes, frozen, is_leaf=is_axes)
     tx = optim.make_optimizer(experiment.optimizer, trained, num_steps=experiment.train.steps)
@@ -73,6 +78,23 @@ def assemble_for_reading(experiment: Experiment, tokenizer: Tokenizer) -> Parts:
     """Builds what a checkpoint is read with, on one device."""
     mesh = parallel.make_mesh(parallel.MeshConfig(), num_devices=1)
     return Parts(tokenizer, families.make_model(experiment.model), optax.identity(), mesh)
+
+
+def slower_lines(experiment: Experiment, mesh: Mesh) -> list[str]:
+    """Returns what to say where a setting runs but is slower on these devices."""
+    device = mesh.devices.flat[0]
+    if experiment.model.matmul != "fp8" or has_float8(device):
+        return []
+    return [f"matmul 'fp8' is computed, but slower than 'plain': {device.device_kind} has no fp8"]
+
+
+def has_float8(device: Any) -> bool:
+    """Returns whether a device multiplies eight-bit floats, as far as is known.
+
+    Only a GPU from Ada on is known to.
+    """
+    capability = getattr(device, "compute_capability", None) if device.platform == "gpu" else None
+    return capability is not None and float(capability) >= _FIRST_FLOAT8
 
 
 def param_shardings(parts: Parts) -> Any:

@@ -30,14 +30,16 @@ from flanjax.parts import (
     assemble_for_reading,
     make_predictor,
     param_shardings,
+    slower_lines,
 )
 from flanjax.run_data import EvalRecords
 from flanjax.run_facts import run_facts
-from flanjax.train import optim
+from flanjax.train import optim, restore
 from flanjax.train.checkpoint import Checkpoints
 from flanjax.train.log import open_log
 from flanjax.train.loop import OnEval, Work, train
 from flanjax.train.objectives import token_loss
+from flanjax.train.restore import RestoreConfig
 from flanjax.train.state import TrainState, make_state
 from flanjax.train.step import compile_step, make_train_step
 from flanjax.train_data import TrainData, check_resumable, prepare_train_data
@@ -88,24 +90,26 @@ def train_and_evaluate(
     if jax.process_index() == 0:
         _claim(experiment, parts, data, certificate, resolved_text)
     told = [*data_progress.staged_lines(data.staged), data.table(), certificate.summary()]
-    told += run_data.not_scored_lines(not_scored)
+    told += [*run_data.not_scored_lines(not_scored), *slower_lines(experiment, parts.mesh)]
     console.print(*told, *([begun.summary()] if begun else []), sep="\n", soft_wrap=True)
     key_init, key_dropout = jax.random.split(jax.random.key(experiment.train.seed))
     state, shardings = make_state(parts.model, parts.tx, parts.mesh, key_init, parts.frozen)
     state = state if begun is None else start.apply(begun, state, shardings)
     stages: dict[str, list[ClusterReport]] = {}
+    is_averaged = experiment.optimizer.ema.is_scored
+    scored = TrainState.averaged_params if is_averaged else TrainState.model_params
 
     def score(stage: str, params: Any) -> None:
         if reports := _score(experiment, parts, records, params, stage, console):
             stages[stage] = reports
 
     def on_eval(step: int, state: TrainState) -> None:
-        score(f"step {step}", state.model_params())
+        score(f"step {step}", scored(state))
 
-    score("before", state.model_params())
+    score("before", scored(state))
     hook = on_eval if records else None
     state = _train(experiment, parts, data, state, shardings, key_dropout, console, hook)
-    score("after", state.model_params())
+    score("after", scored(state))
     files: Mapping[str, str] = {}
     if stages:
         facts = run_facts(experiment, command, time.monotonic() - started)
@@ -249,6 +253,7 @@ def evaluate(
     output: str,
     command: str,
     console: rich.console.Console,
+    weights: restore.Weights = "trained",
 ) -> TrainOutcome:
     """Scores a checkpoint, or untrained parameters, on clusters.
 
@@ -261,6 +266,7 @@ def evaluate(
       output: Where the report goes.
       command: The command line, named in the report.
       console: Where the table goes.
+      weights: Which of the checkpoint's.
     """
     started = time.monotonic()
     # Of a checkpoint its own run knows what it was kept from, whatever it is scored on.
@@ -276,7 +282,7 @@ def evaluate(
         key_init, _ = jax.random.split(jax.random.key(experiment.train.seed))
         params = jax.jit(parts.model.init, out_shardings=param_shardings(parts))(key_init)
     else:
-        found = start.open_start(checkpoint, parts)
+        found = start.open_start(checkpoint, parts, RestoreConfig(weights=weights))
         console.print(found.summary(), soft_wrap=True)
         params = start.read_params(found, parts, param_shardings(parts))
     stage = "untrained" if checkpoint is None else "checkpoint"
@@ -288,7 +294,8 @@ def evaluate(
         )
     stages = {stage: reports}
     facts = run_facts(experiment, command, time.monotonic() - started)
-    facts["checkpoint"] = checkpoint or "untrained"
+    averaged = " (averaged weights)" if weights == "averaged" else ""
+    facts["checkpoint"] = f"{checkpoint}{averaged}" if checkpoint else "untrained"
     step = 0 if checkpoint is None else found.source.step
     certificate = model_dir.read_certificate(checkpoint)
     if split is not None:  # of another's checkpoint nobody knows what it has seen
@@ -305,6 +312,7 @@ def generate(
     decode_config: DecodeConfig,
     stop_texts: Sequence[str] = (),
     seed: int = 0,
+    weights: restore.Weights = "trained",
 ) -> list[list[Answer]]:
     """Returns what a checkpoint writes after each prompt, the best answer first.
 
@@ -316,6 +324,7 @@ def generate(
       decode_config: How answers are written.
       stop_texts: Texts that end an answer, and are not part of it.
       seed: Seeds draws.
+      weights: Which of the checkpoint's.
 
     Raises:
       ValueError: It is none of them, or has no tokenizer.
@@ -332,7 +341,7 @@ def generate(
         )
     experiment = model_dir.read_or_imagine(source.path, source.config)
     parts = assemble_for_reading(experiment, source.tokenizers[0])
-    params = start.load_params(checkpoint, parts, param_shardings(parts))
+    params = start.load_params(checkpoint, parts, param_shardings(parts), weights)
     predictor = make_predictor(
         experiment,
         parts,

@@ -16,13 +16,15 @@ from flanjax.interop import moments
 from flanjax.interop.places import Arrays, StoredArray, named_shapes
 from flanjax.opened import Opened
 from flanjax.parts import Parts
-from flanjax.train import opt_state, restore
+from flanjax.train import ema, opt_state, restore
 from flanjax.train.restore import RestoreConfig
 from flanjax.train.state import TrainState, optimizer_shapes
 
 _MAX_UNUSED_ROWS = 128
 """T5X pads an embedding to a multiple of 128 rows: T5's 32,100 ids have 32,128."""
-_FREE = ("dropout_rate", "dtype", "scan_layers", "remat", "prefix_lm", "attention_backend")
+_FREE = (
+    "dropout_rate", "dtype", "scan_layers", "remat", "matmul", "prefix_lm", "attention_backend"
+)  # fmt: skip
 """What a run may set otherwise than its checkpoint."""
 _TABLES = ("embed", "head")
 """Parameters with a row or column for each id: what they mean is the tokenizer's."""
@@ -74,15 +76,18 @@ def open_start(path: str, parts: Parts, config: RestoreConfig | None = None) -> 
     names = {name for name in sources.values() if name} if config.assignment_map else None
     if model_dir.checkpoint_kind(path) == "T5X":
         _check_rows(path, parts)
-    source = opened.open_any(path, config=parts.model.config, names=names)
+    source = opened.open_any(path, config=parts.model.config, names=names, weights=config.weights)
     if any(name and ours.rpartition("/")[2] in _TABLES for ours, name in sources.items()):
         _check_tokenizer(source, parts)
     notes = _check_model(source, parts, is_mapped=bool(config.assignment_map))
+    notes += ["averaged weights"] if config.weights == "averaged" else []
     _check_shapes(source, sources, shapes)
     params = {ours: source.arrays[name] for ours, name in sources.items() if name}
     fresh = [ours for ours, name in sources.items() if name is None]
     unread = sorted(set(source.arrays) - {name for name in sources.values() if name})
     kept = _kept_state(source, parts, shapes, sources) if config.optimizer_state == "keep" else None
+    if kept is not None and ema.COUNT in _state_shapes(parts).keys() - kept.keys():
+        notes += ["average anew"]
     return Start(
         source=source,
         params=params,
@@ -205,6 +210,10 @@ def _check_shapes(
         )
 
 
+def _state_shapes(parts: Parts) -> dict[str, tuple[int, ...]]:
+    return optimizer_shapes(parts.model, parts.tx, parts.frozen)
+
+
 def _kept_state(
     source: Opened,
     parts: Parts,
@@ -212,7 +221,9 @@ def _kept_state(
     sources: Mapping[str, str | None],
 ) -> Arrays:
     """Returns the state of the run's optimizer that lies in a checkpoint."""
-    leaves = optimizer_shapes(parts.model, parts.tx, parts.frozen)
+    leaves = _state_shapes(parts)
+    if ema.COUNT not in (source.opt_state or {}):  # an average may begin at any step
+        leaves = {name: shape for name, shape in leaves.items() if not ema.is_leaf(name)}
     names = {name: _source_of_leaf(name, sources) for name in leaves}
     wanted = {name: shape for name, shape in leaves.items() if names[name]}
     found: Arrays | None = None
@@ -289,18 +300,21 @@ def apply(start: Start, fresh: TrainState, shardings: TrainState) -> TrainState:
     return TrainState(step, params, frozen, optimizer)
 
 
-def load_params(path: str, parts: Parts, shardings: Any) -> Any:
+def load_params(
+    path: str, parts: Parts, shardings: Any, weights: restore.Weights = "trained"
+) -> Any:
     """Returns all parameters of a checkpoint, laid out by `shardings`.
 
     Args:
       path: As in `open_start`.
       parts: The run's parts.
       shardings: A tree like the parameters.
+      weights: As in `RestoreConfig`.
 
     Raises:
       ValueError: As `open_start`.
     """
-    return read_params(open_start(path, parts), parts, shardings)
+    return read_params(open_start(path, parts, RestoreConfig(weights=weights)), parts, shardings)
 
 
 def read_params(start: Start, parts: Parts, shardings: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flanjax.cli.options import examples, gin_options, json_option
+from flanjax.cli.options import examples, gin_options, json_option, weights_option
 from flanjax.cli.output import open_console, print_json
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from flanjax.experiment import Experiment
     from flanjax.model_comparison import Comparison
     from flanjax.opened import Opened
+    from flanjax.train.restore import Weights
 
 _DTYPES = ("float32", "bfloat16", "float16")
 _SHOWN = 5
@@ -175,18 +176,21 @@ def export() -> None:
     metavar="MODEL_TYPE",
     help="As config.json names it.  [default: the one it came from, or the first that fits]",
 )
+@weights_option
 @examples(
     "flanjax export hf /tmp/run /tmp/run-hf --dtype=bfloat16",
     "flanjax export hf /tmp/run/checkpoints/2000 /tmp/run-hf --family=llama",
 )
-def export_hf(source: str, target: pathlib.Path, dtype: str, family: str | None) -> None:
+def export_hf(
+    source: str, target: pathlib.Path, dtype: str, family: str | None, weights: Weights
+) -> None:
     """Export SRC, a MODEL_DIR or a checkpoint in it, as DST for transformers.
 
     DST gets safetensors, config.json, the tokenizer's files and a model card.
     """
     from flanjax import conversion, opened
 
-    found = opened.open_any(source)
+    found = opened.open_any(source, weights=weights)
     wanted = _dtype(dtype)
     assert wanted is not None
     model_type = conversion.export_hf(found, target, model_type=family, dtype=wanted)
@@ -205,8 +209,9 @@ def export_hf(source: str, target: pathlib.Path, dtype: str, family: str | None)
     show_default=True,
     help="Which of T5X's two forms.",
 )
+@weights_option
 @examples("flanjax export t5x /tmp/run /tmp/checkpoint_1100000")
-def export_t5x(source: str, target: pathlib.Path, dtype: str, form: str) -> None:
+def export_t5x(source: str, target: pathlib.Path, dtype: str, form: str, weights: Weights) -> None:
     """Export SRC, a MODEL_DIR or a checkpoint in it, as DST for T5X.
 
     DST is named checkpoint_N, and N becomes T5X's step. The slots of T5X's
@@ -214,7 +219,7 @@ def export_t5x(source: str, target: pathlib.Path, dtype: str, form: str) -> None
     """
     from flanjax import conversion, opened
 
-    found = opened.open_any(source)
+    found = opened.open_any(source, weights=weights)
     wanted = _dtype(dtype)
     assert wanted is not None
     chosen: Any = form

@@ -16,11 +16,13 @@ from flanjax.cli.options import (
     gin_options,
     json_option,
     typed_command,
+    weights_option,
 )
 from flanjax.cli.output import open_console, print_outcome
 
 if TYPE_CHECKING:
     from flanjax.experiment import Experiment
+    from flanjax.train.restore import Weights
 
 
 @click.command("eval")
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Where the report goes: DIR/report, in place of one there.  [default: MODEL_DIR/eval]",
 )
+@weights_option
 @json_option
 @click.pass_context
 @examples(
@@ -76,6 +79,7 @@ def evaluate(
     split: str | None,
     max_examples: int | None,
     output: str | None,
+    weights: Weights,
     as_json: bool,
 ) -> None:
     """Score a model on clusters of tasks, over all wordings.
@@ -98,12 +102,15 @@ def evaluate(
     experiment = _with_evaluation(experiment, split=split, max_examples=max_examples)
     catalogue = run_catalog(experiment)
     held_out = experiment.data.hold_out
+    if weights == "averaged" and not checkpoint:
+        raise click.UsageError("--weights=averaged must stand with a --checkpoint to read.")
     from flanjax import run
 
     outcome = run.evaluate(
         experiment,
         catalogue,
         checkpoint=checkpoint,
+        weights=weights,
         clusters=clusters or ((held_out,) if held_out else ()),
         output=output or str(pathlib.Path(experiment.model_dir) / "eval"),
         command=typed_command(ctx),

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import itertools
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from flanjax.cli.options import (
     examples,
     json_option,
+    weights_option,
 )
 from flanjax.cli.output import print_json
+
+if TYPE_CHECKING:
+    from flanjax.train.restore import Weights
 
 
 @click.command()
@@ -84,6 +88,7 @@ from flanjax.cli.output import print_json
     metavar="TEXT",
     help="Ends an answer, and is not part of it; may be repeated.",
 )
+@weights_option
 @json_option
 @examples(
     'flanjax generate --checkpoint=/tmp/run --prompt="Is 7 odd? yes or no?"',
@@ -97,6 +102,7 @@ def generate(
     max_length: int,
     stop_texts: tuple[str, ...],
     seed: int,
+    weights: Weights,
     as_json: bool,
     **how: Any,
 ) -> None:
@@ -115,6 +121,7 @@ def generate(
         decode_config=DecodeConfig(**settings),
         stop_texts=stop_texts,
         seed=seed,
+        weights=weights,
     )
     if as_json:
         print_json(

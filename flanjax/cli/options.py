@@ -100,6 +100,15 @@ data_dir_option = click.option(
     help="The directory under which the files of the tasks lie, for those that read files.",
 )
 
+weights_option = click.option(
+    "--weights",
+    type=click.Choice(["trained", "averaged"]),
+    default="trained",
+    show_default=True,
+    help="Which of a checkpoint's: those of the last update, or the moving average that a run with "
+    "EmaConfig.decay keeps.",
+)
+
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON for a program to read."
 )

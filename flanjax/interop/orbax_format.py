@@ -31,8 +31,8 @@ DTYPES: Mapping[str, np.dtype] = {
     "float64": np.dtype(np.float64),
 }
 """TensorStore's name -> type, of all that a parameter may have."""
-STATE_DTYPES = {**DTYPES, "int32": np.dtype(np.int32), "int64": np.dtype(np.int64)}
-"""Those of an optimizer's state, which counts steps in integers."""
+STATE_DTYPES = {**DTYPES, **{n: np.dtype(n) for n in ("int8", "uint8", "int32", "int64")}}
+"""Those of an optimizer's state, which counts steps and has moments in eight bits."""
 
 METADATA = "_METADATA"
 _ARRAYS = pathlib.Path("array_metadatas", "process_0")

@@ -7,6 +7,8 @@ from typing import Any, Literal, TypeAlias, get_args
 
 RematName: TypeAlias = Literal["none", "full", "dots"]
 """What the backward pass computes again; `layers.REMAT` says what each keeps."""
+MatmulName: TypeAlias = Literal["plain", "fp8"]
+"""How training multiplies by the layers' weights: in the compute type, or in eight-bit floats."""
 
 BackendName: TypeAlias = Literal["auto", "xla", "cudnn", "splash"]
 """How whole rows attend; `row_attention` says what each can."""
@@ -286,6 +288,7 @@ def check_sizes(config: Any) -> None:
     _check_choice(config, "dtype", ("float32", "bfloat16"))
     _check_choice(config, "remat", get_args(RematName))
     _check_choice(config, "attention_backend", get_args(BackendName))
+    _check_choice(config, "matmul", get_args(MatmulName))
     num_kv_heads = config.num_kv_heads or config.num_heads
     if num_kv_heads < 1 or config.num_heads % num_kv_heads:
         raise ValueError(

@@ -29,6 +29,7 @@ from flanjax.models.configs import (
     BlockConfig,
     EmbeddingConfig,
     LearnedConfig,
+    MatmulName,
     RelativeConfig,
     RematName,
     RotaryConfig,
@@ -65,6 +66,10 @@ class DecoderConfig:
         "full", or all but its "dots", the products with weights.
       attention_backend: How whole rows attend: "auto" for the machine's best,
         "xla" for the plain path, or a kernel of `row_attention`.
+      matmul: How training multiplies by the layers' weights: in the compute
+        type ("plain"), or in eight-bit floats ("fp8"). Scoring and generation
+        use the compute type: an example's score is its own, and a scale of
+        "fp8" is that of a batch.
     """
 
     vocab_size: int = 128_256
@@ -83,6 +88,7 @@ class DecoderConfig:
     scan_layers: bool = True
     remat: RematName = "none"
     attention_backend: BackendName = "auto"
+    matmul: MatmulName = "plain"
 
     def __post_init__(self) -> None:
         check_sizes(self)
@@ -107,6 +113,7 @@ def make_model(config: DecoderConfig) -> Model:
         remat=config.remat,
     )
     tables = functools.partial(_Ends, config)
+    plain = dataclasses.replace(config, matmul="plain")
 
     def init(key: Key) -> Params:
         ends_key, layers_key = jax.random.split(key)
@@ -119,8 +126,8 @@ def make_model(config: DecoderConfig) -> Model:
         hidden=functools.partial(_hidden, config, stack),
         unembed=functools.partial(ends.unembed, config),
         head=ends.head_name(config),
-        prefill=functools.partial(_prefill, config, stack),
-        extend=functools.partial(_extend, config, stack),
+        prefill=functools.partial(_prefill, plain, stack),
+        extend=functools.partial(_extend, plain, stack),
         start_id=None,
     )
 
@@ -218,7 +225,7 @@ def _run(
     x_BTD = ends.embed(config, params, tokens_BT, positions_BT)
     x_BTD, kept = run_stack(
         stack,
-        layers.cast_weights(params["layers"], config.dtype),
+        layers.product_weights(params["layers"], config),
         kernels.dropout(x_BTD, config.dropout_rate, embed_key),
         contexts,
         key=layers_key,
@@ -258,7 +265,7 @@ def _extend(
     )
     x_RTD, cache = extend_stack(
         stack,
-        layers.cast_weights(params["layers"], config.dtype),
+        layers.product_weights(params["layers"], config),
         cache,
         ends.embed(config, params, tokens_RT, positions_RT),
         contexts,

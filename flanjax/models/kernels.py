@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -10,6 +11,9 @@ import jax.numpy as jnp
 
 from flanjax import parallel
 from flanjax.base import Key
+
+_LARGEST: Mapping[Any, float] = {jnp.float8_e4m3fn: 448.0, jnp.float8_e5m2: 57344.0}
+"""Type -> its largest number (Micikevicius et al. 2022, table 1)."""
 
 
 class LowRank(NamedTuple):
@@ -51,6 +55,16 @@ _FEW_ROWS = 64
 """Products of no more rows than this take the order of a Transposed weight on a CPU."""
 
 
+class Float8(NamedTuple):
+    """A weight whose products are taken in eight-bit floats.
+
+    Attributes:
+      weight: [I, O], in the compute type; it is narrowed in each product.
+    """
+
+    weight: Any
+
+
 def dot(x: jax.Array, w: Any, key: Key | None = None) -> jax.Array:
     """Returns x @ w over the last axis of x, in x's type.
 
@@ -59,12 +73,15 @@ def dot(x: jax.Array, w: Any, key: Key | None = None) -> jax.Array:
 
     Args:
       x: [..., I].
-      w: [I, O] of any float type, a LowRank or a Transposed.
+      w: [I, O] of any float type, a LowRank, a Transposed or a Float8.
       key: Turns on the dropout of a typed weight; plain weights ignore it.
     """
     if isinstance(w, LowRank):
         narrow = x if key is None else dropout(x, w.dropout_rate, key)
         return dot(x, w.base) + w.scale.astype(x.dtype) * dot(dot(narrow, w.a), w.b)
+    if isinstance(w, Float8):
+        out_NO = _float8_product(x.reshape(-1, x.shape[-1]), w.weight)
+        return out_NO.reshape(*x.shape[:-1], out_NO.shape[-1])
     return _matrix_product(x, w, x.dtype)
 
 
@@ -174,6 +191,63 @@ def _letters(spec: str) -> tuple[str, str, str]:
 def _is_batched(spec: str) -> bool:
     left, right, out = _letters(spec)
     return bool(set(left) & set(right) & set(out))
+
+
+@jax.custom_vjp
+def _float8_product(x_NI: jax.Array, w_IO: jax.Array) -> jax.Array:
+    """Returns x @ w in x's type, of operands in eight bits, summed in float32.
+
+    Values and weights are e4m3, gradients e5m2; each array is divided by a scale
+    of its own, so that its largest magnitude is the type's largest, and the
+    product is multiplied by both. That is how cuBLASLt takes them: XLA makes
+    one call of it from a dot of two such arrays on a GPU that has it, and
+    elsewhere widens them first. Source: Micikevicius et al. 2022, sections 3
+    and 4.1.
+    """
+    return _float8_forward(x_NI, w_IO)[0]
+
+
+def _float8_forward(
+    x_NI: jax.Array, w_IO: jax.Array
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array, jax.Array]]:
+    x8_NI, x_scale = narrowed(x_NI, jnp.float8_e4m3fn)
+    w8_IO, w_scale = narrowed(w_IO, jnp.float8_e4m3fn)
+    out_NO = _float8_dot(x8_NI, w8_IO, (1, 0)) * (x_scale * w_scale)
+    return out_NO.astype(x_NI.dtype), (x8_NI, x_scale, w_IO)
+
+
+def _float8_backward(
+    kept: tuple[jax.Array, jax.Array, jax.Array], grad_NO: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    x8_NI, x_scale, w_IO = kept
+    w8_IO, w_scale = narrowed(w_IO, jnp.float8_e4m3fn)
+    grad8_NO, grad_scale = narrowed(grad_NO, jnp.float8_e5m2)
+    grad_NI = _float8_dot(grad8_NO, w8_IO, (1, 1)) * (grad_scale * w_scale)
+    grad_IO = _float8_dot(x8_NI, grad8_NO, (0, 0)) * (x_scale * grad_scale)
+    return grad_NI.astype(grad_NO.dtype), grad_IO.astype(w_IO.dtype)
+
+
+_float8_product.defvjp(_float8_forward, _float8_backward)
+
+
+def narrowed(x: jax.Array, dtype: Any) -> tuple[jax.Array, jax.Array]:
+    """Returns x / scale in an eight-bit type, and the scale, float32 [].
+
+    The scale is that at which the largest magnitude is the type's largest; 1
+    for zeros.
+    """
+    wide = x.astype(jnp.float32)
+    largest = jnp.max(jnp.abs(wide))
+    scale = jnp.where(largest == 0, 1.0, largest / _LARGEST[dtype])
+    return (wide / scale).astype(dtype), scale
+
+
+def _float8_dot(a: jax.Array, b: jax.Array, contracted: tuple[int, int]) -> jax.Array:
+    left, right = contracted
+    if jax.default_backend() == "cpu":  # the same numbers: XLA:CPU has no fast product of them
+        a, b = a.astype(jnp.float32), b.astype(jnp.float32)
+    dims = (((left,), (right,)), ((), ()))
+    return jax.lax.dot_general(a, b, dims, preferred_element_type=jnp.float32)
 
 
 def rms_norm(x: jax.Array, scale_D: jax.Array, eps: float) -> jax.Array:

@@ -153,6 +153,24 @@ def cast_weights(params: Params, dtype: Any) -> Params:
     return jax.tree_util.tree_map_with_path(cast, params)
 
 
+def product_weights(params: Params, config: Any) -> Params:
+    """Returns the parameters of layers as their products read them.
+
+    Matrices are in the compute type, and `Float8` where the config's matmul is
+    "fp8"; typed leaves and what fills a slot stay as they are.
+    """
+
+    def typed(path: tuple[Any, ...], leaf: jax.Array) -> Any:
+        is_own = all(isinstance(entry, jax.tree_util.DictKey) for entry in path)
+        is_matrix = leaf.ndim == 3 and not path_name(path).endswith(("scale", "bias"))
+        return kernels.Float8(leaf) if is_own and is_matrix else leaf
+
+    params = cast_weights(params, config.dtype)
+    if config.matmul == "plain":
+        return params
+    return jax.tree_util.tree_map_with_path(typed, params)
+
+
 def init_module(make: Callable[[nnx.Rngs], nnx.Module], key: Key) -> Params:
     """Returns a module's parameters as a nested dict, without empty slots."""
     return _without_slots(nnx.to_pure_dict(nnx.state(make(nnx.Rngs(key)))))

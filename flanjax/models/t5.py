@@ -29,6 +29,7 @@ from flanjax.models.configs import (
     BackendName,
     BlockConfig,
     EmbeddingConfig,
+    MatmulName,
     RelativeConfig,
     RematName,
     RotaryConfig,
@@ -64,6 +65,10 @@ class T5Config:
         "full", or all but its "dots", the products with weights.
       attention_backend: How whole rows attend: "auto" for the machine's best,
         "xla" for the plain path, or a kernel of `row_attention`.
+      matmul: How training multiplies by the layers' weights: in the compute
+        type ("plain"), or in eight-bit floats ("fp8"). Scoring and generation
+        use the compute type: an example's score is its own, and a scale of
+        "fp8" is that of a batch.
     """
 
     vocab_size: int = 32_128
@@ -82,6 +87,7 @@ class T5Config:
     scan_layers: bool = True
     remat: RematName = "none"
     attention_backend: BackendName = "auto"
+    matmul: MatmulName = "plain"
 
     def __post_init__(self) -> None:
         check_sizes(self)
@@ -101,6 +107,7 @@ def make_model(config: T5Config) -> Model:
     """
     stacks = _stacks(config)
     tables = functools.partial(_Ends, config)
+    plain = dataclasses.replace(config, matmul="plain")
 
     def init(key: Key) -> Params:
         keys = layers.split_key(key, 3)
@@ -119,8 +126,8 @@ def make_model(config: T5Config) -> Model:
         hidden=functools.partial(_hidden, config, stacks),
         unembed=functools.partial(ends.unembed, config),
         head=ends.head_name(config),
-        prefill=functools.partial(_prefill, config, stacks),
-        extend=functools.partial(_extend, config, stacks),
+        prefill=functools.partial(_prefill, plain, stacks),
+        extend=functools.partial(_extend, plain, stacks),
         start_id=config.embedding.start_id,
     )
 
@@ -288,7 +295,7 @@ def _run(
     x_BTD = ends.embed(config, tables, tokens.ids, tokens.positions)
     x_BTD, _ = run_stack(
         stacks[side],
-        layers.cast_weights(params[side]["layers"], config.dtype),
+        layers.product_weights(params[side]["layers"], config),
         kernels.dropout(x_BTD, config.dropout_rate, embed_key),
         contexts,
         cross=cross,
@@ -306,7 +313,7 @@ def _prefill(
     def body(block: Block, carry: None, x: None) -> tuple[None, tuple[jax.Array, jax.Array]]:
         return None, block.cross_attention.keys_values(encoded_BSD)
 
-    layer_params = layers.cast_weights(params["decoder"]["layers"], config.dtype)
+    layer_params = layers.product_weights(params["decoder"]["layers"], config)
     _, (k, v) = stacks["decoder"].run(body, None, layer_params)
     start_B = jnp.zeros(inputs.tokens.shape[0], jnp.int32)
     return empty_cache(k, v, inputs.segments > 0, start_B)
@@ -330,7 +337,7 @@ def _extend(
     )
     x_RTD, cache = extend_stack(
         stacks["decoder"],
-        layers.cast_weights(params["decoder"]["layers"], config.dtype),
+        layers.product_weights(params["decoder"]["layers"], config),
         cache,
         ends.embed(config, params, tokens_RT, rows_1T),
         contexts,

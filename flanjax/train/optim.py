@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from typing import Any, Literal, get_args
 
 import jax
@@ -13,15 +12,17 @@ import optax.contrib
 
 from flanjax.base import Params, path_name
 from flanjax.models.api import is_axes
-from flanjax.train import restore
+from flanjax.train import path_rules
+from flanjax.train.ema import EmaConfig, averaging
+from flanjax.train.quantized_moments import quantized
+from flanjax.train.rounding import WeightDtype
 
 _STACKED = ("layers",)
 """The first logical axis of an array with one entry a layer."""
 
 ScheduleName = Literal["constant", "rsqrt", "cosine", "linear"]
 OptimizerName = Literal["adamw", "adafactor", "lion", "muon", "sgd"]
-MomentDtype = Literal["float32", "bfloat16"]
-_NAMES: tuple[OptimizerName, ...] = get_args(OptimizerName)
+MomentDtype = Literal["float32", "bfloat16", "int8"]
 _MUON_RMS = 0.2
 _NOT_MATRICES = ("vocab", "buckets", "places")
 """Axes whose arrays are tables that are read by row, which Muon leaves to Adam."""
@@ -80,12 +81,14 @@ class OptimizerConfig:
       eps: Epsilon of AdamW and of Muon's Adam.
       decay_rate: Adafactor's second-moment exponent: 1 - step ** -rate.
       min_dim_to_factor: Adafactor factors matrices at least this wide.
-      moment_dtype: What momentum is kept in; second moments stay float32.
-      freeze: Patterns; a parameter whose whole path one of them matches is not
-        trained.
-      rate_factors: (pattern, factor) of the learning rate; the first pattern
-        that matches a parameter's whole path counts, else the factor is 1.
+      moment_dtype: What moments are kept in: "bfloat16" holds for momentum,
+        and second moments stay float32; "int8" for both (`quantized_moments`).
+      weight_dtype: What weights are kept in between updates; bfloat16 is
+        rounded by chance (`rounding`), norms and biases stay float32.
+      freeze: Patterns over whole paths of what is not trained (`path_rules`).
+      rate_factors: (pattern, factor) of the learning rate.
       decay_factors: The same of the weight decay: (".*norm.*", 0.0).
+      ema: A moving average of the weights.
     """
 
     name: OptimizerName = "adafactor"
@@ -98,29 +101,27 @@ class OptimizerConfig:
     decay_rate: float = 0.8
     min_dim_to_factor: int = 128
     moment_dtype: MomentDtype = "float32"
+    weight_dtype: WeightDtype = "float32"
     freeze: tuple[str, ...] = ()
-    rate_factors: tuple[tuple[str, float], ...] = ()
-    decay_factors: tuple[tuple[str, float], ...] = ()
+    rate_factors: path_rules.Factors = ()
+    decay_factors: path_rules.Factors = ()
+    ema: EmaConfig = dataclasses.field(default_factory=EmaConfig)
 
     def __post_init__(self) -> None:
-        given: Any = self.freeze
-        if isinstance(given, str):
-            raise ValueError(
-                f"freeze must be a tuple of patterns, got the text {given!r}; write ({given!r},)."
-            )
-        object.__setattr__(self, "freeze", tuple(self.freeze))  # JSON gives a list
-        for pattern in self.freeze:
-            restore.check_pattern("freeze", pattern)
+        object.__setattr__(self, "freeze", path_rules.checked_patterns("freeze", self.freeze))
         for field in ("rate_factors", "decay_factors"):
-            object.__setattr__(self, field, _factors(field, getattr(self, field)))
-        if self.name not in _NAMES:
-            raise ValueError(
-                f"optimizer must be one of {', '.join(_NAMES)}, got {self.name!r}; choose one."
-            )
-        if self.moment_dtype not in get_args(MomentDtype):
-            raise ValueError(
-                f"moment_dtype must be float32 or bfloat16, got {self.moment_dtype!r}; choose one."
-            )
+            checked = path_rules.checked_factors(field, getattr(self, field))
+            object.__setattr__(self, field, checked)
+        for what, given, known in (
+            ("optimizer", self.name, OptimizerName),
+            ("moment_dtype", self.moment_dtype, MomentDtype),
+            ("weight_dtype", self.weight_dtype, WeightDtype),
+        ):
+            if given not in get_args(known):
+                raise ValueError(
+                    f"{what} must be one of {', '.join(get_args(known))}, got {given!r}; "
+                    "choose one."
+                )
         if self.name == "adafactor" and self.moment_dtype != "float32":
             raise ValueError(
                 f"moment_dtype must be float32 with adafactor, got {self.moment_dtype}; it keeps "
@@ -132,24 +133,6 @@ class OptimizerConfig:
                     f"optimizer {name} must not be negative, got {getattr(self, name)}; "
                     "use 0.0 for none."
                 )
-
-
-def _factors(field: str, given: Any) -> tuple[tuple[str, float], ...]:
-    """Returns checked (pattern, factor) pairs; JSON and gin give lists."""
-    if isinstance(given, str) or not all(
-        isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in given
-    ):
-        raise ValueError(
-            f"{field} must hold (pattern, factor) pairs, got {given!r}; write (('.*norm.*', 0.0),)."
-        )
-    for pattern, factor in given:
-        restore.check_pattern(field, pattern)
-        is_number = isinstance(factor, (int, float)) and not isinstance(factor, bool)
-        if not is_number or not 0 <= factor < float("inf"):
-            raise ValueError(
-                f"{field} must not be negative, got {factor!r} for {pattern!r}; use 0.0 for none."
-            )
-    return tuple((pattern, float(factor)) for pattern, factor in given)
 
 
 def make_schedule(config: ScheduleConfig, *, num_steps: int) -> optax.Schedule:
@@ -202,45 +185,57 @@ def make_optimizer(
     """
     schedule = make_schedule(config.schedule, num_steps=num_steps)
     parts = [optax.clip_by_global_norm(config.clip_norm)] if config.clip_norm else []
-    decay = factors_by_path("decay_factors", config.decay_factors, axes)
-    scaled = _scaled(factors_by_path("rate_factors", config.rate_factors, axes))
+    decay = path_rules.factors("decay_factors", config.decay_factors, axes)
+    scaled = path_rules.scaled(path_rules.factors("rate_factors", config.rate_factors, axes))
     if config.name == "adafactor":
         adafactor = optax.adafactor(
             schedule,
             min_dim_size_to_factor=config.min_dim_to_factor,
             decay_rate=config.decay_rate,
         )
-        parts += [per_layer(adafactor, axes), scaled, _decayed(-config.weight_decay, decay)]
+        parts += [per_layer(adafactor, axes), scaled]
+        parts += [path_rules.decayed(-config.weight_decay, decay)]
     else:
         parts += [
             _direction(config, axes),
-            _decayed(config.weight_decay, decay),
+            path_rules.decayed(config.weight_decay, decay),
             optax.scale_by_learning_rate(schedule),
             scaled,
         ]
+    if config.ema.decay:
+        parts.append(averaging(config.ema))
     return optax.chain(*parts)
 
 
 def _direction(config: OptimizerConfig, axes: Params) -> optax.GradientTransformation:
     """Returns what turns gradients into a direction, before decay and learning rate."""
-    dtype = jnp.dtype(config.moment_dtype)
+    is_int8 = config.moment_dtype == "int8"
+    dtype = jnp.dtype("float32" if is_int8 else config.moment_dtype)
+    stacked = _stacked_paths(axes)
+
+    def kept(tx: optax.GradientTransformation) -> optax.GradientTransformation:
+        return quantized(tx, stacked) if is_int8 else tx
+
     if config.name == "lion":
-        return optax.scale_by_lion(b1=config.b1, b2=config.b2, mu_dtype=dtype)
+        return kept(optax.scale_by_lion(b1=config.b1, b2=config.b2, mu_dtype=dtype))
     if config.name == "sgd":
-        return optax.trace(config.b1, accumulator_dtype=dtype)
-    adam = optax.scale_by_adam(b1=config.b1, b2=config.b2, eps=config.eps, mu_dtype=dtype)
+        return kept(optax.trace(config.b1, accumulator_dtype=dtype))
+    adam = kept(optax.scale_by_adam(b1=config.b1, b2=config.b2, eps=config.eps, mu_dtype=dtype))
     if config.name == "adamw":
         return adam
-    muon = optax.chain(
-        optax.contrib.scale_by_muon(
-            beta=config.b1, mu_dtype=dtype, weight_dimension_numbers=_matrices
-        ),
-        optax.stateless(_as_large_as_adam),
+    orthogonal = optax.contrib.scale_by_muon(
+        beta=config.b1, mu_dtype=dtype, weight_dimension_numbers=_matrices
     )
+    muon = optax.chain(kept(orthogonal), optax.stateless(_as_large_as_adam))
     labels = jax.tree.map(
         lambda names: "matrices" if _is_matrix(names) else "others", axes, is_leaf=is_axes
     )
     return optax.partition({"matrices": muon, "others": adam}, labels)
+
+
+def _stacked_paths(axes: Params) -> frozenset[str]:
+    leaves = jax.tree_util.tree_leaves_with_path(axes, is_leaf=is_axes)
+    return frozenset(path_name(path) for path, names in leaves if names[:1] == _STACKED)
 
 
 def _is_matrix(names: tuple[str | None, ...]) -> bool:
@@ -259,49 +254,6 @@ def _matrices(params: Params) -> Params:
 def _as_large_as_adam(updates: Params, _: Params | None) -> Params:
     """Scales matrices [..., n, m] by 0.2 sqrt(max(n, m)) (Liu et al. 2025, eq. 4)."""
     return jax.tree.map(lambda u: u * (_MUON_RMS * max(u.shape[-2:]) ** 0.5), updates)
-
-
-def factors_by_path(
-    field: str, rules: tuple[tuple[str, float], ...], axes: Params
-) -> Params | None:
-    """Returns a tree of each parameter's factor; None where there are no rules.
-
-    Raises:
-      ValueError: A pattern matches no parameter's whole path.
-    """
-    if not rules:
-        return None
-    paths = [path_name(path) for path, _ in jax.tree_util.tree_leaves_with_path(axes, is_axes)]
-    for pattern, _ in rules:
-        restore.check_matches(field, pattern, paths)
-
-    def factor(path: tuple[Any, ...], _: Any) -> float:
-        name = path_name(path)
-        return next((value for pattern, value in rules if re.fullmatch(pattern, name)), 1.0)
-
-    return jax.tree_util.tree_map_with_path(factor, axes, is_leaf=is_axes)
-
-
-def _decayed(weight_decay: float, factors: Params | None) -> optax.GradientTransformation:
-    """Returns what adds decay times parameters to updates."""
-    if factors is None:
-        return optax.add_decayed_weights(weight_decay)
-
-    def update(updates: Params, params: Params | None) -> Params:
-        return jax.tree.map(lambda u, p, f: u + weight_decay * f * p, updates, params, factors)
-
-    return optax.stateless(update)
-
-
-def _scaled(factors: Params | None) -> optax.GradientTransformation:
-    """Returns what multiplies updates by their factors."""
-    if factors is None:
-        return optax.identity()
-
-    def update(updates: Params, _: Params | None) -> Params:
-        return jax.tree.map(lambda u, f: u * f, updates, factors)
-
-    return optax.stateless(update)
 
 
 def per_layer(tx: optax.GradientTransformation, axes: Params) -> optax.GradientTransformation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import jax
 
@@ -13,6 +13,8 @@ from flanjax.base import Params, path_name
 from flanjax.models.api import is_axes
 
 OptimizerState = Literal["reset", "keep"]
+Weights = Literal["trained", "averaged"]
+"""Those that the last update led to, or the moving average that was kept beside them."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,17 +32,21 @@ class RestoreConfig:
         own path. With a map, the checkpoint may be of another model, and hold
         more than is read; T5X's, which tells no model, is read in the run's
         own sizes. What starts anew has no moments, whatever is kept.
+      weights: "averaged" reads the moving average that a run with EmaConfig
+        has kept, in place of the weights that were trained.
     """
 
     optimizer_state: OptimizerState = "reset"
     assignment_map: tuple[tuple[str, str | None], ...] = ()
+    weights: Weights = "trained"
 
     def __post_init__(self) -> None:
-        if self.optimizer_state not in ("reset", "keep"):
-            raise ValueError(
-                f"optimizer_state must be 'reset' or 'keep', got {self.optimizer_state!r}; "
-                "choose one."
-            )
+        for field, choices in (("optimizer_state", OptimizerState), ("weights", Weights)):
+            if (given := getattr(self, field)) not in get_args(choices):
+                first, other = get_args(choices)
+                raise ValueError(
+                    f"{field} must be {first!r} or {other!r}, got {given!r}; choose one."
+                )
         for pair in self.assignment_map:
             is_pair = not isinstance(pair, str) and len(pair) == 2
             if not is_pair or not isinstance(pair[1], str | None):

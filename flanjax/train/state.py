@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from flanjax import parallel
 from flanjax.base import Key, Params
 from flanjax.models.api import Model, is_axes
-from flanjax.train import frozen, opt_state
+from flanjax.train import ema, frozen, opt_state, rounding
 
 
 class TrainState(NamedTuple):
@@ -35,6 +35,10 @@ class TrainState(NamedTuple):
         """Returns the parameters of the model, trained or not."""
         return frozen.merge(self.params, self.frozen)
 
+    def averaged_params(self) -> Params:
+        """Returns them with the average of what is trained, where one is kept."""
+        return frozen.merge(ema.averaged(self.opt_state, self.params), self.frozen)
+
 
 def init_state(
     model: Model,
@@ -44,7 +48,8 @@ def init_state(
 ) -> TrainState:
     """Returns the state before the first step."""
     params, rest = frozen.split(model.init(key), frozen_paths)
-    return TrainState(jnp.zeros((), jnp.int32), params, rest, tx.init(params))
+    # An optimizer computes in float32, whatever the weights are kept in.
+    return TrainState(jnp.zeros((), jnp.int32), params, rest, tx.init(rounding.widened(params)))
 
 
 def optimizer_shapes(
@@ -74,32 +79,35 @@ def state_shardings(
 ) -> TrainState:
     """Returns a TrainState of shardings.
 
-    An optimizer array of its parameter's shape lies as the parameter does;
-    smaller ones (Adafactor's factors, counters) are on every device.
+    An optimizer array with as many axes as its parameter lies as that does; an
+    axis that its mesh axis does not divide stays whole (block scales, the
+    places that Adafactor does not use), and so do all others (its factors,
+    counters).
     """
     abstract = _abstract(model, tx, frozen_paths)
-    every = jax.tree.map(
-        lambda axes, leaf: parallel.param_sharding(mesh, axes, leaf.shape),
-        model.axes,
-        abstract.model_params(),
-        is_leaf=is_axes,
-    )
-    params, rest = frozen.split(every, frozen_paths)
-    whole = parallel.replicated(mesh)
-    by_path = {
-        tuple(path): (leaf.shape, sharding)
-        for (path, leaf), sharding in zip(
-            jax.tree_util.tree_leaves_with_path(abstract.params),
-            jax.tree.leaves(params),
-            strict=True,
+
+    def lay(axes: Params, leaves: Params) -> Params:
+        return jax.tree.map(
+            lambda names, leaf: parallel.param_sharding(mesh, names, leaf.shape),
+            axes,
+            leaves,
+            is_leaf=is_axes,
         )
+
+    trained_axes, frozen_axes = frozen.split(model.axes, frozen_paths, is_leaf=is_axes)
+    params = lay(trained_axes, abstract.params)
+    rest = None if abstract.frozen is None else lay(frozen_axes, abstract.frozen)
+    whole = parallel.replicated(mesh)
+    axes_of = {
+        tuple(path): names
+        for path, names in jax.tree_util.tree_leaves_with_path(trained_axes, is_leaf=is_axes)
     }
 
     def of_optimizer(path: tuple[Any, ...], leaf: Any) -> Any:
         for start in range(len(path)):
-            shape, sharding = by_path.get(tuple(path[start:]), (None, None))
-            if shape == leaf.shape:
-                return sharding
+            names = axes_of.get(tuple(path[start:]))
+            if names is not None and len(names) == leaf.ndim:
+                return parallel.param_sharding(mesh, names, leaf.shape)
         return whole
 
     optimizer = jax.tree_util.tree_map_with_path(of_optimizer, abstract.opt_state)

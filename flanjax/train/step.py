@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 from flanjax import parallel
 from flanjax.base import Key, Mean
 from flanjax.data.batch import SeqBatch
+from flanjax.train import rounding
 from flanjax.train.objectives import LossAux, LossFn
 from flanjax.train.state import TrainState
 
@@ -26,7 +27,8 @@ def make_train_step(
 
     Gradients are those of the loss summed over the whole batch divided by its
     whole weight, however many microbatches the batch is read in. A batch
-    without weight moves nothing by its gradient.
+    without weight moves nothing by its gradient. Gradients and the optimizer are
+    float32 whatever weights are kept in.
 
     Args:
       loss_fn: Gives a sum and its weight.
@@ -36,11 +38,12 @@ def make_train_step(
 
     def step(state: TrainState, batch: SeqBatch, key: Key) -> tuple[TrainState, dict[str, Mean]]:
         key = jax.random.fold_in(key, state.step)
-        grad_sum, aux = _summed_gradients(loss_fn, state, batch, key, microbatches)
+        wide = state._replace(params=rounding.widened(state.params))
+        grad_sum, aux = _summed_gradients(loss_fn, wide, batch, key, microbatches)
         weight = jnp.maximum(aux.weight, 1e-8)
         grads = jax.tree.map(lambda g: g / weight, grad_sum)
-        updates, opt_state = tx.update(grads, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
+        updates, opt_state = tx.update(grads, state.opt_state, wide.params)
+        params = rounding.apply_updates(state.params, updates, key)
         one = jnp.float32(1)
         metrics = {
             **aux.metrics,

@@ -34,7 +34,8 @@ LAYERS: tuple[dict[str, str], ...] = (
         "plan row_index pack gather account pipeline peek "
         "advise advise_text advise_plot advise_page",
         "flanjax.models": "t5 decoder decode sampling beam generation families flops",
-        "flanjax.train": "optim state restore opt_state frozen",
+        "flanjax.train": "optim state restore opt_state frozen ema quantized_moments rounding "
+        "path_rules",
         "flanjax.evaluation": "report page plot queries stop_texts",
     },
     {

@@ -211,6 +211,20 @@ def test_the_base_changes_no_default() -> None:
     assert run == plain
 
 
+def test_what_an_optimizer_keeps_is_set_by_name() -> None:
+    bindings = [
+        "MODEL_DIR='out'", "TRAIN_STEPS=1", "OptimizerConfig.name='adamw'", "EmaConfig.decay=0.9",
+        "EmaConfig.start=7", "OptimizerConfig.moment_dtype='int8'", "T5Config.matmul='fp8'",
+        "OptimizerConfig.weight_dtype='bfloat16'", "RestoreConfig.weights='averaged'",
+        "INITIAL_CHECKPOINT_PATH='run'",
+    ]  # fmt: skip
+    run = gin_bridge.load(["base.gin", "models/t5_tiny.gin"], bindings).experiment
+    optimizer = run.optimizer
+    assert (optimizer.ema.decay, optimizer.ema.start, optimizer.ema.is_scored) == (0.9, 7, True)
+    assert (optimizer.moment_dtype, optimizer.weight_dtype) == ("int8", "bfloat16")
+    assert (run.model.matmul, run.restore.weights) == ("fp8", "averaged")
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_a_gin_file_is_short_and_says_what_it_is_for(name: str) -> None:
     lines = FILES[name].read_text("utf-8").splitlines()

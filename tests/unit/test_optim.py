@@ -72,7 +72,13 @@ def test_bad_schedules_are_refused(settings, message):
     [
         ({"name": "adam"}, "optimizer must be one of adamw, .*, sgd, got 'adam'; choose one"),
         ({"clip_norm": -1.0}, "optimizer clip_norm must not be negative, got -1.0"),
-        ({"name": "lion", "moment_dtype": "int8"}, "must be float32 or bfloat16, got 'int8'"),
+        ({"name": "lion", "moment_dtype": "int4"}, "must be one of float32, .*, int8, got 'int4'"),
+        (
+            {"weight_dtype": "float16"},
+            "weight_dtype must be one of float32, bfloat16, got 'float",
+        ),
+        ({"moment_dtype": "int8"}, "must be float32 with adafactor, got int8; it keeps"),
+        ({"freeze": "norm"}, r"freeze must be a tuple of patterns, got the text 'norm'; write \("),
         ({"moment_dtype": "bfloat16"}, "must be float32 with adafactor, got bfloat16; it keeps"),
         ({"rate_factors": (".*", 0.1)}, r"rate_factors must hold \(pattern, factor\) pairs, got"),
         ({"rate_factors": (("[", 0.1),)}, r"rate_factors must hold regular expressions, got '\['"),

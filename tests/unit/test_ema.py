@@ -1,0 +1,80 @@
+"""The average of weights, by hand."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from flanjax.train import ema, opt_state
+from flanjax.train.ema import EmaConfig
+from flanjax.train.optim import OptimizerConfig, ScheduleConfig, make_optimizer
+
+AXES = {"w": ("embed",), "norm": ("norm",)}
+
+
+def optimizer(**settings):
+    config = OptimizerConfig(
+        name="sgd", schedule=ScheduleConfig(peak=0.1), ema=EmaConfig(**settings)
+    )
+    return make_optimizer(config, AXES, num_steps=10)
+
+
+def history(tx, steps):
+    """The weights after each update, the averages, and the last state."""
+    params = {"w": jnp.array([1.0, -2.0]), "norm": jnp.array([1.0])}
+    state = tx.init(params)
+    weights, averages = [], []
+    for step in range(steps):
+        grads = jax.tree.map(lambda p, step=step: jnp.sin(p + step), params)
+        updates, state = tx.update(grads, state, params)
+        params = optax.apply_updates(params, updates)
+        weights.append(np.asarray(params["w"], np.float64))
+        averages.append(np.asarray(ema.averaged(state, params)["w"]))
+    return weights, averages, state, params
+
+
+@pytest.mark.parametrize("decay", [0.5, 0.9, 0.9999])
+@pytest.mark.parametrize("start", [0, 3])
+def test_the_average_is_the_weighted_mean_of_the_weights_since_its_start(decay, start):
+    weights, averages, _, _ = history(optimizer(decay=decay, start=start), 8)
+    for last in range(1, 9):
+        if last <= start:
+            np.testing.assert_array_equal(averages[last - 1], weights[last - 1])
+            continue
+        counted = weights[start:last]
+        shares = decay ** np.arange(len(counted))[::-1]
+        expected = np.average(counted, axis=0, weights=shares)
+        np.testing.assert_allclose(averages[last - 1], expected, rtol=2e-6)
+    assert not np.allclose(averages[-1], weights[-1], rtol=1e-3)
+
+
+def test_the_average_is_named_and_float32_and_leaves_training_alone():
+    weights, _, state, params = history(optimizer(decay=0.9), 4)
+    plain, _, _, _ = history(optimizer(), 4)
+    np.testing.assert_array_equal(weights, plain)
+    leaves = opt_state.named(state, params)
+    assert {name for name in leaves if ema.is_leaf(name)} == {"ema/w", "ema/norm", "ema_count/0"}
+    assert leaves["ema/w"].dtype == jnp.float32
+    half = jax.tree.map(lambda p: p.astype(jnp.bfloat16), params)
+    assert {x.dtype for x in jax.tree.leaves(optimizer(decay=0.9).init(half)[-1].ema)} == {
+        jnp.dtype(jnp.float32)
+    }
+
+
+def test_before_the_first_update_and_without_an_average_the_weights_stand_for_it():
+    params = {"w": jnp.ones(2), "norm": jnp.ones(1)}
+    for tx in (optimizer(decay=0.9), optimizer()):
+        assert ema.averaged(tx.init(params), params) is params
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"decay": 1.0}, r"EmaConfig decay must lie in \[0, 1\), got 1.0"),
+        ({"decay": 0.9, "start": -1}, "EmaConfig start must not be negative, got -1"),
+    ],
+)
+def test_bad_averages_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        EmaConfig(**settings)
