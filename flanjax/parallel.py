@@ -7,6 +7,7 @@ name to mesh axes. Change the mesh, and nothing else changes.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -56,13 +57,24 @@ class MeshConfig:
             )
 
 
-def make_mesh(config: MeshConfig, *, num_devices: int | None = None) -> Mesh:
+def make_mesh(
+    config: MeshConfig,
+    *,
+    num_devices: int | None = None,
+    devices: Sequence[jax.Device] | None = None,
+) -> Mesh:
     """Returns a (data, fsdp, tensor) mesh over the devices.
+
+    Args:
+      config: Its shape.
+      num_devices: Takes the first so many; None takes all.
+      devices: Those to take from; None for those of this run.
 
     Raises:
       ValueError: The axes do not multiply to the number of devices.
     """
-    num_devices = num_devices or jax.device_count()
+    devices = jax.devices() if devices is None else devices
+    num_devices = num_devices or len(devices)
     model = config.fsdp * config.tensor
     data = num_devices // model if config.data == -1 else config.data
     if data < 1 or data * model != num_devices:
@@ -74,7 +86,7 @@ def make_mesh(config: MeshConfig, *, num_devices: int | None = None) -> Mesh:
         (data, config.fsdp, config.tensor),
         MESH_AXES,
         axis_types=(AxisType.Auto,) * len(MESH_AXES),
-        devices=jax.devices()[:num_devices],
+        devices=devices[:num_devices],
     )
 
 

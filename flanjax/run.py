@@ -26,6 +26,7 @@ from flanjax.parts import (
     Parts,
     assemble,
     assemble_for_reading,
+    compiled_step,
     make_predictor,
     param_shardings,
 )
@@ -35,9 +36,7 @@ from flanjax.train import optim
 from flanjax.train.checkpoint import Checkpoints
 from flanjax.train.log import open_log
 from flanjax.train.loop import OnEval, Work, train
-from flanjax.train.objectives import token_loss
 from flanjax.train.state import TrainState, make_state
-from flanjax.train.step import compile_step, make_train_step
 from flanjax.train_data import TrainData, check_resumable, prepare_train_data
 
 
@@ -186,8 +185,6 @@ def _train(
         batches.set_state(position)
         data_log.at_checkpoint(latest, position)  # the kill may have come before it
         console.print(f"resumed from step {latest}")
-    loss_fn = token_loss(parts.model, experiment.loss)
-    step = make_train_step(loss_fn, parts.tx, microbatches=config.microbatches)
     first = int(state.step)
     try:
         with open_log(
@@ -195,7 +192,7 @@ def _train(
         ) as log:
             return train(
                 config,
-                compile_step(step, parts.mesh, shardings),
+                compiled_step(experiment, parts, shardings),
                 state,
                 batches,
                 key=key,

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from flanjax import target
 from flanjax.base import Key
 
 
@@ -81,7 +82,7 @@ def einsum(spec: str, a: jax.Array, b: jax.Array, dtype: Any) -> jax.Array:
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _narrow_einsum(spec: str, dtype: Any, a: jax.Array, b: jax.Array) -> jax.Array:
-    if jax.default_backend() != "cpu":
+    if target.platform() != "cpu":
         return jnp.einsum(spec, a, b, preferred_element_type=dtype)
     # XLA:CPU runs bfloat16 products several times faster into float32 than into bfloat16, and has
     # none of the batched ones for some layouts (DotThunk, jax 0.10): those read float32.
