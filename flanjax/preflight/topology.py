@@ -37,10 +37,12 @@ class Target(NamedTuple):
     @property
     def memory(self) -> int | None:
         """Bytes of a device, None where nobody says."""
-        if self.chip is not None:
-            return self.chip.hbm_bytes
+        if self.torus:  # a slice that is not here
+            return self.chip.hbm_bytes if self.chip else None
+        if self.platform == "cpu":
+            return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // len(self.devices)
         stats = self.devices[0].memory_stats() or {}
-        return stats.get("bytes_limit")
+        return stats.get("bytes_limit") or (self.chip and self.chip.hbm_bytes)
 
 
 def local_target() -> Target:
