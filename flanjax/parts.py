@@ -101,7 +101,9 @@ def assemble_step(
     return StepParts(model, tx, mesh, frozen)
 
 
-def compiled_step(experiment: Experiment, parts: Parts | StepParts, shardings: TrainState) -> StepFn:
+def compiled_step(
+    experiment: Experiment, parts: Parts | StepParts, shardings: TrainState
+) -> StepFn:
     """Returns a run's training step, to be called or lowered."""
     loss_fn = token_loss(parts.model, experiment.loss)
     step = make_train_step(loss_fn, parts.tx, microbatches=experiment.train.microbatches)

@@ -38,6 +38,7 @@ from flanjax.train.log import open_log
 from flanjax.train.loop import OnEval, Work, train
 from flanjax.train.state import TrainState, make_state
 from flanjax.train_data import TrainData, check_resumable, prepare_train_data
+from flanjax.undivided import undivided_lines
 
 
 class TrainOutcome(NamedTuple):
@@ -86,6 +87,7 @@ def train_and_evaluate(
         _claim(experiment, parts, data, certificate, resolved_text)
     told = [*data_progress.staged_lines(data.staged), data.table(), certificate.summary()]
     told += run_data.not_scored_lines(not_scored)
+    told += [f"layout: {line}" for line in undivided_lines(parts.model, parts.mesh)]
     console.print(*told, *([begun.summary()] if begun else []), sep="\n", soft_wrap=True)
     key_init, key_dropout = jax.random.split(jax.random.key(experiment.train.seed))
     state, shardings = make_state(parts.model, parts.tx, parts.mesh, key_init, parts.frozen)

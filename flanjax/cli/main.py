@@ -115,7 +115,8 @@ def main(traceback: bool) -> None:
 
 
 for _verb in (
-    train, preflight, evaluate, generate, tasks, mixture, tokenizer, cache, data, import_, export, convert
+    train, preflight, evaluate, generate, tasks, mixture, tokenizer, cache, data, import_, export,
+    convert,
 ):  # fmt: skip
     main.add_command(_verb)
 

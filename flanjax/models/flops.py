@@ -15,6 +15,7 @@ from flanjax.data.batch import SeqBatch
 from flanjax.models.decoder import DecoderConfig
 from flanjax.models.t5 import T5Config
 
+
 class Counted(NamedTuple):
     """What a step has to read, padding left out.
 

@@ -112,11 +112,11 @@ def _data(experiment: Experiment, catalogue: Catalogue, tokenizer: Tokenizer) ->
     lengths = experiment.data.task_feature_lengths
     rows = np.concatenate(list(sample.lengths.values()))
     over = np.mean((rows > [lengths["inputs"] + 1, lengths["targets"]]).any(axis=1))
+    limit = f"{lengths['inputs']} + {lengths['targets']} tokens ({experiment.data.over_long})"
     missing = f"; not here: {', '.join(sample.missing)}" if sample.missing else ""
     return (
         f"{len(sample.lengths)} tasks of {mixture.name}; of {len(rows):,} examples {over:.1%} are "
-        f"longer than {lengths['inputs']} + {lengths['targets']} tokens ({experiment.data.over_long})"
-        f"{missing}"
+        f"longer than {limit}{missing}"
     )
 
 

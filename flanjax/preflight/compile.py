@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import pathlib
+import tempfile
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -11,51 +15,65 @@ from flanjax import parallel, target
 from flanjax.data.batch import SeqBatch
 from flanjax.engine import pack
 from flanjax.experiment import Experiment
-from flanjax.parts import StepParts, assemble_step, compiled_step
-from flanjax.preflight.topology import Target
+from flanjax.parts import StepParts, compiled_step
+from flanjax.preflight import buffers, hlo, out_of_memory
+from flanjax.preflight.out_of_memory import Buffer
 from flanjax.train.state import abstract_state
 from flanjax.train_data import make_layout
 
 _ANY_ID = 1
+_PROGRAM = "*jit_step*after_optimizations.txt"
+_MEMORY_REPORT = "*jit_step*after_optimizations-memory-usage-report.txt"
 
 
 class Program(NamedTuple):
-    """A compiled step.
+    """A compiled step, or one that the compiler found no room for.
 
     Attributes:
-      text: Its HLO.
-      lower_s: Time to trace it.
-      compile_s: Time to compile it.
+      module: Its HLO; None where the compiler left none.
       memory: Kind -> bytes on a device.
+      available: Bytes that the compiler says there are, where it found too few.
+      buffers: The largest temporaries; () where the compiler does not tell.
       flops: The compiler's count on a device, which takes a loop's body once;
         None where it gives none.
+      lower_s: Time to trace it.
+      compile_s: Time to compile it.
     """
 
-    text: str
+    module: hlo.Module | None
+    memory: dict[str, int]
+    available: int | None
+    buffers: Sequence[Buffer]
+    flops: float | None
     lower_s: float
     compile_s: float
-    memory: dict[str, int]
-    flops: float | None
+
+    @property
+    def needed(self) -> int:
+        """Bytes on a device."""
+        return sum(self.memory.values())
 
 
 def abstract_batch(experiment: Experiment, mesh: jax.sharding.Mesh) -> SeqBatch:
     """Returns the shapes of a step's rows, and where they lie."""
     row = pack.pack([[]], make_layout(experiment, _ANY_ID))
     sharding = parallel.batch_sharding(mesh)
-    return jax.tree.map(
+    rows: SeqBatch = jax.tree.map(
         lambda array: jax.ShapeDtypeStruct(
             (experiment.train.batch_size, *array.shape[1:]), array.dtype, sharding=sharding
         ),
         row,
     )
+    return rows
 
 
 def compile_train_step(experiment: Experiment, parts: StepParts, platform: str) -> Program:
     """Compiles the step that training runs; nothing is allocated on any device.
 
-    Raises:
-      RuntimeError: The compiler finds no room for it; `out_of_memory.read`
-        reads its text.
+    Args:
+      experiment: The run.
+      parts: What its step is made of, on a mesh of the devices.
+      platform: "cpu", "gpu" or "tpu".
     """
     state = abstract_state(parts.model, parts.tx, parts.mesh, parts.frozen)
     shardings = jax.tree.map(lambda leaf: leaf.sharding, state)
@@ -65,11 +83,40 @@ def compile_train_step(experiment: Experiment, parts: StepParts, platform: str) 
     started = time.perf_counter()
     with target.compiling_for(platform):
         lowered = step.lower(state, batch, key)
-    traced = time.perf_counter()
-    compiled = lowered.compile()
-    compile_s = time.perf_counter() - traced
-    return Program(
-        compiled.as_text(), traced - started, compile_s, _memory(compiled), _flops(compiled)
+    lower_s = time.perf_counter() - started
+    with tempfile.TemporaryDirectory() as folder:
+        options = {"xla_dump_to": folder, "xla_dump_hlo_as_text": True}
+        started = time.perf_counter()
+        try:
+            compiled = lowered.compile(compiler_options=options)
+        except RuntimeError as error:
+            shortage = out_of_memory.read(str(error))
+            if shortage is None:
+                raise
+            text = _dumped(folder, _PROGRAM)
+            memory = {"arguments": _bytes((state, batch)), "temporaries": shortage.needed or 0}
+            available, flops = shortage.available, None
+        else:
+            text, memory = compiled.as_text(), _memory(compiled)
+            available, flops = None, _flops(compiled)
+        compile_s = time.perf_counter() - started
+        report = _dumped(folder, _MEMORY_REPORT)
+    module = hlo.parse(text) if text else None
+    largest = buffers.largest(report, module)
+    return Program(module, memory, available, largest, flops, lower_s, compile_s)
+
+
+def _dumped(folder: str, pattern: str) -> str:
+    """Returns the text of a file that the compiler left, "" where it left none."""
+    found = sorted(pathlib.Path(folder).glob(pattern), key=lambda path: path.stat().st_size)
+    return found[-1].read_text("utf-8") if found else ""
+
+
+def _bytes(tree: Any) -> int:
+    """Returns what arrays of some shapes and places take on one device."""
+    return sum(
+        math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
+        for leaf in jax.tree.leaves(tree)
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import jax
@@ -10,19 +9,10 @@ import jax
 from flanjax.data.catalogue import Catalogue
 from flanjax.experiment import Experiment
 from flanjax.models import flops
-from flanjax.parts import StepParts, assemble_step
-from flanjax.preflight import (
-    collectives,
-    hlo,
-    out_of_memory,
-    remedies,
-    report,
-    roofline,
-    traffic,
-)
+from flanjax.parts import assemble_step
+from flanjax.preflight import collectives, remedies, report, roofline, traffic
 from flanjax.preflight.checks import check_run
 from flanjax.preflight.compile import Program, compile_train_step
-from flanjax.preflight.out_of_memory import Shortage
 from flanjax.preflight.topology import Target
 from flanjax.train.state import abstract_state
 from flanjax.undivided import undivided_lines
@@ -48,7 +38,7 @@ def examine(
     parts = assemble_step(experiment, devices=target.devices)
     checks = check_run(experiment, load_catalogue, parts, on_phase) if load_catalogue else []
     on_phase("compiling")
-    compiled, shortage = _compiled(experiment, parts, target)
+    program = compile_train_step(experiment, parts, target.platform)
     state = abstract_state(parts.model, parts.tx, parts.mesh, parts.frozen)
     mesh = dict(parts.mesh.shape)
     return report.Report(
@@ -60,8 +50,8 @@ def examine(
         tokens=_tokens(experiment),
         checks=checks,
         undivided=undivided_lines(parts.model, parts.mesh),
-        compiled=compiled,
-        shortage=shortage,
+        program=program,
+        counts=_count(experiment, program, target),
         available=target.memory,
         advice=remedies.advice(experiment, mesh),
     )
@@ -89,26 +79,12 @@ def _tokens(experiment: Experiment) -> int:
     return rows.num_inputs + rows.num_targets
 
 
-def _compiled(
-    experiment: Experiment, parts: StepParts, target: Target
-) -> tuple[report.Compiled | None, Shortage | None]:
-    """Compiles the step, or returns what there was no room for."""
-    try:
-        program = compile_train_step(experiment, parts, target.platform)
-    except RuntimeError as error:
-        shortage = out_of_memory.read(str(error))
-        if shortage is None:
-            raise
-        return None, shortage
-    return _read(experiment, program, parts.mesh.size, target), None
-
-
-def _read(
-    experiment: Experiment, program: Program, num_devices: int, target: Target
-) -> report.Compiled:
-    module = hlo.parse(program.text)
-    found = collectives.find(module, num_devices)
-    memory_bytes = traffic.memory_bytes(module)
+def _count(experiment: Experiment, program: Program, target: Target) -> report.Counts | None:
+    if program.module is None:
+        return None
+    num_devices = len(target.devices)
+    found = collectives.find(program.module, num_devices)
+    memory_bytes = traffic.memory_bytes(program.module)
     estimate = None
     if target.chip is not None:
         own = _work(experiment).flops / num_devices
@@ -119,14 +95,6 @@ def _read(
             repeated_flops=own / 3 if experiment.model.remat == "full" else 0.0,
             memory_bytes=memory_bytes,
             collectives=found,
-            torus=target.torus if math.prod(target.torus) > 1 else (),
+            torus=target.torus,
         )
-    return report.Compiled(
-        memory=program.memory,
-        flops=program.flops,
-        memory_bytes=memory_bytes,
-        collectives=found,
-        roofline=estimate,
-        lower_s=program.lower_s,
-        compile_s=program.compile_s,
-    )
+    return report.Counts(memory_bytes, found, estimate)

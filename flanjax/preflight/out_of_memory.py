@@ -7,7 +7,7 @@ allocators name what they were asked for, and on GPUs at times the largest buffe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 _NUM_SHOWN = 3
@@ -72,9 +72,12 @@ class Shortage(NamedTuple):
 
     def largest(self) -> str:
         """Returns the largest arrays in a line."""
-        if not self.buffers:
-            return "largest arrays: the error names none"
-        return "largest arrays: " + "; ".join(map(str, self.buffers[:_NUM_SHOWN]))
+        return f"largest arrays: {shown(self.buffers)}"
+
+
+def shown(buffers: Sequence[Buffer]) -> str:
+    """Returns the first few arrays in a line."""
+    return "; ".join(map(str, buffers[:_NUM_SHOWN])) or "nobody names any"
 
 
 def gib(num_bytes: float) -> str:
@@ -89,11 +92,14 @@ def read(text: str) -> Shortage | None:
     if not any(mark in text for mark in _MARKS):
         return None
     if whole := next(_matches(_PROGRAM, text), None):
-        needed, available = _bytes(*whole[:2]), _bytes(*whole[2:])
+        needed, available = to_bytes(*whole[:2]), to_bytes(*whole[2:])
         return Shortage(needed, True, available, _largest(text))
     asked, left = (next(_matches(patterns, text), None) for patterns in (_ASKED, _LEFT))
     return Shortage(
-        _bytes(*asked) if asked else None, False, _bytes(*left) if left else None, _largest(text)
+        to_bytes(*asked) if asked else None,
+        False,
+        to_bytes(*left) if left else None,
+        _largest(text),
     )
 
 
@@ -103,14 +109,15 @@ def _matches(patterns: tuple[str, ...], text: str) -> Iterator[tuple[str, ...]]:
             yield match.groups()
 
 
-def _bytes(number: str, unit: str) -> int:
+def to_bytes(number: str, unit: str) -> int:
+    """Returns bytes of "1.5" and "G"; units are powers of 1,024."""
     return round(float(number) * _UNITS.get(unit, 1))
 
 
 def _largest(text: str) -> tuple[Buffer, ...]:
     """Reads the list of arrays: after each size stand its shape and where it comes from."""
     starts = [match.start() for match in re.finditer(rf"Size: {_SIZE}", text)]
-    sections = [text[a:b] for a, b in zip(starts, [*starts[1:], len(text)], strict=True)]
+    sections = [text[a:b] for a, b in zip(starts, [*starts[1:], len(text)], strict=False)]
     buffers = {_buffer(section): None for section in sections}
     return tuple(sorted(buffers, key=lambda buffer: -buffer.num_bytes))
 
@@ -120,7 +127,7 @@ def _buffer(section: str) -> Buffer:
     shape = re.search(r"(?:Shape|Subshape): ([\w]+\[[\d,]*\])", section)
     origin = re.search(r'op_name="([^"]*)"', section)
     return Buffer(
-        _bytes(*size.groups()) if size else 0,
+        to_bytes(*size.groups()) if size else 0,
         shape[1] if shape else "?",
         origin[1] if origin else "",
     )

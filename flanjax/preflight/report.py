@@ -9,36 +9,25 @@ from typing import Any, NamedTuple
 from flanjax.preflight import collectives
 from flanjax.preflight.checks import Check
 from flanjax.preflight.collectives import Collective
-from flanjax.preflight.out_of_memory import Shortage, gib
+from flanjax.preflight.compile import Program
+from flanjax.preflight.out_of_memory import gib, shown
 from flanjax.preflight.roofline import Roofline
 
 _NUM_LARGEST = 3
 
 
-class Compiled(NamedTuple):
-    """A step that compiled.
+class Counts(NamedTuple):
+    """What was counted in a step's program, on one device.
 
     Attributes:
-      memory: Kind -> bytes on a device.
-      flops: The compiler's count, loops' bodies once; None without one.
-      memory_bytes: Read and written in a step on a device.
+      memory_bytes: Read and written.
       collectives: What devices send.
       roofline: The estimate; None where the chip is not known.
-      lower_s: Time to trace.
-      compile_s: Time to compile.
     """
 
-    memory: Mapping[str, int]
-    flops: float | None
     memory_bytes: int
     collectives: Sequence[Collective]
     roofline: Roofline | None
-    lower_s: float
-    compile_s: float
-
-    @property
-    def needed(self) -> int:
-        return sum(self.memory.values())
 
 
 class Report(NamedTuple):
@@ -53,8 +42,8 @@ class Report(NamedTuple):
       tokens: Slots of a step, padding included.
       checks: What was looked at beside the step.
       undivided: Lines on what the mesh does not divide.
-      compiled: The step; None where there is no room for it.
-      shortage: What was missing; None where there is room.
+      program: The step as the compiler made it, or gave it up.
+      counts: What stands in it; None where the compiler left nothing.
       available: Bytes of a device; None where nobody says.
       advice: What to try where it does not fit.
     """
@@ -67,16 +56,16 @@ class Report(NamedTuple):
     tokens: int
     checks: Sequence[Check]
     undivided: Sequence[str]
-    compiled: Compiled | None
-    shortage: Shortage | None
+    program: Program
+    counts: Counts | None
     available: int | None
     advice: str
 
     @property
     def fits(self) -> bool:
-        if self.compiled is None:
+        if self.program.available is not None:
             return False
-        return self.available is None or self.compiled.needed <= self.available
+        return self.available is None or self.program.needed <= self.available
 
     @property
     def is_ready(self) -> bool:
@@ -88,12 +77,12 @@ class Report(NamedTuple):
         if self.fits:
             failed = [check.name for check in self.checks if not check.is_ok]
             return f"fits, but will not start: {', '.join(failed)}" if failed else "fits"
-        if self.compiled is not None:
-            needs = f"needs {gib(self.compiled.needed)} of {gib(self.available or 0)} per device"
-        else:
-            assert self.shortage is not None
-            needs = self.shortage.headline().removeprefix("out of memory: ") + " per device"
-        return f"does not fit: {needs}; {self.advice}"
+        needs = f"{gib(self.program.needed)} of {gib(self._room or 0)} per device"
+        return f"does not fit: needs {needs}; {self.advice}"
+
+    @property
+    def _room(self) -> int | None:
+        return self.program.available or self.available
 
     def lines(self) -> list[str]:
         """Returns what a person reads."""
@@ -106,32 +95,37 @@ class Report(NamedTuple):
             *(f"layout       {line}" for line in self.undivided),
             f"parameters   {trained:,}{kept}",
         ]
-        if self.compiled is not None:
-            lines += self._compiled_lines(self.compiled)
-        if self.shortage is not None:
-            lines.append(f"memory       {self.shortage.largest()}")
+        lines += self._program_lines()
         return [*lines, "", self.verdict()]
 
-    def _compiled_lines(self, compiled: Compiled) -> list[str]:
-        parts = ", ".join(f"{kind} {gib(size)}" for kind, size in compiled.memory.items())
-        room = f" of {gib(self.available)}" if self.available else ""
+    def _program_lines(self) -> list[str]:
+        program, counts = self.program, self.counts
+        parts = ", ".join(f"{kind} {gib(size)}" for kind, size in program.memory.items())
+        room = f" of {gib(self._room)}" if self._room else ""
         per_device = self.model_flops / self.num_devices
-        counted = "nothing" if compiled.flops is None else f"{compiled.flops / 1e12:,.3g} T"
-        lines = [
-            f"memory       {gib(compiled.needed)}{room} per device: {parts}",
-            f"FLOPs        {per_device / 1e12:,.4g} T per device and step by the model's formula; "
-            f"the compiler counts {counted}, which takes each loop once",
-            f"traffic      {gib(compiled.memory_bytes)} read and written per device and step",
-            *_collective_lines(compiled.collectives),
-            f"compiled in  {compiled.lower_s:.1f} s to trace, {compiled.compile_s:.1f} s to compile",
-        ]
-        if compiled.roofline is not None:
-            lines.append(_roofline_line(compiled.roofline, self.tokens, self.num_devices))
+        lines = [f"memory       {gib(program.needed)}{room} per device: {parts}"]
+        if not self.fits:
+            lines.append(f"largest      {shown(program.buffers)}")
+        flops = f"{per_device / 1e12:,.4g} T per device and step by the model's formula"
+        if program.flops is not None:
+            flops += f"; the compiler counts {program.flops / 1e12:,.3g} T, each loop once"
+        lines.append(f"FLOPs        {flops}")
+        if counts is not None:
+            lines.append(
+                f"traffic      {gib(counts.memory_bytes)} read and written per device and step"
+            )
+            lines += _collective_lines(counts.collectives)
+        lines.append(
+            f"compiled in  {program.lower_s:.1f} s to trace, {program.compile_s:.1f} s to compile"
+        )
+        if counts is not None and counts.roofline is not None:
+            lines.append(_roofline_line(counts.roofline, self.tokens, self.num_devices))
         return lines
 
     def to_plain(self) -> dict[str, Any]:
         """Returns the report as JSON values."""
-        plain: dict[str, Any] = {
+        program = self.program
+        return {
             "topology": self.target,
             "devices": self.num_devices,
             "mesh": dict(self.mesh),
@@ -143,28 +137,24 @@ class Report(NamedTuple):
             "fits": self.fits,
             "is_ready": self.is_ready,
             "verdict": self.verdict(),
-            "memory_available_bytes": self.available,
+            "needed_bytes": program.needed,
+            "available_bytes": self._room,
+            "memory_bytes": dict(program.memory),
+            "largest": [buffer._asdict() for buffer in program.buffers],
+            "compiler_flops": program.flops,
+            "lower_s": round(program.lower_s, 2),
+            "compile_s": round(program.compile_s, 2),
+            **(_counts_plain(self.counts) if self.counts else {}),
         }
-        if self.shortage is not None:
-            plain["needed_bytes"] = self.shortage.needed
-            plain["largest"] = [buffer._asdict() for buffer in self.shortage.buffers[:10]]
-        if self.compiled is not None:
-            plain |= _compiled_plain(self.compiled)
-        return plain
 
 
-def _compiled_plain(compiled: Compiled) -> dict[str, Any]:
-    roofline = compiled.roofline
+def _counts_plain(counts: Counts) -> dict[str, Any]:
+    roofline = counts.roofline
     times = {} if roofline is None else {**roofline._asdict(), "step_s": roofline.step_s}
     return {
-        "needed_bytes": compiled.needed,
-        "memory_bytes": dict(compiled.memory),
-        "compiler_flops": compiled.flops,
-        "memory_traffic_bytes": compiled.memory_bytes,
-        "collectives": [total._asdict() for total in collectives.totals(compiled.collectives)],
+        "memory_traffic_bytes": counts.memory_bytes,
+        "collectives": [total._asdict() for total in collectives.totals(counts.collectives)],
         "roofline_estimate": {key: float(f"{value:.4g}") for key, value in times.items()} or None,
-        "lower_s": round(compiled.lower_s, 2),
-        "compile_s": round(compiled.compile_s, 2),
     }
 
 
@@ -178,10 +168,8 @@ def _collective_lines(found: Sequence[Collective]) -> list[str]:
         unknown = f", {total.num_unknown} of them in loops of unknown length" * (
             total.num_unknown > 0
         )
-        lines.append(
-            f"  {total.kind}: {total.num:,} a step{unknown}, arrays of {gib(total.num_bytes)}, each "
-            f"device sends {gib(total.sent)}; most by {largest}"
-        )
+        sent = f"arrays of {gib(total.num_bytes)}, each device sends {gib(total.sent)}"
+        lines.append(f"  {total.kind}: {total.num:,} a step{unknown}, {sent}; most by {largest}")
     return ["collectives", *lines]
 
 

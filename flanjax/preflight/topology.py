@@ -68,16 +68,24 @@ def tpu_target(name: str) -> Target:
             "--topology must have libtpu, which compiles for TPUs without one, got none; "
             f'pip install "jax[tpu]=={jax_version}".'
         )
-    # libtpu asks who and where it is; the answers only keep it from complaining that it is nowhere.
-    os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
-    os.environ.setdefault("TPU_ACCELERATOR_TYPE", f"{chip.name}-{math.prod(torus)}")
-    os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
+    # libtpu asks who and where it is; the answers keep it from complaining that it is nowhere. What
+    # only compiles may do so beside others.
+    for variable, value in {
+        "TPU_SKIP_MDS_QUERY": "1",
+        "TPU_ACCELERATOR_TYPE": f"{chip.name}-{math.prod(torus)}",
+        "TPU_WORKER_HOSTNAMES": "localhost",
+        "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
+    }.items():
+        os.environ.setdefault(variable, value)
     # The two cores of a v4 chip are one device, as JAX has them on a machine that has the chip.
     options = {"chip_config_name": "megacore"} if chip.name == "v4" else {}
     try:
         slice_ = topologies.get_topology_desc(platform="tpu", topology_name=name, **options)
     except RuntimeError as error:
-        raise _unknown(name, str(error).splitlines()[0]) from None
+        reason = str(error).splitlines()[0]
+        if not reason.startswith("INVALID_ARGUMENT"):
+            raise ValueError(f"libtpu must give the devices of {name}, got: {reason}") from None
+        raise _unknown(name, reason) from None
     return Target(name, slice_.devices, chip, torus)
 
 
@@ -94,6 +102,5 @@ def _parse(name: str) -> tuple[chips.Chip, tuple[int, ...]]:
 def _unknown(name: str, why: str) -> ValueError:
     known = "; ".join(chips.known_topologies())
     return ValueError(
-        f"--topology must be a TPU and a slice of it, as v5e:16x16, got {name!r} ({why}); known are "
-        f"{known}."
+        f"--topology must be a TPU and a slice of it, got {name!r} ({why}); known are {known}."
     )

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from flanjax.preflight import hlo
 
 _FREE = (
-    "parameter constant tuple get-tuple-element bitcast while conditional call after-all "
-    "partition-id replica-id iota opt-barrier"
-).split()
+    *("parameter", "constant", "iota", "tuple", "get-tuple-element", "bitcast", "opt-barrier"),
+    *("while", "conditional", "call", "after-all", "partition-id", "replica-id"),
+)
 """What moves nothing itself."""
 _SLICES = ("dynamic-slice", "slice", "gather")
 
@@ -64,9 +64,7 @@ def _bytes(arrays: Sequence[hlo.Array]) -> int:
     return sum(array.num_bytes for array in arrays if array.in_memory)
 
 
-def _read(
-    inner: Mapping[str, hlo.Instruction], number: int, shapes: tuple[hlo.Array, ...]
-) -> int:
+def _read(inner: Mapping[str, hlo.Instruction], number: int, shapes: tuple[hlo.Array, ...]) -> int:
     """Returns what a kernel reads of one operand."""
     whole = _bytes(shapes)
     if not whole:
