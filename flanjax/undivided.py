@@ -12,6 +12,8 @@ from flanjax.base import path_name
 from flanjax.models.api import Model, is_axes
 
 _MAX_SHOWN = 3
+_FIELDS = {"vocab": "vocab_size", "embed": "d_model", "mlp": "d_ff"}
+"""Logical axis -> the field of a model that people know it by."""
 
 
 def undivided_lines(model: Model, mesh: Mesh) -> list[str]:
@@ -28,8 +30,8 @@ def undivided_lines(model: Model, mesh: Mesh) -> list[str]:
 
     jax.tree_util.tree_map_with_path(add, model.axes, shapes, is_leaf=is_axes)
     lines = [
-        f"{name} of {size} is no multiple of {axis} = {mesh.shape[axis]}: {_shown(paths)} "
-        f"stay whole along it on every device; choose another {axis}"
+        f"{_FIELDS.get(name, name)} of {size} is no multiple of {axis} = {mesh.shape[axis]} and is "
+        f"not split over it: {_shown(paths)}; choose another {axis}"
         for (name, size, axis), paths in found.items()
     ]
     return [*lines, *_cut_heads(model, mesh)]

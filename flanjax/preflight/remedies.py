@@ -49,8 +49,8 @@ def _remedies(experiment: Experiment, mesh: Mapping[str, int]) -> Iterator[str]:
     if not model.scan_layers:
         yield f"{model_name}.scan_layers = True"
     num_heads = model.num_kv_heads or model.num_heads
-    if mesh["fsdp"] > 1 and num_heads % (2 * mesh["tensor"]) == 0:
-        yield f"MeshConfig.tensor = {2 * mesh['tensor']} with half of fsdp"
+    if mesh["fsdp"] % 2 == 0 and num_heads % (2 * mesh["tensor"]) == 0:
+        yield f"MeshConfig.tensor = {2 * mesh['tensor']} with MeshConfig.fsdp = {mesh['fsdp'] // 2}"
     if optimizer.name not in ("adafactor", "sgd"):
         yield "OptimizerConfig.name = 'adafactor'"
     yield "shorter TASK_FEATURE_LENGTHS"
