@@ -7,7 +7,7 @@ import importlib.util
 import math
 import os
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 from jax.experimental import topologies
@@ -77,8 +77,11 @@ def tpu_target(name: str) -> Target:
         "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
     }.items():
         os.environ.setdefault(variable, value)
-    # The two cores of a v4 chip are one device, as JAX has them on a machine that has the chip.
-    options = {"chip_config_name": "megacore"} if chip.name == "v4" else {}
+    options: dict[str, Any] = {}
+    if chip.name == "v4":  # two cores are one device, as JAX has them where the chip is
+        options["chip_config_name"] = "megacore"
+    if math.prod(torus) == 1:  # a host that has no more
+        options["chips_per_host_bounds"] = (1, 1, 1)
     try:
         slice_ = topologies.get_topology_desc(platform="tpu", topology_name=name, **options)
     except RuntimeError as error:
