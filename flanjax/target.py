@@ -12,7 +12,7 @@ _PLATFORM: contextvars.ContextVar[str | None] = contextvars.ContextVar("platform
 
 
 def platform() -> str:
-    """Returns "cpu", "gpu" or "tpu": whose code a function that is traced now should choose."""
+    """Returns "cpu", "gpu" or "tpu": whose code to choose while tracing."""
     return _PLATFORM.get() or jax.default_backend()
 
 

@@ -1,4 +1,4 @@
-"""What a mesh axis does not divide: parameters that stay whole, heads that are cut through."""
+"""What a mesh axis does not divide: whole parameters, heads cut through."""
 
 from __future__ import annotations
 

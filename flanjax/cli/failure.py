@@ -46,7 +46,7 @@ class OutOfMemoryFailure(Failure):
 
 @contextlib.contextmanager
 def memory_told(experiment: Experiment) -> Iterator[None]:
-    """Turns a device's lack of memory into three lines; with --traceback it stays as it is."""
+    """Turns a device's lack of memory into three lines, but not with --traceback."""
     try:
         yield
     except RuntimeError as error:  # what JAX raises for all that a device or compiler refuses

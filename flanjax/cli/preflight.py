@@ -1,4 +1,4 @@
-"""`flanjax preflight`: whether a run would start and fit, before it takes a device."""
+"""`flanjax preflight`: whether a run would start and fit, before it does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The largest arrays that a program holds at once, from the compiler's memory report."""
+"""The largest arrays of a program, from the compiler's memory report."""
 
 from __future__ import annotations
 
@@ -48,12 +48,15 @@ def _size(shape: str) -> int:
 
 def _origins(module: hlo.Module | None, shapes: set[str]) -> dict[str, str]:
     """Returns where the first array of each shape is made."""
+    made = (
+        (str(array), place)
+        for computation in (module.computations if module else {}).values()
+        for each in computation.values()
+        if each.opcode not in _NOT_MADE and (place := each.op_name())
+        for array in each.shapes
+    )
     origins: dict[str, str] = {}
-    for computation in (module.computations if module else {}).values():
-        for each in computation.values():
-            if each.opcode in _NOT_MADE or not (place := each.op_name()):
-                continue
-            for array in each.shapes:
-                if (shape := str(array)) in shapes:
-                    origins.setdefault(shape, place)
+    for shape, place in made:
+        if shape in shapes:
+            origins.setdefault(shape, place)
     return origins

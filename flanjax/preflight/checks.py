@@ -1,4 +1,4 @@
-"""What can be found wrong with a run before it trains: tokenizer, data, checkpoint, directory."""
+"""What a run reads and writes beside its arrays, looked at before it trains."""
 
 from __future__ import annotations
 

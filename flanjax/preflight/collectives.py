@@ -84,6 +84,29 @@ def totals(collectives: Sequence[Collective]) -> list[Total]:
     return list(_totals(collectives))
 
 
+def of_whole_batch(
+    collectives: Sequence[Collective], num_rows: int, lengths: Sequence[int]
+) -> list[Collective]:
+    """Returns those that move activations of every row to or over every device.
+
+    A layout that keeps rows where they are has none: they are what is left
+    where the compiler splits features in place of rows.
+
+    Args:
+      collectives: Of the program.
+      num_rows: Rows that all devices read at a time.
+      lengths: Tokens of a row.
+    """
+    starts = [start for length in lengths for start in ((num_rows, length), (num_rows * length,))]
+
+    def is_of_all(sizes: tuple[int, ...]) -> bool:
+        return any(
+            sizes[: len(start)] == start and math.prod(sizes[len(start) :]) > 1 for start in starts
+        )
+
+    return [each for each in collectives if is_of_all(each.array.sizes)]
+
+
 def _totals(collectives: Sequence[Collective]) -> Iterator[Total]:
     for kind in KINDS:
         found = [each for each in collectives if each.kind == kind]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import jax
 
@@ -39,6 +39,7 @@ def examine(
     checks = check_run(experiment, load_catalogue, parts, on_phase) if load_catalogue else []
     on_phase("compiling")
     program = compile_train_step(experiment, parts, target.platform)
+    counts = _count(experiment, program, target)
     state = abstract_state(parts.model, parts.tx, parts.mesh, parts.frozen)
     mesh = dict(parts.mesh.shape)
     return report.Report(
@@ -51,9 +52,23 @@ def examine(
         checks=checks,
         undivided=undivided_lines(parts.model, parts.mesh),
         program=program,
-        counts=_count(experiment, program, target),
+        whole_batch=_whole_batch(experiment, counts, mesh),
+        counts=counts,
         available=target.memory,
         advice=remedies.advice(experiment, mesh),
+    )
+
+
+def _whole_batch(
+    experiment: Experiment, counts: report.Counts | None, mesh: Mapping[str, int]
+) -> list[collectives.Collective]:
+    if counts is None or mesh["data"] * mesh["fsdp"] == 1:
+        return []
+    lengths = tuple(experiment.data.task_feature_lengths.values())
+    return collectives.of_whole_batch(
+        counts.collectives,
+        experiment.train.batch_size // experiment.train.microbatches,
+        lengths if experiment.is_encoder_decoder else (sum(lengths),),
     )
 
 
@@ -62,7 +77,7 @@ def _size(tree: object) -> int:
 
 
 def _rows(experiment: Experiment) -> flops.Counted:
-    """Returns a step's work where each row is one example, which is the most that it can be."""
+    """Counts a step whose rows are one example each, the most work it can be."""
     lengths = experiment.data.task_feature_lengths
     inputs, targets = lengths["inputs"], lengths["targets"]
     if not experiment.is_encoder_decoder:

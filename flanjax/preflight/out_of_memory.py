@@ -81,7 +81,7 @@ def shown(buffers: Sequence[Buffer]) -> str:
 
 
 def gib(num_bytes: float) -> str:
-    """Returns bytes as people read them: "23.1 GiB", "96.0 MiB" below a hundredth of one."""
+    """Returns bytes as people read them: "23.10 GiB", or "9.6 MiB"."""
     if num_bytes < 2**30 / 100:
         return f"{num_bytes / 2**20:.1f} MiB"
     return f"{num_bytes / 2**30:.2f} GiB"
@@ -115,7 +115,7 @@ def to_bytes(number: str, unit: str) -> int:
 
 
 def _largest(text: str) -> tuple[Buffer, ...]:
-    """Reads the list of arrays: after each size stand its shape and where it comes from."""
+    """Reads the list of arrays: after each size its shape and its origin."""
     starts = [match.start() for match in re.finditer(rf"Size: {_SIZE}", text)]
     sections = [text[a:b] for a, b in zip(starts, [*starts[1:], len(text)], strict=False)]
     buffers = {_buffer(section): None for section in sections}

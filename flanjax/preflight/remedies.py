@@ -1,4 +1,4 @@
-"""What a run may change so that its step needs less memory: only what it has not done."""
+"""What a run may change to need less memory: only what it has not done."""
 
 from __future__ import annotations
 

@@ -43,6 +43,7 @@ class Report(NamedTuple):
       checks: What was looked at beside the step.
       undivided: Lines on what the mesh does not divide.
       program: The step as the compiler made it, or gave it up.
+      whole_batch: Collectives that move activations of all rows.
       counts: What stands in it; None where the compiler left nothing.
       available: Bytes of a device; None where nobody says.
       advice: What to try where it does not fit.
@@ -57,6 +58,7 @@ class Report(NamedTuple):
     checks: Sequence[Check]
     undivided: Sequence[str]
     program: Program
+    whole_batch: Sequence[Collective]
     counts: Counts | None
     available: int | None
     advice: str
@@ -95,6 +97,8 @@ class Report(NamedTuple):
             *(f"layout       {line}" for line in self.undivided),
             f"parameters   {trained:,}{kept}",
         ]
+        if self.whole_batch:
+            lines.insert(-1, f"layout       {_whole_batch_line(self.whole_batch)}")
         lines += self._program_lines()
         return [*lines, "", self.verdict()]
 
@@ -134,6 +138,7 @@ class Report(NamedTuple):
             "tokens_per_step": self.tokens,
             "checks": [check._asdict() for check in self.checks],
             "undivided": list(self.undivided),
+            "collectives_of_whole_batch": sum(each.times for each in self.whole_batch),
             "fits": self.fits,
             "is_ready": self.is_ready,
             "verdict": self.verdict(),
@@ -171,6 +176,14 @@ def _collective_lines(found: Sequence[Collective]) -> list[str]:
         sent = f"arrays of {gib(total.num_bytes)}, each device sends {gib(total.sent)}"
         lines.append(f"  {total.kind}: {total.num:,} a step{unknown}, {sent}; most by {largest}")
     return ["collectives", *lines]
+
+
+def _whole_batch_line(found: Sequence[Collective]) -> str:
+    num, largest = sum(each.times for each in found), max(found, key=lambda each: each.sent)
+    return (
+        f"{num:,} collectives move activations of the whole batch, most {largest.times} x "
+        f"{largest.array}: the compiler does not keep rows on their devices"
+    )
 
 
 def _roofline_line(roofline: Roofline, tokens: int, num_devices: int) -> str:

@@ -1,4 +1,4 @@
-"""`flanjax preflight` compiles the step of a run and looks at all that it reads and writes."""
+"""`flanjax preflight` compiles a run's step and looks at what it reads."""
 
 from __future__ import annotations
 
@@ -194,10 +194,14 @@ def test_training_out_of_memory_ends_with_three_lines(tmp_path, monkeypatch):
     assert result.exit_code == 1
     assert result.stderr.splitlines() == [
         "flanjax: error: out of memory: needs 63.80 GiB of 30.75 GiB",
-        "  largest arrays: 2.00 GiB f32[32,4096,4096] of self_attention/dot_general; "
-        "1.50 GiB bf16[32,4096,6144] of mlp/dot_general; 0.1 MiB s32[24576]",
-        "  try DecoderConfig.remat = 'full', DecoderConfig.dtype = 'bfloat16', "
-        "TrainConfig.microbatches = 4",
+        (
+            "  largest arrays: 2.00 GiB f32[32,4096,4096] of self_attention/dot_general; "
+            "1.50 GiB bf16[32,4096,6144] of mlp/dot_general; 0.1 MiB s32[24576]"
+        ),
+        (
+            "  try DecoderConfig.remat = 'full', DecoderConfig.dtype = 'bfloat16', "
+            "TrainConfig.microbatches = 4"
+        ),
     ]
     whole = call("--traceback", "train", *arguments(tmp_path))
     assert str(whole.exception) == TPU_COMPILER

@@ -1,4 +1,4 @@
-"""libtpu's compiler, on a machine without a TPU: slices, the step, and want of memory."""
+"""libtpu's compiler where there is no TPU: slices, the step, want of memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The compiler's memory report gives the largest temporaries, and the program their origin."""
+"""The compiler's memory report names the largest temporaries."""
 
 from __future__ import annotations
 

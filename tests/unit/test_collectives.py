@@ -122,6 +122,22 @@ def test_a_collective_names_its_largest_array_and_its_place():
     assert reduce.op_name == "jit(step)/while/body/psum"
 
 
+def test_activations_of_every_row_are_told_from_what_else_is_moved():
+    def moved(*sizes: int) -> collectives.Collective:
+        array = hlo.Array("bf16", sizes)
+        return collectives.Collective("all-gather", array, array.num_bytes, 8, 1, True, "")
+
+    of_rows = [moved(64, 16, 512), moved(64 * 16, 512), moved(64, 4, 512)]
+    others = [
+        moved(64, 16),  # tokens
+        moved(8, 16, 512),  # of one device
+        moved(512, 512),  # a weight
+        moved(64, 512),
+    ]
+    found = collectives.of_whole_batch([*of_rows, *others], 64, (16, 4))
+    assert found == of_rows
+
+
 @pytest.mark.parametrize(
     ("attributes", "group"),
     [

@@ -1,4 +1,4 @@
-"""Compiled HLO is read as it stands: shapes, calls, and how often a loop's body runs."""
+"""Compiled HLO is read as it stands: shapes, calls, and runs of a loop's body."""
 
 from __future__ import annotations
 

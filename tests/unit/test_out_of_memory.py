@@ -1,4 +1,4 @@
-"""Errors of want of memory, as XLA's compilers and allocators wrote them on users' machines."""
+"""Errors of want of memory, as XLA wrote them on users' machines."""
 
 from __future__ import annotations
 

@@ -31,10 +31,14 @@ def test_nothing_is_told_of_one_device():
 def test_a_dimension_that_stays_whole_is_told_with_its_parameters():
     # d_model 4, vocabulary 11, d_ff 5, two heads of two channels and one of keys.
     assert lines(1, 2, d_ff=6) == [
-        "vocab_size of 11 is no multiple of tensor = 2 and is not split over it: embed; choose "
-        "another tensor",
-        "1 key and value heads are no multiple of tensor = 2: their channels lie on different "
-        "devices and are gathered in every layer; choose another tensor",
+        (
+            "vocab_size of 11 is no multiple of tensor = 2 and is not split over it: embed; choose "
+            "another tensor"
+        ),
+        (
+            "1 key and value heads are no multiple of tensor = 2: their channels lie on different "
+            "devices and are gathered in every layer; choose another tensor"
+        ),
     ]
 
 
