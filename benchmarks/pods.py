@@ -18,7 +18,6 @@ import os
 import pathlib
 import platform
 import re
-import resource
 import shlex
 import subprocess
 import sys
@@ -107,22 +106,23 @@ def measure(name: str) -> dict[str, Any]:
     """Compiles one, in a process of its own, and returns what preflight tells of it."""
     command = PODS[name].command()
     started = time.perf_counter()
-    done = subprocess.run(
+    child = subprocess.Popen(
         [sys.executable, "-m", "flanjax.cli.main", *command],
         cwd=ROOT,
         env={**os.environ, "JAX_PLATFORMS": "cpu"},
         stdout=subprocess.PIPE,
         text=True,
-        check=False,
     )
-    if not done.stdout:
-        raise RuntimeError(f"{name} must end with a report, got status {done.returncode}.")
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert child.stdout is not None
+    output = child.stdout.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    if not output:
+        raise RuntimeError(f"{name} must end with a report, got status {status}.")
     return {
         "name": name,
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": shlex.join(["flanjax", *command]),
-        **json.loads(done.stdout),
+        **json.loads(output),
         "wall_s": round(time.perf_counter() - started, 1),
         "host_memory_bytes": usage.ru_maxrss * 1024,
         "machine": _machine(),
@@ -171,7 +171,7 @@ def table_row(result: dict[str, Any]) -> str:
     pod = PODS[result["name"]]
     mesh = " x ".join(f"{axis} {size}" for axis, size in result["mesh"].items() if size > 1)
     needed, available = (result[key] for key in ("needed_bytes", "available_bytes"))
-    memory = f"{needed / 2**30:.1f} of {available / 2**30:.0f} GiB" + (
+    memory = f"{needed / 2**30:.1f} of {available / 2**30:.4g} GiB" + (
         "" if result["fits"] else ": does not fit"
     )
     estimate = result.get("roofline_estimate")
