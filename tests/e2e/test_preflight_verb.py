@@ -214,3 +214,17 @@ def test_other_errors_of_the_device_keep_their_traceback(tmp_path, monkeypatch):
     monkeypatch.setattr("flanjax.run.train_and_evaluate", fail)
     result = call("train", *arguments(tmp_path))
     assert str(result.exception) == "INTERNAL: the device is lost"
+
+
+def test_training_tells_what_the_mesh_does_not_divide_before_any_state_is_made(
+    tmp_path, monkeypatch
+):
+    def stop(*_: object) -> None:
+        raise ValueError("far enough")
+
+    monkeypatch.setattr("flanjax.run.undivided_lines", lambda model, mesh: ["5 is no multiple"])
+    monkeypatch.setattr("flanjax.run.make_state", stop)
+    small = {"EvalConfig.before_and_after": "False", "DataConfig.max_examples": "20"}
+    result = call("train", *arguments(tmp_path / "run", **small))
+    assert "far enough" in result.stderr
+    assert "layout: 5 is no multiple" in result.stdout.splitlines()

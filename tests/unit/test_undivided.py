@@ -51,3 +51,9 @@ def test_every_dimension_and_axis_has_its_line():
     ]
     assert told[3].startswith("1 key and value heads are no multiple of tensor = 2")
     assert " more" in told[1]  # of many parameters the first few are named
+
+
+def test_heads_that_would_be_cut_are_told_though_their_channels_divide():
+    (heads, keys) = lines(1, 2, vocab_size=12, d_ff=6, num_heads=3, num_kv_heads=3)
+    assert heads.startswith("3 heads are no multiple of tensor = 2: their channels lie on ")
+    assert keys.startswith("3 key and value heads are no multiple of tensor = 2")
