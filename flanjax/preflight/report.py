@@ -80,7 +80,8 @@ class Report(NamedTuple):
             failed = [check.name for check in self.checks if not check.is_ok]
             return f"fits, but will not start: {', '.join(failed)}" if failed else "fits"
         needs = f"{gib(self.program.needed)} of {gib(self._room or 0)} per device"
-        return f"does not fit: needs {needs}; {self.advice}"
+        cause = "rows do not stay on their devices (see layout); " if self.whole_batch else ""
+        return f"does not fit: needs {needs}; {cause}{self.advice}"
 
     @property
     def _room(self) -> int | None:

@@ -15,7 +15,7 @@ from flanjax import gin_bridge, parts
 from flanjax.cli import main as program
 from flanjax.cli.catalog import run_catalog
 from flanjax.experiment import Experiment
-from flanjax.preflight import checks, report, topology
+from flanjax.preflight import checks, collectives, hlo, report, topology
 from flanjax.preflight.examine import examine
 from tests.unit.test_out_of_memory import TPU_COMPILER
 
@@ -94,6 +94,12 @@ def test_what_does_not_fit_says_what_it_needs_and_what_to_try(found):
     refused = found._replace(program=found.program._replace(available=needed // 2))
     assert refused.verdict().startswith("does not fit: needs ")
     assert found._replace(available=None).fits
+    moved = collectives.Collective(
+        "all-gather", hlo.Array("f32", (4, 320, 16)), 81_920, 8, 3, True, ""
+    )
+    spread = tight._replace(whole_batch=[moved])
+    assert "; rows do not stay on their devices (see layout); try " in spread.verdict()
+    assert any("3 x f32[4,320,16]" in line for line in spread.lines())
 
 
 def test_what_fits_but_cannot_start_is_not_ready(found):

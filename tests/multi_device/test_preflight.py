@@ -1,4 +1,4 @@
-"""Preflight on eight devices: programs whose collectives are known, and the real step."""
+"""Preflight on eight devices: known collectives are counted, the step is real."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pods' benchmark runs what it names, keeps one result of each, and estimates by hand."""
+"""The pods' benchmark keeps one result of each, and scaling is as by hand."""
 
 from __future__ import annotations
 
