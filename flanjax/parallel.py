@@ -85,14 +85,25 @@ class MeshConfig:
             )
 
 
-def make_mesh(config: MeshConfig, *, num_devices: int | None = None) -> Mesh:
+def make_mesh(
+    config: MeshConfig,
+    *,
+    num_devices: int | None = None,
+    devices: Sequence[jax.Device] | None = None,
+) -> Mesh:
     """Returns a mesh of the devices, its axes `MESH_AXES`.
+
+    Args:
+      config: Its shape.
+      num_devices: Takes the first so many; None takes all.
+      devices: Those to take from; None for those of this run.
 
     Raises:
       ValueError: The axes do not multiply to the number of devices, or the
         devices do not come in that many slices.
     """
-    num_devices = num_devices or jax.device_count()
+    devices = jax.devices() if devices is None else devices
+    num_devices = num_devices or len(devices)
     model = config.fsdp * config.context * config.tensor
     data = num_devices // model if config.data == -1 else config.data
     if data < 1 or data * model != num_devices:
@@ -103,7 +114,7 @@ def make_mesh(config: MeshConfig, *, num_devices: int | None = None) -> Mesh:
         )
     shape = (data, config.fsdp, config.context, config.tensor)
     types = (AxisType.Auto,) * len(MESH_AXES)
-    devices = jax.devices()[:num_devices]
+    devices = devices[:num_devices]
     if config.slices == 1:
         return jax.make_mesh(shape, MESH_AXES, axis_types=types, devices=devices)
     return Mesh(_over_slices(config.slices, shape, devices), MESH_AXES, axis_types=types)

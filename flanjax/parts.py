@@ -19,7 +19,9 @@ from flanjax.models.generation import DecodeConfig
 from flanjax.models.row_attention import check_backend
 from flanjax.train import optim, restore, rounding
 from flanjax.train.frozen import split
-from flanjax.train.step import check_batch
+from flanjax.train.objectives import token_loss
+from flanjax.train.state import TrainState
+from flanjax.train.step import StepFn, check_batch, compile_step, make_train_step
 
 _FIRST_FLOAT8 = 8.9
 """CUDA's compute capability from which cuBLASLt has products of eight-bit floats (Hopper: 9.0)."""
@@ -43,6 +45,15 @@ class Parts(NamedTuple):
     frozen: frozenset[str] = frozenset()
 
 
+class StepParts(NamedTuple):
+    """What a training step is made of; as in `Parts`."""
+
+    model: Model
+    tx: optax.GradientTransformation
+    mesh: Mesh
+    frozen: frozenset[str]
+
+
 def assemble(experiment: Experiment, tokenizer: Tokenizer | None = None) -> Parts:
     """Builds a run's parts.
 
@@ -56,12 +67,37 @@ def assemble(experiment: Experiment, tokenizer: Tokenizer | None = None) -> Part
         is to be frozen is not there.
     """
     tokenizer = tokenizer or make_tokenizer(experiment.tokenizer)
+    check_vocabulary(experiment, tokenizer)
+    return Parts(tokenizer, *assemble_step(experiment))
+
+
+def check_vocabulary(experiment: Experiment, tokenizer: Tokenizer) -> None:
+    """Checks that a model has a row for every id.
+
+    Raises:
+      ValueError: It does not.
+    """
     if experiment.model.vocab_size < tokenizer.vocab_size:
         raise ValueError(
             f"model vocab_size must be at least the tokenizer's {tokenizer.vocab_size}, got "
             f"{experiment.model.vocab_size}; raise it, or name the checkpoint's own tokenizer."
         )
-    mesh = parallel.make_mesh(experiment.mesh)
+
+
+def assemble_step(
+    experiment: Experiment, *, devices: Sequence[jax.Device] | None = None
+) -> StepParts:
+    """Builds what a step is made of.
+
+    Args:
+      experiment: The run.
+      devices: What the mesh is laid over; None for those of this machine.
+
+    Raises:
+      ValueError: The batch or mesh do not fit one another, or what is to be
+        frozen is not there.
+    """
+    mesh = parallel.make_mesh(experiment.mesh, devices=devices)
     train = experiment.train
     check_batch(train.batch_size, train.microbatches, mesh, experiment.row_lengths)
     check_backend(experiment.model, mesh.devices.flat[0].platform)
@@ -71,7 +107,16 @@ def assemble(experiment: Experiment, tokenizer: Tokenizer | None = None) -> Part
     frozen = restore.frozen_paths(experiment.optimizer.freeze, model.axes)
     trained, _ = split(model.axes, frozen, is_leaf=is_axes)
     tx = optim.make_optimizer(experiment.optimizer, trained, num_steps=experiment.train.steps)
-    return Parts(tokenizer, model, tx, mesh, frozen)
+    return StepParts(model, tx, mesh, frozen)
+
+
+def compiled_step(
+    experiment: Experiment, parts: Parts | StepParts, shardings: TrainState
+) -> StepFn:
+    """Returns a run's training step, to be called or lowered."""
+    loss_fn = token_loss(parts.model, experiment.loss)
+    step = make_train_step(loss_fn, parts.tx, microbatches=experiment.train.microbatches)
+    return compile_step(step, parts.mesh, shardings)
 
 
 def assemble_for_reading(experiment: Experiment, tokenizer: Tokenizer) -> Parts:

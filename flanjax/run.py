@@ -28,6 +28,7 @@ from flanjax.parts import (
     Parts,
     assemble,
     assemble_for_reading,
+    compiled_step,
     make_predictor,
     param_shardings,
     slower_lines,
@@ -38,11 +39,10 @@ from flanjax.train import optim, restore
 from flanjax.train.checkpoint import Checkpoints
 from flanjax.train.log import open_log
 from flanjax.train.loop import OnEval, Work, train
-from flanjax.train.objectives import token_loss
 from flanjax.train.restore import RestoreConfig
 from flanjax.train.state import TrainState, make_state
-from flanjax.train.step import compile_step, make_train_step
 from flanjax.train_data import TrainData, check_resumable, prepare_train_data
+from flanjax.undivided import undivided_lines
 
 
 class TrainOutcome(NamedTuple):
@@ -91,6 +91,7 @@ def train_and_evaluate(
         _claim(experiment, parts, data, certificate, resolved_text)
     told = [*data_progress.staged_lines(data.staged), data.table(), certificate.summary()]
     told += [*run_data.not_scored_lines(not_scored), *slower_lines(experiment, parts.mesh)]
+    told += [f"layout: {line}" for line in undivided_lines(parts.model, parts.mesh)]
     console.print(*told, *([begun.summary()] if begun else []), sep="\n", soft_wrap=True)
     key_init, key_dropout = jax.random.split(jax.random.key(experiment.train.seed))
     state, shardings = make_state(parts.model, parts.tx, parts.mesh, key_init, parts.frozen)
@@ -192,8 +193,6 @@ def _train(
         batches.set_state(position)
         data_log.at_checkpoint(latest, position)  # the kill may have come before it
         console.print(f"resumed from step {latest}")
-    loss_fn = token_loss(parts.model, experiment.loss)
-    step = make_train_step(loss_fn, parts.tx, microbatches=config.microbatches)
     first = int(state.step)
     try:
         with open_log(
@@ -201,7 +200,7 @@ def _train(
         ) as log:
             return train(
                 config,
-                compile_step(step, parts.mesh, shardings),
+                compiled_step(experiment, parts, shardings),
                 state,
                 batches,
                 key=key,
@@ -343,12 +342,7 @@ def generate(
     parts = assemble_for_reading(experiment, source.tokenizers[0])
     params = start.load_params(checkpoint, parts, param_shardings(parts), weights)
     predictor = make_predictor(
-        experiment,
-        parts,
-        params,
-        decode_config=decode_config,
-        stop_texts=stop_texts,
-        seed=seed,
+        experiment, parts, params, decode_config=decode_config, stop_texts=stop_texts, seed=seed
     )
     return predictor.answers(prompts, max_length=max_length)
 

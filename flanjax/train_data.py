@@ -103,16 +103,16 @@ class TrainData(NamedTuple):
         return table
 
 
-def make_layout(experiment: Experiment, tokenizer: Tokenizer) -> Layout:
+def make_layout(experiment: Experiment, eos_id: int) -> Layout:
     """Returns the layout of an experiment's rows."""
     if experiment.is_encoder_decoder:
         input_length, target_length = experiment.row_lengths
-        return Layout(input_length, target_length, tokenizer.eos_id)
+        return Layout(input_length, target_length, eos_id)
     objective = experiment.objective.name
     return Layout(
         None,
         sum(experiment.row_lengths),
-        tokenizer.eos_id,
+        eos_id,
         loss_on_inputs=objective == "causal_lm",
         prefix=objective == "prefix_lm",
     )
@@ -145,7 +145,7 @@ def prepare_train_data(
     if data.data_dir is not None and not os.path.isdir(data.data_dir):
         raise ValueError(f"DATA_DIR must be a directory, got {data.data_dir}; check the path.")
     settings = token_cache.token_settings(experiment, tokenizer)
-    layout = make_layout(experiment, tokenizer)
+    layout = make_layout(experiment, tokenizer.eos_id)
     root = token_cache.local_root(experiment)
     missing: dict[str, str] = {}
     wanted, staged = token_cache.wanted_of(experiment, mixture, settings, root, missing)

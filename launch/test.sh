@@ -6,7 +6,7 @@ source launch/environment.sh
 
 usage() {
   cat <<'TEXT'
-Usage: bash launch/test.sh [--core] [--single] [--peers] [--tfds] [--browser] [--all]
+Usage: bash launch/test.sh [--core] [--single] [--peers] [--tfds] [--browser] [--tpu] [--all]
        [--install] [-- PYTEST ARGUMENTS]
 
   --core    the core's tests, in .venv-test; what runs where no part is named
@@ -14,6 +14,7 @@ Usage: bash launch/test.sh [--core] [--single] [--peers] [--tfds] [--browser] [-
   --peers   comparisons with torch and transformers, in .venv-peers
   --tfds    the TensorFlow Datasets and SeqIO bridges, in .venv-tfds
   --browser the pages in headless Chromium, in .venv-browser
+  --tpu     compilation for TPU slices that are not here, in .venv-tpu
   --all     all of them
   --install makes the environments of the parts and runs nothing
   --help    this text
@@ -29,8 +30,8 @@ parts=()
 is_installed_only=
 while (($#)); do
   case $1 in
-    --core | --single | --peers | --tfds | --browser) parts+=("${1#--}") ;;
-    --all) parts=(core peers tfds browser) ;;
+    --core | --single | --peers | --tfds | --browser | --tpu) parts+=("${1#--}") ;;
+    --all) parts=(core peers tfds browser tpu) ;;
     --install) is_installed_only=1 ;;
     --help | -h) usage; exit 0 ;;
     --) shift; break ;;
@@ -87,6 +88,12 @@ test_tfds() {
 test_browser() {
   ensure_environment .venv-browser "-e .[dev,browser]"
   run_pytest .venv-browser/bin/python -m pytest tests/browser
+}
+
+test_tpu() {
+  ensure_environment .venv-tpu "-e .[dev,tpu]"
+  # Only compiling: libtpu looks for no TPU, and JAX's own device is the CPU.
+  JAX_PLATFORMS=cpu run_pytest .venv-tpu/bin/python -m pytest tests/tpu
 }
 
 for part in "${parts[@]}"; do

@@ -1,13 +1,16 @@
-"""What ends a command: one line on stderr, no traceback."""
+"""What ends a command: one line on stderr, or three, no traceback."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 from collections.abc import Callable, Iterator
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from flanjax.experiment import Experiment
 
 
 class Failure(click.ClickException):
@@ -25,6 +28,36 @@ class Interrupted(Failure):
     """Ends the command as a shell expects after Ctrl-C, with status 130."""
 
     exit_code = 130
+
+
+class OutOfMemoryFailure(Failure):
+    """Ends the command with what was needed, what is largest, and what to try."""
+
+    def __init__(self, headline: str, *details: str):
+        super().__init__(headline)
+        self.details = details
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Prints the lines on stderr."""
+        super().show(file)
+        for line in self.details:
+            click.echo(f"  {line}", file=file, err=True)
+
+
+@contextlib.contextmanager
+def memory_told(experiment: Experiment) -> Iterator[None]:
+    """Turns a device's lack of memory into three lines, but not with --traceback."""
+    try:
+        yield
+    except RuntimeError as error:  # what JAX raises for all that a device or compiler refuses
+        from flanjax import parallel
+        from flanjax.preflight import out_of_memory, remedies
+
+        shortage = out_of_memory.read(str(error))
+        if shortage is None or click.get_current_context().find_root().params.get("traceback"):
+            raise
+        advice = remedies.advice(experiment, parallel.make_mesh(experiment.mesh).shape)
+        raise OutOfMemoryFailure(shortage.headline(), shortage.largest(), advice) from None
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ from flanjax.cli.options import (
     GIN_BINDING,
     examples,
 )
+from flanjax.cli.preflight import preflight
 from flanjax.cli.tasks import tasks
 from flanjax.cli.tokenizer import tokenizer
 from flanjax.cli.train import train
@@ -98,6 +99,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     "flanjax tasks show TASK                 what a model reads and writes",
     "flanjax mixture show NAME               what a run would draw, and how often",
     "flanjax cache --gin_file=runs/x.gin     tokenize what the run reads",
+    "flanjax preflight --gin_file=runs/x.gin whether it would start, and fit",
     "flanjax train --gin_file=runs/x.gin     train, then score",
     "flanjax data peek --model_dir=DIR       what the model saw at a step",
     "flanjax generate --checkpoint=DIR       ask the trained model",
@@ -113,7 +115,8 @@ def main(traceback: bool) -> None:
 
 
 for _verb in (
-    train, evaluate, generate, tasks, mixture, tokenizer, cache, data, import_, export, convert
+    train, preflight, evaluate, generate, tasks, mixture, tokenizer, cache, data, import_, export,
+    convert,
 ):  # fmt: skip
     main.add_command(_verb)
 

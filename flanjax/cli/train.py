@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from flanjax.cli.failure import memory_told
 from flanjax.cli.options import (
     catalog_option,
     data_bindings,
@@ -77,12 +78,13 @@ def train(
     from flanjax import run
 
     is_first = jax.process_index() == 0
-    outcome = run.train_and_evaluate(
-        resolved.experiment,
-        catalogue,
-        resolved_text=resolved.text,
-        command=typed_command(ctx),
-        console=open_console(as_json=as_json, quiet=not is_first),
-    )
+    with memory_told(resolved.experiment):
+        outcome = run.train_and_evaluate(
+            resolved.experiment,
+            catalogue,
+            resolved_text=resolved.text,
+            command=typed_command(ctx),
+            console=open_console(as_json=as_json, quiet=not is_first),
+        )
     if as_json and is_first:
         print_outcome(outcome)

@@ -1,7 +1,7 @@
-"""The arithmetic of a model's training step, and what devices can do.
+"""The arithmetic of a model's training step.
 
-Model FLOPs utilization (Chowdhery et al. 2022, section 4.1) is the first over the time and the
-second: `Work.flops / seconds / (devices * peak)`.
+Model FLOPs utilization (Chowdhery et al. 2022, section 4.1) is this over the time and what devices
+can do: `Work.flops / seconds / (devices * peak)`.
 """
 
 from __future__ import annotations
@@ -10,28 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from flanjax import chips
 from flanjax.data.batch import SeqBatch
 from flanjax.models.decoder import DecoderConfig
 from flanjax.models.t5 import T5Config
-
-PEAK_FLOPS = {
-    "NVIDIA A100": 312e12,
-    "NVIDIA H100 PCIe": 756e12,
-    "NVIDIA H100 NVL": 835e12,
-    "NVIDIA H100": 989e12,
-    "NVIDIA H200": 989e12,
-    "TPU v4": 275e12,
-    "TPU v5 lite": 197e12,
-    "TPU v5e": 197e12,
-    "TPU v5p": 459e12,
-    "TPU v5": 459e12,
-    "TPU v6 lite": 918e12,
-    "TPU v6e": 918e12,
-}
-"""Beginning of a device's kind -> FLOP/s in bfloat16, dense; the makers' data sheets.
-
-The first that fits counts: JAX calls v5e "TPU v5 lite" and v5p "TPU v5".
-"""
 
 
 class Counted(NamedTuple):
@@ -99,7 +81,8 @@ def _segment_sizes(segments: np.ndarray) -> np.ndarray:
 
 def peak_flops(device_kind: str) -> float | None:
     """Returns the FLOP/s of a kind of device in bfloat16; None where it is not known."""
-    return next((peak for name, peak in PEAK_FLOPS.items() if device_kind.startswith(name)), None)
+    chip = chips.of_kind(device_kind)
+    return chip and chip.peak_flops
 
 
 class Product(NamedTuple):

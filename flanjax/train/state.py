@@ -52,6 +52,20 @@ def init_state(
     return TrainState(jnp.zeros((), jnp.int32), params, rest, tx.init(rounding.widened(params)))
 
 
+def abstract_state(
+    model: Model,
+    tx: optax.GradientTransformation,
+    mesh: Mesh,
+    frozen_paths: Collection[str] = (),
+) -> TrainState:
+    """Returns a state's shapes and where they lie: what a step is compiled from."""
+    return jax.tree.map(
+        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        _abstract(model, tx, frozen_paths),
+        state_shardings(model, tx, mesh, frozen_paths),
+    )
+
+
 def optimizer_shapes(
     model: Model, tx: optax.GradientTransformation, frozen_paths: Collection[str] = ()
 ) -> dict[str, tuple[int, ...]]:

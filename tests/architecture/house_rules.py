@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 ROOT = pathlib.Path(__file__).parents[2]
 
 LAYERS: tuple[dict[str, str], ...] = (
-    {"flanjax": "base"},
+    {"flanjax": "base chips"},
     {
         "flanjax": "losses parallel distributed html_page",
         "flanjax.data": "task schema render fewshot mixing tokenize hf_tokenizer batch chat "
@@ -27,7 +27,7 @@ LAYERS: tuple[dict[str, str], ...] = (
         "comparison",
     },
     {
-        "flanjax": "peft interop quality explore",
+        "flanjax": "peft interop quality explore undivided",
         "flanjax.data": "local_files sources tfds_source published wordings records check sizes "
         "document",
         "flanjax.engine": "source_identity cache_key tokenized shard arena cache build staging "
@@ -46,7 +46,7 @@ LAYERS: tuple[dict[str, str], ...] = (
     {
         "flanjax": "experiment certificate model_dir model_card parts conversion opened start run "
         "run_data run_facts model_comparison train_data data_progress token_cache cached_data "
-        "length_sample foreign",
+        "length_sample foreign preflight",
         "flanjax.data": "seqio_bridge",
         "flanjax.tasks": "seqio_mixtures",
     },

@@ -76,6 +76,7 @@ def test_the_verbs_are_these():
         "import t5x",
         "mixture certify",
         "mixture show",
+        "preflight",
         "tasks check",
         "tasks document",
         "tasks explore",

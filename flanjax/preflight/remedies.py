@@ -1,0 +1,64 @@
+"""What a run may change to need less memory: only what it has not done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from flanjax.experiment import Experiment
+
+_NUM_TOLD = 3
+_CHUNK = 2048
+"""Rows of logits: enough to keep a matrix unit busy."""
+_MORE_PARTS = 4
+
+
+def remedies(experiment: Experiment, mesh: Mapping[str, int]) -> list[str]:
+    """Returns bindings that lower memory, those that cost least first.
+
+    Args:
+      experiment: The run.
+      mesh: Axis -> devices along it.
+    """
+    return list(_remedies(experiment, mesh))
+
+
+def advice(experiment: Experiment, mesh: Mapping[str, int]) -> str:
+    """Returns the first remedies as part of a sentence."""
+    found = remedies(experiment, mesh)
+    return f"try {', '.join(found[:_NUM_TOLD])}"
+
+
+def _remedies(experiment: Experiment, mesh: Mapping[str, int]) -> Iterator[str]:
+    model, train, optimizer = experiment.model, experiment.train, experiment.optimizer
+    model_name = type(model).__name__
+    if mesh["data"] > 1:  # copies of parameters and optimizer state
+        yield f"MeshConfig.fsdp = {mesh['fsdp'] * mesh['data']}"
+    if model.remat != "full":
+        yield f"{model_name}.remat = 'full'"
+    num_tokens = _decoder_tokens(experiment) // (mesh["data"] * mesh["fsdp"] * train.microbatches)
+    if num_tokens > _CHUNK and not 0 < experiment.loss.chunk <= _CHUNK:
+        yield f"LossConfig.chunk = {_CHUNK}"
+    if model.dtype == "float32":
+        yield f"{model_name}.dtype = 'bfloat16'"
+    rows = train.batch_size // (train.microbatches * mesh["data"] * mesh["fsdp"])
+    if rows > 1:
+        parts = next(n for n in range(min(_MORE_PARTS, rows), 0, -1) if rows % n == 0)
+        yield f"TrainConfig.microbatches = {train.microbatches * parts if parts > 1 else rows}"
+    if optimizer.name != "adafactor" and optimizer.moment_dtype == "float32":
+        yield "OptimizerConfig.moment_dtype = 'bfloat16'"
+    if not model.scan_layers:
+        yield f"{model_name}.scan_layers = True"
+    num_heads = model.num_kv_heads or model.num_heads
+    if mesh["fsdp"] % 2 == 0 and num_heads % (2 * mesh["tensor"]) == 0:
+        yield f"MeshConfig.tensor = {2 * mesh['tensor']} with MeshConfig.fsdp = {mesh['fsdp'] // 2}"
+    if optimizer.name not in ("adafactor", "sgd"):
+        yield "OptimizerConfig.name = 'adafactor'"
+    yield "shorter TASK_FEATURE_LENGTHS"
+    yield "more devices"
+    yield "a smaller model"
+
+
+def _decoder_tokens(experiment: Experiment) -> int:
+    lengths = experiment.data.task_feature_lengths
+    length = lengths["targets"] + (0 if experiment.is_encoder_decoder else lengths["inputs"])
+    return experiment.train.batch_size * length

@@ -1,0 +1,102 @@
+"""Remedies follow from what a run has not done yet."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from flanjax.experiment import DataConfig, Experiment
+from flanjax.losses.tokens import LossConfig
+from flanjax.preflight import remedies
+from flanjax.train.loop import TrainConfig
+from flanjax.train.optim import OptimizerConfig
+from tests.unit.tiny_models import TINY_DECODER, TINY_T5
+
+WASTEFUL = Experiment(
+    model_dir="out",
+    model=dataclasses.replace(TINY_DECODER, scan_layers=False),
+    data=DataConfig(task_feature_lengths={"inputs": 1024, "targets": 1024}),
+    optimizer=OptimizerConfig(name="adamw"),
+    train=TrainConfig(steps=1, batch_size=64),
+)
+MESH = {"data": 4, "fsdp": 2, "tensor": 1}
+
+
+def test_a_run_that_has_done_nothing_may_do_all():
+    assert remedies.remedies(WASTEFUL, MESH) == [
+        "MeshConfig.fsdp = 8",
+        "DecoderConfig.remat = 'full'",
+        "LossConfig.chunk = 2048",
+        "DecoderConfig.dtype = 'bfloat16'",
+        "TrainConfig.microbatches = 4",
+        "OptimizerConfig.moment_dtype = 'bfloat16'",
+        "DecoderConfig.scan_layers = True",
+        "OptimizerConfig.name = 'adafactor'",
+        "shorter TASK_FEATURE_LENGTHS",
+        "more devices",
+        "a smaller model",
+    ]
+    assert remedies.advice(WASTEFUL, MESH) == (
+        "try MeshConfig.fsdp = 8, DecoderConfig.remat = 'full', LossConfig.chunk = 2048"
+    )
+
+
+DONE = {
+    "MeshConfig.fsdp": (WASTEFUL, {"data": 1, "fsdp": 8, "tensor": 1}),
+    "DecoderConfig.remat": (
+        dataclasses.replace(WASTEFUL, model=dataclasses.replace(WASTEFUL.model, remat="full")),
+        MESH,
+    ),
+    "DecoderConfig.dtype": (
+        dataclasses.replace(WASTEFUL, model=dataclasses.replace(WASTEFUL.model, dtype="bfloat16")),
+        MESH,
+    ),
+    "LossConfig.chunk": (dataclasses.replace(WASTEFUL, loss=LossConfig(chunk=1024)), MESH),
+    "TrainConfig.microbatches": (
+        dataclasses.replace(WASTEFUL, train=TrainConfig(steps=1, batch_size=64, microbatches=8)),
+        MESH,
+    ),
+    "OptimizerConfig.moment_dtype": (
+        dataclasses.replace(
+            WASTEFUL, optimizer=OptimizerConfig(name="adamw", moment_dtype="bfloat16")
+        ),
+        MESH,
+    ),
+    "OptimizerConfig": (
+        dataclasses.replace(WASTEFUL, optimizer=OptimizerConfig(name="adafactor")),
+        MESH,
+    ),
+    "DecoderConfig.scan_layers": (
+        dataclasses.replace(WASTEFUL, model=dataclasses.replace(WASTEFUL.model, scan_layers=True)),
+        MESH,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DONE)
+def test_what_is_done_is_not_proposed(name):
+    proposed = remedies.remedies(*DONE[name])
+    assert not any(remedy.startswith(name) for remedy in proposed)
+    assert any(remedy.startswith(name) for remedy in remedies.remedies(WASTEFUL, MESH))
+
+
+def test_an_encoder_decoder_is_called_by_its_own_config():
+    t5 = dataclasses.replace(WASTEFUL, model=dataclasses.replace(TINY_T5, remat="dots"))
+    assert "T5Config.remat = 'full'" in remedies.remedies(t5, MESH)
+
+
+def test_microbatches_divide_the_rows_of_a_device():
+    six = dataclasses.replace(WASTEFUL, train=TrainConfig(steps=1, batch_size=48))
+    assert "TrainConfig.microbatches = 3" in remedies.remedies(six, MESH)  # 6 rows a device
+    seven = dataclasses.replace(WASTEFUL, train=TrainConfig(steps=1, batch_size=56))
+    assert "TrainConfig.microbatches = 7" in remedies.remedies(seven, MESH)
+
+
+def test_tensor_shards_are_proposed_where_heads_allow_them():
+    wide = dataclasses.replace(
+        WASTEFUL, model=dataclasses.replace(TINY_DECODER, num_heads=4, num_kv_heads=4)
+    )
+    assert "MeshConfig.tensor = 2 with MeshConfig.fsdp = 1" in remedies.remedies(wide, MESH)
+    whole = {"data": 1, "fsdp": 1, "tensor": 4}
+    assert not any("tensor" in remedy for remedy in remedies.remedies(wide, whole))
