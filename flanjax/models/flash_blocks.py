@@ -188,6 +188,18 @@ def bias_by_distance(
     return table_NH.astype(jnp.float32)[bucket_D].T
 
 
+def constant_beyond(buckets: tuple[Interval, ...]) -> tuple[int, int]:
+    """Returns (below, above): distances up to and from which the bias is one number."""
+    below = max(bucket.last for bucket in buckets if bucket.first == -_FAR)
+    return below, min(bucket.first for bucket in buckets if bucket.last == _FAR)
+
+
+def distance_range(tile: Tile, i: Any, j: Any) -> tuple[Any, Any]:
+    """Returns the least and the greatest distance in block (i, j)."""
+    least = j * tile.k - i * tile.q - (tile.q - 1)
+    return least, least + tile.q + tile.k - 2
+
+
 def block_ranges(
     spec: FlashSpec, operands: Operands, tile: Tile
 ) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
@@ -353,17 +365,35 @@ def block_grads(
 
 
 def sum_by_bucket(
-    buckets: tuple[Interval, ...], distances: jax.Array, dlogits: jax.Array, width: int
+    buckets_ref: Any,
+    distances: jax.Array,
+    ends: tuple[Any, Any],
+    dlogits: jax.Array,
+    width: int,
 ) -> jax.Array:
     """Returns float32 [1, width]: a block's sum over the distances of each bucket.
 
-    Masked sums, one a bucket: neither platform has a fast scatter, and the
-    caller sums over the batch first.
+    Masked sums, one for each bucket that the block meets: no platform has a
+    fast scatter. The caller sums over the batch first.
+
+    Args:
+      buckets_ref: int32 [N, 2], the intervals.
+      distances: int32, of the block's shape.
+      ends: The least and the greatest of them.
+      dlogits: What is summed.
+      width: At least N.
     """
+    least, most = ends
     lanes = lax.broadcasted_iota(jnp.int32, (1, width), 1)
-    sums = jnp.zeros((1, width), jnp.float32)
-    for bucket, (first, last) in enumerate(buckets):
-        is_inside = (distances >= first) & (distances <= last)
-        inside = jnp.where(is_inside, dlogits, 0.0).sum(0, keepdims=True).sum(1, keepdims=True)
-        sums = jnp.where(lanes == bucket, inside, sums)
-    return sums
+
+    def add(bucket: Any, sums: jax.Array) -> jax.Array:
+        first, last = buckets_ref[bucket, 0], buckets_ref[bucket, 1]
+
+        def put(sums: jax.Array) -> jax.Array:
+            is_inside = (distances >= first) & (distances <= last)
+            return jnp.where(lanes == bucket, jnp.where(is_inside, dlogits, 0.0).sum(), sums)
+
+        return lax.cond((first <= most) & (last >= least), put, lambda sums: sums, sums)
+
+    zeros = jnp.zeros((1, width), jnp.float32)
+    return lax.fori_loop(0, buckets_ref.shape[0], add, zeros)

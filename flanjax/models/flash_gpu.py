@@ -84,7 +84,7 @@ def _forward_kernel(
         seen = blocks.visible(
             spec, query_rows, key_rows, query_segments, refs.key_segments[at][None, :], since
         )
-        bias = _bias(refs.bias, query_rows, key_rows, num_queries)
+        bias = _bias(spec, refs.bias, (), num_queries, tile, i, j, key_rows - query_rows)
         return blocks.add_keys(spec, so_far, dots, bias, seen, refs.v[at, :])
 
     softmax = blocks.empty_softmax(*q.shape)
@@ -128,7 +128,7 @@ def _query_grads_kernel(
         seen = blocks.visible(
             spec, query_rows, key_rows, query_segments, refs.key_segments[at][None, :], since
         )
-        bias = _bias(refs.bias, query_rows, key_rows, num_queries)
+        bias = _bias(spec, refs.bias, (), num_queries, tile, i, j, key_rows - query_rows)
         dots, dweights = blocks.product(q, k, 1, 1), blocks.product(dout, refs.v[at, :], 1, 1)
         grads = blocks.block_grads(spec, dots, bias, seen, dweights, lse, delta)
         return dq + blocks.product(grads.ddots.astype(k.dtype), k, 1, 0)
@@ -187,7 +187,7 @@ def _key_grads_kernel(
         seen = blocks.visible(
             spec, query_rows, key_rows, refs.query_segments[at][None, :], key_segments, since
         )
-        bias = 0.0 if refs.bias is None else refs.bias[head, key_rows - query_rows + num_queries]
+        bias = _bias(spec, refs.bias, (head,), num_queries, tile, i, j, key_rows - query_rows)
         dots, dweights = blocks.product(k, q, 1, 1), blocks.product(v, dout, 1, 1)
         lse, delta = refs.lse[head, at][None, :], refs.delta[head, at][None, :]
         grads = blocks.block_grads(spec, dots, bias, seen, dweights, lse, delta)
@@ -223,21 +223,23 @@ def table_grad(spec: FlashSpec, operands: Operands) -> jax.Array:
         "H": Axis(None, lambda i, j, h, part: h),
         "K": Axis(None, lambda i, j, h, part: h // (num_heads // num_kv_heads)),
         "P": Axis(None, lambda i, j, h, part: part),
-        "N": whole(width),
+        "N": whole(len(spec.buckets)),
+        "2": whole(2),
+        "W": whole(width),
     }
     (first_BI, stop_BI), _ = blocks.block_ranges(spec, operands, tile)
-    sums_IJHPN = _call(
+    sums_IJHPW = _call(
         functools.partial(_table_grad_kernel, spec, num_queries),
         "flash_table_grad",
         (*grid, num_parts),
-        (first_BI, stop_BI, operands),
-        (_spec("BI", axes), _spec("BI", axes), _specs(operands, axes)),
+        (jnp.asarray(spec.buckets), first_BI, stop_BI, operands),
+        (_spec("N2", axes), _spec("BI", axes), _spec("BI", axes), _specs(operands, axes)),
         jax.ShapeDtypeStruct((*grid, num_parts, width), jnp.float32),
-        _spec("IJHPN", axes),
+        _spec("IJHPW", axes),
         tile,
         spec.interpret,
     )
-    return sums_IJHPN.sum((0, 1, 3)).T[: len(spec.buckets)]
+    return sums_IJHPW.sum((0, 1, 3)).T[: len(spec.buckets)]
 
 
 def _batch_parts(num_rows: int, num_programs: int) -> int:
@@ -247,11 +249,17 @@ def _batch_parts(num_rows: int, num_programs: int) -> int:
 
 
 def _table_grad_kernel(
-    spec: FlashSpec, num_queries: int, first_ref: Any, stop_ref: Any, refs: Operands, out_ref: Any
+    spec: FlashSpec,
+    num_queries: int,
+    buckets_ref: Any,
+    first_ref: Any,
+    stop_ref: Any,
+    refs: Operands,
+    out_ref: Any,
 ) -> None:
     i, j, tile = pl.program_id(0), pl.program_id(1), spec.tiles.table
     query_rows, key_rows = blocks.rows(i, tile.q, 0), blocks.rows(j, tile.k, 1)
-    bias = _bias(refs.bias, query_rows, key_rows, num_queries)
+    bias = _bias(spec, refs.bias, (), num_queries, tile, i, j, key_rows - query_rows)
 
     def add(b: Any, dbias: jax.Array) -> jax.Array:
         since = None if refs.since is None else refs.since[b, :][None, :]
@@ -274,12 +282,37 @@ def _table_grad_kernel(
 
     dbias = jnp.zeros((tile.q, tile.k), jnp.float32)
     dbias = lax.fori_loop(0, refs.q.shape[0], add_if_any, dbias)
-    sums = blocks.sum_by_bucket(spec.buckets, key_rows - query_rows, dbias, out_ref.shape[0])
+    ends = blocks.distance_range(tile, i, j)
+    sums = blocks.sum_by_bucket(
+        buckets_ref, key_rows - query_rows, ends, dbias, out_ref.shape[0]
+    )
     out_ref[...] = sums[0]
 
 
-def _bias(ref: Any, query_rows: jax.Array, key_rows: jax.Array, num_queries: int) -> Any:
-    return 0.0 if ref is None else ref[key_rows - query_rows + num_queries]
+def _bias(
+    spec: FlashSpec,
+    ref: Any,
+    head: tuple[Any, ...],
+    num_queries: int,
+    tile: Tile,
+    i: Any,
+    j: Any,
+    distances: jax.Array,
+) -> Any:
+    """Returns the bias of a block: a gather near the diagonal, else one number.
+
+    The gather stands in a branch also so that Triton does not pipeline it: each
+    stage would hold a block of float32 in shared memory.
+    """
+    if ref is None:
+        return 0.0
+    least, most = blocks.distance_range(tile, i, j)
+    below, above = blocks.constant_beyond(spec.buckets)
+    return lax.cond(
+        (most <= below) | (least >= above),
+        lambda: jnp.full(distances.shape, ref[*head, least + num_queries]),
+        lambda: ref[*head, distances + num_queries],
+    )
 
 
 def _axes(operands: Operands) -> dict[str, Axis]:
