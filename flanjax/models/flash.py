@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jax.experimental import pallas as pl
 
 from flanjax.models import flash_blocks as blocks
-from flanjax.models import flash_gpu
+from flanjax.models import flash_gpu, flash_tpu
 from flanjax.models.flash_blocks import FlashSpec, Operands, Tile, Tiles
 
 
@@ -52,6 +52,17 @@ PLATFORMS = {
         ),
         min_rows=16,
         min_width=16,
+    ),
+    "tpu": Platform(
+        flash_tpu,
+        Tiles(
+            forward=Tile(512, 512),
+            queries=Tile(512, 512),
+            keys=Tile(512, 512),
+            table=Tile(512, 512),
+        ),
+        min_rows=128,
+        min_width=0,
     ),
 }
 
