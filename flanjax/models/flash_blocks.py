@@ -170,9 +170,7 @@ def bucket_intervals(
     found = [distances_D[buckets_D == bucket] for bucket in range(num_buckets)]
     ends = [(int(each[0]), int(each[-1])) if each.size else (1, 0) for each in found]
     return tuple(
-        Interval(
-            -_FAR if first == -max_distance else first, _FAR if last == max_distance else last
-        )
+        Interval(-_FAR if first == -max_distance else first, _FAR if last == max_distance else last)
         for first, last in ends
     )
 

@@ -283,9 +283,7 @@ def _table_grad_kernel(
     dbias = jnp.zeros((tile.q, tile.k), jnp.float32)
     dbias = lax.fori_loop(0, refs.q.shape[0], add_if_any, dbias)
     ends = blocks.distance_range(tile, i, j)
-    sums = blocks.sum_by_bucket(
-        buckets_ref, key_rows - query_rows, ends, dbias, out_ref.shape[0]
-    )
+    sums = blocks.sum_by_bucket(buckets_ref, key_rows - query_rows, ends, dbias, out_ref.shape[0])
     out_ref[...] = sums[0]
 
 
@@ -372,9 +370,7 @@ def _call(
         in_specs=in_specs,
         out_specs=out_specs,
         out_shape=out_shape,
-        compiler_params=triton.CompilerParams(
-            num_warps=tile.num_warps, num_stages=tile.num_stages
-        ),
+        compiler_params=triton.CompilerParams(num_warps=tile.num_warps, num_stages=tile.num_stages),
         interpret=interpret,
         name=name,
     )(*operands)

@@ -162,14 +162,14 @@ def key_grads(spec: FlashSpec, operands: Operands) -> tuple[jax.Array, jax.Array
     _, (first_BJ, stop_BJ) = blocks.block_ranges(spec, operands, tile)
 
     def query_block(b: Any, h: Any, j: Any, step: Any, first_BJ: Any, stop_BJ: Any) -> Any:
-        return _block_of_step(step % num_query_blocks, first_BJ[b, j], stop_BJ[b, j])
+        return _block_of_step(lax.rem(step, num_query_blocks), first_BJ[b, j], stop_BJ[b, j])
 
     axes = _axes(operands) | {
         "B": Axis(None, lambda b, h, j, step, *ranges: b),
         "T": Axis(tile.q, query_block),
         "S": Axis(tile.k, lambda b, h, j, step, *ranges: j),
         "K": Axis(None, lambda b, h, j, step, *ranges: h),
-        "H": Axis(None, lambda b, h, j, step, *ranges: h * group + step // num_query_blocks),
+        "H": Axis(None, lambda b, h, j, step, *ranges: h * group + lax.div(step, num_query_blocks)),
     }
     like_k = jax.ShapeDtypeStruct(laid_out.k.shape, laid_out.k.dtype)
     grads_BKSC = _call(
@@ -200,7 +200,7 @@ def _key_grads_kernel(
     sums: tuple[Any, Any],
 ) -> None:
     b, j, step, tile = pl.program_id(0), pl.program_id(2), pl.program_id(3), spec.tiles.keys
-    i = first_ref[b, j] + step % num_query_blocks
+    i = first_ref[b, j] + lax.rem(step, num_query_blocks)
 
     @pl.when(step == 0)
     def _start() -> None:
@@ -222,9 +222,7 @@ def _key_grads_kernel(
         bias = _toeplitz(refs.bias, j, i, tile.k, tile.q, num_keys)
         dots = blocks.product(refs.k[...], q, 1, 1)
         dweights = blocks.product(refs.v[...], dout, 1, 1)
-        grads = blocks.block_grads(
-            spec, dots, bias, seen, dweights, refs.lse[...], refs.delta[...]
-        )
+        grads = blocks.block_grads(spec, dots, bias, seen, dweights, refs.lse[...], refs.delta[...])
         dk_sum, dv_sum = sums
         dk_sum[...] += blocks.product(grads.ddots.astype(q.dtype), q, 1, 0)
         dv_sum[...] += blocks.product(grads.weights.astype(dout.dtype), dout, 1, 0)
@@ -370,11 +368,16 @@ def _lay_out(operands: Operands) -> Operands:
         return None if x is None else x[..., None, :]
 
     return Operands(
-        *(moved(x) for x in operands[:3]),
-        *(widened(x) for x in operands[3:7]),
-        moved(operands.dout),
-        widened(operands.lse),
-        widened(operands.delta),
+        q=moved(operands.q),
+        k=moved(operands.k),
+        v=moved(operands.v),
+        query_segments=widened(operands.query_segments),
+        key_segments=widened(operands.key_segments),
+        since=widened(operands.since),
+        bias=widened(operands.bias),
+        dout=moved(operands.dout),
+        lse=widened(operands.lse),
+        delta=widened(operands.delta),
     )
 
 
