@@ -21,7 +21,7 @@ from jax import lax
 from jax.experimental import pallas as pl
 
 from flanjax.models import kernels
-from flanjax.models.positions import relative_buckets
+from flanjax.models.positions import bucket_starts
 
 MASKED = -1e30
 """The logit of a pair that may not attend: finite, so that no difference is undefined."""
@@ -152,27 +152,19 @@ def block_spec(letters: str, axes: Mapping[str, Axis]) -> pl.BlockSpec:
 def bucket_intervals(
     *, num_buckets: int, max_distance: int, is_bidirectional: bool
 ) -> tuple[Interval, ...]:
-    """Returns the distances of each bucket.
+    """Returns the distances of each bucket, as `relative_buckets` numbers them.
 
-    Every bucket of T5 is an interval; the outermost are endless, and one that
-    holds no distance has its first after its last.
+    The outermost are endless; one that holds no distance has its first after
+    its last.
     """
-    distances_D = np.arange(-max_distance, max_distance + 1)
-    with jax.ensure_compile_time_eval():
-        buckets_D = np.asarray(
-            relative_buckets(
-                jnp.asarray(distances_D),
-                is_bidirectional=is_bidirectional,
-                num_buckets=num_buckets,
-                max_distance=max_distance,
-            )
-        )
-    found = [distances_D[buckets_D == bucket] for bucket in range(num_buckets)]
-    ends = [(int(each[0]), int(each[-1])) if each.size else (1, 0) for each in found]
-    return tuple(
-        Interval(-_FAR if first == -max_distance else first, _FAR if last == max_distance else last)
-        for first, last in ends
-    )
+    num_behind = num_buckets // 2 if is_bidirectional else num_buckets
+    starts = bucket_starts(num_behind, max_distance).tolist()
+    ends = [start - 1 for start in starts[1:]] + [_FAR]
+    behind = [Interval(-end, -start) for start, end in zip(starts, ends, strict=True)]
+    if not is_bidirectional:
+        return (Interval(0, _FAR), *behind[1:])
+    ahead = [Interval(max(start, 1), end) for start, end in zip(starts, ends, strict=True)]
+    return (*behind, *ahead)
 
 
 def bias_by_distance(
