@@ -102,12 +102,21 @@ def relative_buckets(
         distance = jnp.abs(offset)
     else:
         distance = jnp.maximum(-offset, 0)
+    num_exact, starts_N = num_buckets // 2, bucket_starts(num_buckets, max_distance)
+    far = num_exact + jnp.searchsorted(starts_N[num_exact + 1 :], distance, side="right")
+    return (first + jnp.where(distance < num_exact, distance, far)).astype(jnp.int32)
+
+
+def bucket_starts(num_buckets: int, max_distance: int) -> np.ndarray:
+    """Returns the least distance in each bucket of one direction, int32 [N].
+
+    The first half holds one distance each; source as above.
+    """
     num_exact = num_buckets // 2
     num_far = num_buckets - num_exact
     edges = num_exact * (max_distance / num_exact) ** (np.arange(1, num_far) / num_far)
-    first_distance = np.ceil(np.round(edges, 6)).astype(np.int32)
-    far = num_exact + jnp.searchsorted(first_distance, distance, side="right")
-    return (first + jnp.where(distance < num_exact, distance, far)).astype(jnp.int32)
+    far = np.ceil(np.round(edges, 6)).astype(np.int32)
+    return np.concatenate([np.arange(num_exact + 1, dtype=np.int32), far])
 
 
 def relative_bias(table_NH: jax.Array, buckets_RTS: jax.Array) -> jax.Array:

@@ -1,0 +1,240 @@
+"""Flash attention with T5's learned bias by distance, for GPU and TPU.
+
+Nothing of size queries x keys reaches the device's memory: the bias comes from
+the table of distances, the mask from segment ids, rows and the prefix, and the
+gradient of the table is summed inside the kernels. So a packed batch costs no
+more memory than a plain one.
+
+Source: Dao et al. 2022, algorithms 1 and 4; Dao 2023, section 3.1; the bias of
+Raffel et al. 2020, section 2.1.
+"""
+
+from __future__ import annotations
+
+import functools
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+from jax.experimental import pallas as pl
+
+from flanjax.models import flash_blocks as blocks
+from flanjax.models import flash_gpu, flash_tpu
+from flanjax.models.flash_blocks import FlashSpec, Operands, Tiles
+from flanjax.models.flash_tiles import PlatformName, default_tiles, shrink
+
+_Kept: TypeAlias = tuple[Operands, jax.Array, jax.Array]
+
+_KERNELS: dict[PlatformName, ModuleType] = {"gpu": flash_gpu, "tpu": flash_tpu}
+_MIN_WIDTH = 16
+"""Channels that a matrix product on a GPU has at least."""
+
+_NEVER = 2**30
+"""The row from which on padding of a prefix is seen: none."""
+
+
+def flash_attention(
+    q_BTHC: jax.Array,
+    k_BSKC: jax.Array,
+    v_BSKC: jax.Array,
+    *,
+    query_segments_BT: jax.Array,
+    key_segments_BS: jax.Array,
+    scale: float,
+    table_NH: jax.Array | None = None,
+    is_bidirectional: bool = True,
+    max_distance: int = 128,
+    is_causal: bool = False,
+    prefix_BS: jax.Array | None = None,
+    window: int = 0,
+    cap: float = 0.0,
+    platform: PlatformName | None = None,
+    tiles: Tiles | None = None,
+    interpret: bool = False,
+) -> jax.Array:
+    """Returns softmax attention, [B, T, H, C], zeros where a query sees no key.
+
+    It is `attention.attend` on one source whose mask is `segment_mask`, or
+    `causal_mask` and `within_window` with it, and whose bias is
+    `relative_bias`; only for queries of padding, which see nothing, does that
+    return an average. The softmax and all sums are float32; the weights are
+    rounded to the values' type before they are divided, not after.
+
+    Query heads that share a key head stand side by side: head h reads key head
+    h // (H // K). Distances are those of rows, in which query t stands beside
+    key t. Gradients go to queries, keys, values and the table.
+
+    It is one device's work: on a mesh, call it under `jax.shard_map` (with
+    `check_vma=False`), rows and heads sharded.
+
+    Args:
+      q_BTHC: Queries, float32 or bfloat16.
+      k_BSKC: Keys, of the same type.
+      v_BSKC: Values, of the same type.
+      query_segments_BT: Who belongs together; 0 is padding.
+      key_segments_BS: The same of the keys. Where ids do not decrease along a
+        row, blocks of logits without a common segment are skipped.
+      scale: Factor of the logits.
+      table_NH: T5's table, a logit by bucket and head; None for no bias.
+      is_bidirectional: Whether the table's buckets tell ahead from behind.
+      max_distance: Distances beyond it share the table's last buckets.
+      is_causal: Whether keys of later rows are hidden.
+      prefix_BS: bool, keys that all of their segment see all the same.
+      window: Keys are hidden from this many rows on; 0 for never.
+      cap: Logits become cap * tanh(logits / cap), before the bias; 0 leaves
+        them.
+      platform: Whose kernels to run; None for those of the default backend.
+      tiles: Sizes of blocks; None for those of the platform.
+      interpret: Whether to run the kernels as plain JAX, on any platform.
+
+    Raises:
+      ValueError: If shapes or types do not go together, if a prefix is given
+        without `is_causal`, or if the platform has no kernels.
+    """
+    _check_shapes(q_BTHC, k_BSKC, v_BSKC, query_segments_BT, key_segments_BS, table_NH)
+    if prefix_BS is not None and not is_causal:
+        raise ValueError("prefix_BS must come with is_causal, got False; leave out the prefix.")
+    platform = _checked(platform or jax.default_backend())
+    _, num_queries, _, width = q_BTHC.shape
+    num_keys = k_BSKC.shape[1]
+    tiles = shrink(tiles or default_tiles(platform, width), platform, num_queries, num_keys)
+    spec = FlashSpec(
+        scale=scale,
+        cap=cap,
+        is_causal=is_causal,
+        window=window,
+        buckets=_intervals(table_NH, max_distance, is_bidirectional),
+        tiles=tiles,
+        interpret=interpret,
+    )
+    since_BS = None
+    if prefix_BS is not None:
+        since_BS = jnp.where(prefix_BS, 0, jnp.arange(num_keys, dtype=jnp.int32))
+    operands = Operands(
+        q_BTHC,
+        k_BSKC,
+        v_BSKC,
+        query_segments_BT.astype(jnp.int32),
+        jnp.where(key_segments_BS > 0, key_segments_BS, -1).astype(jnp.int32),
+        since_BS,
+    )
+    padded_width = max(pl.next_power_of_2(width), _MIN_WIDTH) if platform == "gpu" else width
+    out_BTHC = _attention(platform, spec, _padded(operands, tiles, padded_width), table_NH)
+    return out_BTHC[:, :num_queries, :, :width]
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _attention(
+    platform: PlatformName, spec: FlashSpec, operands: Operands, table_NH: jax.Array | None
+) -> jax.Array:
+    return _attention_forward(platform, spec, operands, table_NH)[0]
+
+
+def _attention_forward(
+    platform: PlatformName, spec: FlashSpec, operands: Operands, table_NH: jax.Array | None
+) -> tuple[jax.Array, _Kept]:
+    if table_NH is not None:
+        num_queries, num_keys = operands.q.shape[1], operands.k.shape[1]
+        bias_HD = blocks.bias_by_distance(
+            table_NH, spec.buckets, num_queries=num_queries, num_keys=num_keys
+        )
+        operands = operands._replace(bias=bias_HD)
+    out_BTHC, lse_BHT = _KERNELS[platform].forward(spec, operands)
+    return out_BTHC, (operands, out_BTHC, lse_BHT)
+
+
+def _attention_backward(
+    platform: PlatformName, spec: FlashSpec, kept: _Kept, dout_BTHC: jax.Array
+) -> tuple[Operands, jax.Array | None]:
+    operands, out_BTHC, lse_BHT = kept
+    delta_BTH = jnp.sum(out_BTHC.astype(jnp.float32) * dout_BTHC.astype(jnp.float32), axis=-1)
+    operands = operands._replace(dout=dout_BTHC, lse=lse_BHT, delta=jnp.swapaxes(delta_BTH, 1, 2))
+    kernels = _KERNELS[platform]
+    dk, dv = kernels.key_grads(spec, operands)
+    dq = kernels.query_grads(spec, operands)
+    dtable_NH = kernels.table_grad(spec, operands) if spec.buckets else None
+    return Operands(dq, dk, dv, None, None), dtable_NH
+
+
+_attention.defvjp(_attention_forward, _attention_backward)
+
+
+def _intervals(
+    table_NH: jax.Array | None, max_distance: int, is_bidirectional: bool
+) -> tuple[blocks.Interval, ...]:
+    if table_NH is None:
+        return ()
+    return blocks.bucket_intervals(
+        num_buckets=table_NH.shape[0],
+        max_distance=max_distance,
+        is_bidirectional=is_bidirectional,
+    )
+
+
+def _padded(operands: Operands, tiles: Tiles, width: int) -> Operands:
+    """Returns whole blocks: what is added belongs to no segment."""
+    num_queries, num_keys = operands.q.shape[1], operands.k.shape[1]
+    more_queries = -num_queries % max(tile.q for tile in tiles)
+    more_keys = -num_keys % max(tile.k for tile in tiles)
+    more_channels = width - operands.q.shape[3]
+
+    def pad(x: Any, more_rows: int, value: int = 0) -> Any:
+        ends = [(0, 0), (0, more_rows), (0, 0), (0, more_channels)][: x.ndim]
+        return jnp.pad(x, ends, constant_values=value)
+
+    since = None if operands.since is None else pad(operands.since, more_keys, _NEVER)
+    return Operands(
+        pad(operands.q, more_queries),
+        pad(operands.k, more_keys),
+        pad(operands.v, more_keys),
+        pad(operands.query_segments, more_queries),
+        pad(operands.key_segments, more_keys, -1),
+        since,
+    )
+
+
+def _checked(platform: str) -> PlatformName:
+    for name in _KERNELS:
+        if name == platform:
+            return name
+    raise ValueError(
+        f"flash attention's platform must be gpu or tpu, got {platform!r}; "
+        "use attention.attend there, or name one of them and interpret."
+    )
+
+
+def _check_shapes(
+    q_BTHC: jax.Array,
+    k_BSKC: jax.Array,
+    v_BSKC: jax.Array,
+    query_segments_BT: jax.Array,
+    key_segments_BS: jax.Array,
+    table_NH: jax.Array | None,
+) -> None:
+    num_rows, num_queries, num_heads, width = q_BTHC.shape
+    _, num_keys, num_kv_heads, _ = k_BSKC.shape
+    shapes = {
+        "k_BSKC": (k_BSKC, (num_rows, num_keys, num_kv_heads, width)),
+        "v_BSKC": (v_BSKC, (num_rows, num_keys, num_kv_heads, width)),
+        "query_segments_BT": (query_segments_BT, (num_rows, num_queries)),
+        "key_segments_BS": (key_segments_BS, (num_rows, num_keys)),
+    }
+    if table_NH is not None:
+        shapes["table_NH"] = (table_NH, (table_NH.shape[0], num_heads))
+    for name, (x, shape) in shapes.items():
+        if x.shape != shape:
+            raise ValueError(
+                f"{name} must be {list(shape)} beside queries {list(q_BTHC.shape)}, got "
+                f"{list(x.shape)}; use attention.attend for rows that share keys."
+            )
+    if num_heads % num_kv_heads:
+        raise ValueError(
+            f"query heads must be a multiple of the {num_kv_heads} key heads, got {num_heads}; "
+            "repeat the keys."
+        )
+    if not q_BTHC.dtype == k_BSKC.dtype == v_BSKC.dtype:
+        raise ValueError(
+            "queries, keys and values must be of one type, got "
+            f"{q_BTHC.dtype}, {k_BSKC.dtype} and {v_BSKC.dtype}; cast them."
+        )

@@ -1,0 +1,77 @@
+"""How large the blocks of flash attention are: a table by platform and head width.
+
+What stands here was chosen by what compilers report, not by a clock: on GPUs
+(Triton's compiler for compute capability 9.0) that no register is spilled, on
+TPUs that v5e has room for the blocks. `benchmarks/attention.py --sweep` times
+others.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from jax.experimental import pallas as pl
+
+from flanjax.models.flash_blocks import Tile, Tiles
+
+PlatformName: TypeAlias = Literal["gpu", "tpu"]
+
+TILES: dict[PlatformName, dict[int, Tiles]] = {
+    "gpu": {
+        64: Tiles(
+            forward=Tile(128, 64, 4, 3),
+            queries=Tile(64, 64, 4, 3),
+            keys=Tile(64, 64, 4, 3),
+            table=Tile(64, 64, 4, 1),
+        ),
+        128: Tiles(
+            forward=Tile(128, 64, 8, 2),
+            queries=Tile(64, 64, 4, 2),
+            keys=Tile(64, 64, 8, 2),
+            table=Tile(64, 64, 4, 1),
+        ),
+        256: Tiles(
+            forward=Tile(64, 64, 8, 2),
+            queries=Tile(64, 32, 8, 2),
+            keys=Tile(32, 64, 8, 2),
+            table=Tile(64, 64, 4, 1),
+        ),
+    },
+    "tpu": {
+        256: Tiles(
+            forward=Tile(512, 512),
+            queries=Tile(512, 512),
+            keys=Tile(512, 512),
+            table=Tile(512, 512),
+        ),
+    },
+}
+"""By the widest head that they serve, in channels."""
+
+_MIN_ROWS = {"gpu": 16, "tpu": 128}
+"""Rows of the smallest block: of a matrix product, and of a register's lanes."""
+
+
+def default_tiles(platform: PlatformName, width: int) -> Tiles:
+    """Returns the tiles for heads of this many channels.
+
+    Raises:
+      ValueError: If heads are wider than any that the table serves.
+    """
+    for widest, tiles in sorted(TILES[platform].items()):
+        if width <= widest:
+            return tiles
+    raise ValueError(
+        f"heads must have at most {max(TILES[platform])} channels, got {width}; pass tiles."
+    )
+
+
+def shrink(tiles: Tiles, platform: PlatformName, num_queries: int, num_keys: int) -> Tiles:
+    """Returns tiles no longer than needed for these lengths, powers of two."""
+
+    def rows(most: int, length: int) -> int:
+        return min(most, max(pl.next_power_of_2(length), _MIN_ROWS[platform]))
+
+    return Tiles(
+        *(tile._replace(q=rows(tile.q, num_queries), k=rows(tile.k, num_keys)) for tile in tiles)
+    )
