@@ -10,7 +10,7 @@ RematName: TypeAlias = Literal["none", "full", "dots"]
 MatmulName: TypeAlias = Literal["plain", "fp8"]
 """How training multiplies by the layers' weights: in the compute type, or in eight-bit floats."""
 
-BackendName: TypeAlias = Literal["auto", "xla", "cudnn", "splash"]
+BackendName: TypeAlias = Literal["auto", "xla", "flash", "cudnn", "splash"]
 """How whole rows attend; `row_attention` says what each can."""
 
 

@@ -26,6 +26,7 @@ import jax.numpy as jnp
 
 from flanjax import parallel
 from flanjax.models.configs import RelativeConfig
+from flanjax.models.flash import flash_attention
 
 
 @functools.partial(
@@ -95,12 +96,14 @@ def _splash_lack(need: _Need) -> str:
 
 
 _LACKS: Mapping[str, Callable[[_Need], str]] = {
+    "flash": lambda need: "",
     "cudnn": _cudnn_lack,
     "splash": _splash_lack,
 }
 """Backend -> what it lacks of what is needed; nothing if it can."""
 
 _PLATFORMS: Mapping[str, tuple[str, ...]] = {
+    "flash": ("gpu", "tpu", "cpu"),
     "cudnn": ("gpu",),
     "splash": ("tpu",),
 }
@@ -217,6 +220,45 @@ def attend_rows(
     return out
 
 
+def _flash(
+    q: jax.Array, k: jax.Array, v: jax.Array, sight: Sight, *, scale: float, cap: float, reach: int
+) -> jax.Array:
+    """This project's kernel; on a CPU it is interpreted, for tests."""
+    platform = parallel.platform()
+    rows, heads = ("batch", None), ("batch", None, "heads", None)
+    more = {
+        name: (array, axes)
+        for name, array, axes in (
+            ("table_NH", sight.table, (None, "heads")),
+            ("prefix_BS", sight.prefix, rows),
+        )
+        if array is not None
+    }
+
+    def attend(q: Any, k: Any, v: Any, of_queries: Any, of_keys: Any, *rest: Any) -> jax.Array:
+        return flash_attention(
+            q,
+            k,
+            v,
+            query_segments_BT=of_queries,
+            key_segments_BS=of_keys,
+            scale=scale,
+            is_bidirectional=not sight.is_causal,
+            max_distance=sight.max_distance,
+            is_causal=sight.is_causal,
+            window=reach,
+            cap=cap,
+            platform="tpu" if platform == "tpu" else "gpu",
+            interpret=platform == "cpu",
+            **dict(zip(more, rest, strict=True)),
+        )
+
+    in_axes = (heads, heads, heads, rows, rows, *(axes for _, axes in more.values()))
+    on_shards = parallel.map_shards(attend, in_axes, heads)
+    rest = (array for array, _ in more.values())
+    return on_shards(q, k, v, sight.query_segments, sight.key_segments, *rest)
+
+
 def _cudnn(
     q: jax.Array, k: jax.Array, v: jax.Array, sight: Sight, *, scale: float, cap: float, reach: int
 ) -> jax.Array:
@@ -285,6 +327,7 @@ def _splash_mask(length: int, reach: int, *, is_causal: bool) -> Callable[[int],
 
 
 _KERNELS: Mapping[str, Callable[..., jax.Array]] = {
+    "flash": _flash,
     "cudnn": _cudnn,
     "splash": _splash,
 }

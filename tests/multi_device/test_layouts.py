@@ -122,6 +122,13 @@ def test_a_chunked_loss_on_a_mesh_gives_the_same_curve(references, family):
     np.testing.assert_allclose(losses, references[family][0], rtol=2e-5)
 
 
+def test_a_kernel_of_attention_runs_on_each_device_s_part(references):
+    config, layout = FAMILIES["t5"]
+    config = dataclasses.replace(config, attention_backend="flash")
+    losses, _ = loss_curve(config, layout, MeshConfig(data=1, fsdp=2, tensor=2), devices=4)
+    np.testing.assert_allclose(losses, references["t5"][0], rtol=2e-5)
+
+
 def work(family, mesh_config, devices):
     """FLOPs of one device in a step."""
     config, layout = FAMILIES[family]

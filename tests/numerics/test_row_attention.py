@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flanjax.data.batch import SeqBatch
+from flanjax.data.batch import EncoderInput, SeqBatch
 from flanjax.models import attention, families, row_attention
 from flanjax.models.configs import AttentionConfig, BlockConfig, RelativeConfig
 from flanjax.models.decoder import DecoderConfig
@@ -63,30 +63,64 @@ def test_splash_reads_what_the_plain_path_reads(is_causal, reach, cap):
         np.testing.assert_allclose(got, want, rtol=2e-5, atol=2e-5)
 
 
-@pytest.mark.parametrize("kind", ATTENTION)
-def test_a_decoder_by_splash_is_the_plain_one(kind):
-    config = DecoderConfig(
+def decoder(kind, **changes):
+    return DecoderConfig(
         vocab_size=30, d_model=16, d_ff=16, num_heads=4, num_kv_heads=2, d_head=8, num_layers=2,
-        block=BlockConfig(attention=ATTENTION[kind]),
+        block=BlockConfig(attention=ATTENTION[kind]), **changes,
     )  # fmt: skip
-    hidden = {}
-    for backend in ("xla", "splash"):
-        model = families.make_model(dataclasses.replace(config, attention_backend=backend))
+
+
+MODELS = {
+    **{kind: decoder(kind) for kind in ATTENTION},
+    "a prefix": decoder("causal", prefix_lm=True),
+    "an encoder-decoder": T5Config(
+        vocab_size=30, d_model=16, d_ff=16, num_heads=4, d_head=8, num_encoder_layers=2,
+        num_decoder_layers=2, dropout_rate=0.0,
+    ),
+    "a table in each layer": T5Config(
+        vocab_size=30, d_model=16, d_ff=16, num_heads=4, d_head=8, num_encoder_layers=1,
+        num_decoder_layers=1, dropout_rate=0.0, positions=RelativeConfig(is_shared=False),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("backend", "kind"),
+    [*(("splash", kind) for kind in ATTENTION), *(("flash", kind) for kind in MODELS)],
+)
+def test_a_model_by_a_kernel_is_the_plain_one(backend, kind):
+    config = MODELS[kind]
+    batch = rows_of_two(config)
+
+    def gradients(name):
+        model = families.make_model(dataclasses.replace(config, attention_backend=name))
         params = model.init(jax.random.key(0))
-        batch = rows_of_two()
-        hidden[backend] = model.hidden(params, batch)[SEGMENTS > 0]
-    np.testing.assert_allclose(hidden["splash"], hidden["xla"], rtol=2e-4, atol=2e-4)
-    if kind == "windows in turn":
-        whole = dataclasses.replace(config, block=BlockConfig())
-        other = families.make_model(whole).hidden(params, batch)[SEGMENTS > 0]
-        assert not np.allclose(hidden["xla"], other, atol=1e-3)
+
+        def loss(params):
+            return jnp.sum(jnp.sin(model.hidden(params, batch)) * (SEGMENTS > 0)[..., None])
+
+        return jax.jit(jax.value_and_grad(loss))(params)
+
+    (loss, grads), (plain_loss, plain) = gradients(backend), gradients("xla")
+    np.testing.assert_allclose(loss, plain_loss, rtol=1e-4)
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-3)
+    jax.tree.map(close, grads, plain)
 
 
-def rows_of_two():
+def test_layers_with_windows_in_turn_differ():
+    def hidden(kind):
+        model = families.make_model(decoder(kind))
+        return model.hidden(model.init(jax.random.key(0)), rows_of_two(decoder(kind)))
+
+    assert not np.allclose(hidden("windows in turn"), hidden("causal"), atol=1e-3)
+
+
+def rows_of_two(config):
     tokens = (jnp.arange(40).reshape(2, 20) * 7) % 30
     positions = jnp.asarray([[*range(5), *range(9), *range(4), 0, 0], [*range(20)]])
-    no = jnp.zeros_like(tokens)
-    return SeqBatch(tokens, tokens, no, SEGMENTS, positions, no > 0, None)
+    prefix = (positions < 3) & (SEGMENTS > 0) & getattr(config, "prefix_lm", False)
+    inputs = EncoderInput(tokens, SEGMENTS, positions) if isinstance(config, T5Config) else None
+    return SeqBatch(tokens, tokens, SEGMENTS > 0, SEGMENTS, positions, prefix, inputs)
 
 
 @pytest.mark.parametrize(
