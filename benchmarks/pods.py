@@ -86,17 +86,17 @@ PODS = {
     "t5_xxl_v5e": _pod(_T5, "v5e:16x16", 512, "MeshConfig.fsdp=256"),
     "t5_xxl_v5p": _pod(_T5, "v5p:4x4x4", 512, "MeshConfig.fsdp=64"),
     "t5_xxl_v6e": _pod(_T5, "v6e:8x8", 512, "MeshConfig.fsdp=64"),
-    "llama_8b_v5e": _pod(_8B, "v5e:16x16", 256, "MeshConfig.fsdp=256", "LossConfig.chunk=2048"),
-    "llama_8b_v5p": _pod(_8B, "v5p:4x4x4", 256, "MeshConfig.fsdp=64", "LossConfig.chunk=2048"),
-    "llama_8b_v6e": _pod(_8B, "v6e:8x8", 256, "MeshConfig.fsdp=64", "LossConfig.chunk=2048"),
+    "llama_8b_v5e": _pod(_8B, "v5e:16x16", 256, "MeshConfig.fsdp=256", "LossConfig.chunk=256"),
+    "llama_8b_v5p": _pod(_8B, "v5p:4x4x4", 256, "MeshConfig.fsdp=64", "LossConfig.chunk=256"),
+    "llama_8b_v6e": _pod(_8B, "v6e:8x8", 256, "MeshConfig.fsdp=64", "LossConfig.chunk=256"),
     "llama_70b_v5e": _pod(
-        _70B, "v5e:16x16", 256, "MeshConfig.fsdp=256", "LossConfig.chunk=2048"
+        _70B, "v5e:16x16", 256, "MeshConfig.fsdp=256", "LossConfig.chunk=256"
     ),
     "llama_70b_v5p": _pod(
-        _70B, "v5p:4x4x8", 256, "MeshConfig.fsdp=128", "LossConfig.chunk=2048"
+        _70B, "v5p:4x4x8", 256, "MeshConfig.fsdp=128", "LossConfig.chunk=256"
     ),
     "llama_70b_v6e": _pod(
-        _70B, "v6e:16x16", 256, "MeshConfig.fsdp=256", "LossConfig.chunk=2048"
+        _70B, "v6e:16x16", 256, "MeshConfig.fsdp=256", "LossConfig.chunk=256"
     ),
 }  # fmt: skip
 """T5 1.1 XXL (11 B) and Llama 3.1 8B and 70B; AdamW in float32, products in bfloat16."""
