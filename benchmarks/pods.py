@@ -117,7 +117,7 @@ def measure(name: str) -> dict[str, Any]:
     output = child.stdout.read()
     _, status, usage = os.wait4(child.pid, 0)
     if not output:
-        raise RuntimeError(f"{name} must end with a report, got status {status}.")
+        raise ChildProcessError(f"{name} must end with a report, got wait status {status}.")
     return {
         "name": name,
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -189,14 +189,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     if unknown := set(args.names) - set(PODS):
         parser.error(f"unknown {', '.join(sorted(unknown))}; known are {', '.join(PODS)}")
+    failed = []
     for name in PODS if args.all else args.names:
-        result = measure(name)
+        try:
+            result = measure(name)
+        except ChildProcessError as error:  # the compiler took its process with it
+            print(error, file=sys.stderr)
+            failed.append(name)
+            continue
         keep(result)
         print(f"{name}: {result['verdict']}, {result['wall_s']:.0f} s", file=sys.stderr)
     if RESULTS.exists():
         print(TABLE_HEAD)
         for result in json.loads(RESULTS.read_text("utf-8")):
             print(table_row(result))
+    if failed:
+        sys.exit(f"without a report: {', '.join(failed)}")
 
 
 if __name__ == "__main__":
