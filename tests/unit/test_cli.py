@@ -14,8 +14,6 @@ from click.testing import CliRunner, Result
 from flanjax import distributed, gin_bridge, run
 from flanjax.cli import main as program
 from flanjax.cli.catalog import load_catalog
-from flanjax.evaluation.predict import Answer
-from flanjax.models.generation import DecodeConfig
 
 ROOT = pathlib.Path(program.__file__).parents[2]
 GIN = """
@@ -296,76 +294,6 @@ def test_eval_names_the_directory_that_holds_no_run(tmp_path):
     result = call("eval", f"--model_dir={tmp_path}")
     assert result.exit_code == 1
     assert f"got {tmp_path}" in result.stderr
-
-
-def test_generate_takes_prompts_from_flags_or_from_lines(monkeypatch):
-    calls = []
-
-    def generate(checkpoint, prompts, **given):
-        calls.append((checkpoint, tuple(prompts), given))
-        return [[Answer(prompt.upper(), -1.5)] for prompt in prompts]
-
-    monkeypatch.setattr(run, "generate", generate)
-    result = call("generate", "--checkpoint=c", "--prompt=a\u2028b", "--prompt=c", "--seed=3")
-    assert (result.exit_code, result.stdout) == (0, "A\u2028B\nC\n")
-    result = call("generate", "--checkpoint=c", "--json", input="one\n\ntwo\u2028three\n")
-    assert json.loads(result.stdout) == [
-        {"prompt": "one", "answer": "ONE", "score": -1.5},
-        {"prompt": "two\u2028three", "answer": "TWO\u2028THREE", "score": -1.5},
-    ]
-    result = call("generate", "--checkpoint=c", input=b"one\n\xfftwo\n")
-    assert result.exit_code == 1
-    assert "line 2: a prompt must be UTF-8, got byte 0xff" in result.stderr
-    assert len(calls) == 2
-    settings = {"max_length": 64, "decode_config": DecodeConfig(), "stop_texts": (), "seed": 3}
-    assert calls[0] == ("c", ("a\u2028b", "c"), settings)
-
-
-@pytest.mark.parametrize(
-    ("flags", "fields"),
-    [
-        (["--temperature=0.5"], {"method": "sample", "temperature": 0.5}),
-        (
-            ["--temperature=1", "--top_k=5", "--top_p=0.9", "--num_answers=2"],
-            {"method": "sample", "top_k": 5, "top_p": 0.9, "num_answers": 2},
-        ),
-        (["--num_beams=3"], {"method": "beam", "num_beams": 3}),
-        (
-            ["--num_beams=8", "--length_penalty=0", "--num_answers=2"],
-            {"method": "beam", "num_beams": 8, "length_penalty": 0.0, "num_answers": 2},
-        ),
-    ],
-)
-def test_generate_s_flags_say_how_answers_are_written(monkeypatch, flags, fields):
-    calls = []
-
-    def generate(checkpoint, prompts, **given):
-        calls.append(given)
-        return [[Answer("one", -1.0), Answer("two", -2.0)] for _ in prompts]
-
-    monkeypatch.setattr(run, "generate", generate)
-    stops = ["--stop=\n\n", "--stop=Q:"]
-    result = call("generate", "--checkpoint=c", "--prompt=a", *flags, *stops)
-    assert (result.exit_code, result.stdout) == (0, "one\ntwo\n")
-    assert calls[0]["decode_config"] == DecodeConfig(**fields)
-    assert calls[0]["stop_texts"] == ("\n\n", "Q:")
-
-
-@pytest.mark.parametrize(
-    ("flags", "told"),
-    [
-        (["--top_k=5"], "--top_k is of draws: set --temperature above 0."),
-        (["--top_p=0.5", "--num_beams=2"], "--top_p is of draws: set --temperature above 0."),
-        (["--temperature=1", "--num_beams=2"], "choose one"),
-        (["--length_penalty=1"], "--length_penalty is of a search: set --num_beams."),
-        (["--num_answers=2"], "--num_answers above 1: set --temperature or --num_beams."),
-        (["--num_answers=3", "--num_beams=2"], "--num_answers must be at most --num_beams, 2."),
-    ],
-)
-def test_generate_s_flags_that_do_not_go_together_are_refused(flags, told):
-    result = call("generate", "--checkpoint=c", "--prompt=a", *flags)
-    assert result.exit_code == 2
-    assert told in " ".join(result.stderr.replace("│", " ").split())
 
 
 @pytest.fixture
