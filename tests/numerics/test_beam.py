@@ -1,4 +1,4 @@
-"""Beam search against every sequence there is, and against plain Python."""
+"""Beam search against every sequence there is, and against one in plain Python."""
 
 from __future__ import annotations
 

@@ -1,18 +1,15 @@
-"""The verb that answers prompts: what its flags ask for, and what it prints."""
+"""`flanjax generate`: where prompts come from, and what its flags stand for."""
+
+from __future__ import annotations
 
 import json
 
 import pytest
-from click.testing import CliRunner
 
 from flanjax import run
-from flanjax.cli import main as program
 from flanjax.evaluation.predict import Answer
 from flanjax.models.generation import DecodeConfig
-
-
-def call(*args, input=None):
-    return CliRunner().invoke(program.main, list(args), prog_name="flanjax", input=input)
+from tests.unit.test_cli import call
 
 
 def test_generate_takes_prompts_from_flags_or_from_lines(monkeypatch):
