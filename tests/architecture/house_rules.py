@@ -20,7 +20,8 @@ LAYERS: tuple[dict[str, str], ...] = (
         "flanjax.data": "task schema render fewshot mixing tokenize hf_tokenizer batch chat "
         "formats catalogue objective holdout ablation",
         "flanjax.engine": "permutation bin_packing",
-        "flanjax.models": "api kernels layers attention block configs positions context ends",
+        "flanjax.models": "api kernels layers attention block configs positions context ends "
+        "flash flash_blocks flash_gpu flash_tiles flash_tpu",
         "flanjax.train": "log",
         "flanjax.evaluation": "score text_metrics answer_metrics class_metrics metrics results "
         "comparison",
