@@ -21,7 +21,7 @@ LAYERS: tuple[dict[str, str], ...] = (
         "formats catalogue objective holdout ablation",
         "flanjax.engine": "permutation bin_packing",
         "flanjax.models": "api kernels layers attention row_attention block configs positions "
-        "context ends stops unrolled",
+        "context ends stops unrolled flash flash_blocks flash_gpu flash_tiles flash_tpu",
         "flanjax.train": "log",
         "flanjax.evaluation": "score text_metrics answer_metrics class_metrics metrics results "
         "comparison",
