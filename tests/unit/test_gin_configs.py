@@ -194,11 +194,18 @@ def test_an_objective_goes_with_its_models(objective: str, model: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "axes"), [("one_device", (1, 1, 1)), ("fsdp", (-1, 8, 1)), ("tensor2", (-1, 1, 2))]
+    ("name", "axes"),
+    [
+        ("one_device", (1, 1, 1, 1, 1)),
+        ("fsdp", (-1, 8, 1, 1, 1)),
+        ("tensor2", (-1, 1, 1, 2, 1)),
+        ("context2", (-1, 1, 2, 1, 1)),
+        ("two_slices", (2, 256, 1, 1, 2)),
+    ],
 )
-def test_a_mesh_file_gives_its_axes(name: str, axes: tuple[int, int, int]) -> None:
+def test_a_mesh_file_gives_its_axes(name: str, axes: tuple[int, ...]) -> None:
     mesh = resolve_with("models/t5_tiny.gin", f"meshes/{name}.gin").mesh
-    assert (mesh.data, mesh.fsdp, mesh.tensor) == axes
+    assert dataclasses.astuple(mesh) == axes
 
 
 def test_the_base_changes_no_default() -> None:
