@@ -21,7 +21,7 @@ LAYERS: tuple[dict[str, str], ...] = (
         "formats catalogue objective holdout ablation",
         "flanjax.engine": "permutation bin_packing",
         "flanjax.models": "api kernels layers attention block configs positions context ends "
-        "flash flash_blocks flash_gpu flash_tiles flash_tpu",
+        "flash flash_blocks flash_gpu flash_tiles flash_tpu flash_tpu_loads",
         "flanjax.train": "log",
         "flanjax.evaluation": "score text_metrics answer_metrics class_metrics metrics results "
         "comparison",
