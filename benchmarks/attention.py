@@ -28,9 +28,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from flanjax.models import flash_tiles
 from flanjax.models.flash import flash_attention
 from flanjax.models.flash_blocks import Tile, Tiles
+from flanjax.models.flash_tiles import tiles_for
 from flanjax.models.positions import relative_bias, relative_buckets
 
 _NUM_BUCKETS = 32
@@ -317,7 +317,7 @@ def sweeps(cases: dict[str, Case], dtype: Any, limit_s: float) -> Iterator[dict[
     platform = "gpu" if jax.default_backend() == "cpu" else jax.default_backend()
     for name, case in cases.items():
         inputs = make_inputs(case, dtype)
-        default = flash_tiles.default_tiles(platform, case.width)
+        default = tiles_for(platform, case.num_queries, case.num_keys, case.width)
         for kernel, candidates in CANDIDATES.items():
             if kernel == "table" and not case.has_table:
                 continue

@@ -3,7 +3,14 @@
 Nothing of size queries x keys reaches the device's memory: the bias comes from
 the table of distances, the mask from segment ids, rows and the prefix, and the
 gradient of the table is summed inside the kernels. So a packed batch costs no
-more memory than a plain one.
+more memory than a plain one. Where ids do not decrease along a row, blocks of
+logits that hold no common segment are skipped.
+
+It is `attention.attend` on one source whose mask is `segment_mask`, or
+`causal_mask`, and `within_window`, and whose bias is `relative_bias`. Queries
+of padding, which see nothing, read zeros here and an average there. The softmax
+and all sums are float32; attention weights are rounded to the values' type
+before they are divided by their sum, not after.
 
 Source: Dao et al. 2022, algorithms 1 and 4; Dao 2023, section 3.1; the bias of
 Raffel et al. 2020, section 2.1.
@@ -22,7 +29,7 @@ from jax.experimental import pallas as pl
 from flanjax.models import flash_blocks as blocks
 from flanjax.models import flash_gpu, flash_tpu
 from flanjax.models.flash_blocks import FlashSpec, Operands, Tiles
-from flanjax.models.flash_tiles import PlatformName, default_tiles, shrink
+from flanjax.models.flash_tiles import PlatformName, tiles_for
 
 _Kept: TypeAlias = tuple[Operands, jax.Array, jax.Array]
 
@@ -55,26 +62,15 @@ def flash_attention(
 ) -> jax.Array:
     """Returns softmax attention, [B, T, H, C], zeros where a query sees no key.
 
-    It is `attention.attend` on one source whose mask is `segment_mask`, or
-    `causal_mask` and `within_window` with it, and whose bias is
-    `relative_bias`; only for queries of padding, which see nothing, does that
-    return an average. The softmax and all sums are float32; the weights are
-    rounded to the values' type before they are divided, not after.
-
-    Query heads that share a key head stand side by side: head h reads key head
-    h // (H // K). Distances are those of rows, in which query t stands beside
-    key t. Gradients go to queries, keys, values and the table.
-
-    It is one device's work: on a mesh, call it under `jax.shard_map` (with
-    `check_vma=False`), rows and heads sharded.
+    Head h reads key head h // (H // K); query t stands beside key t. On a mesh,
+    call it under `jax.shard_map` with `check_vma=False`, rows and heads sharded.
 
     Args:
-      q_BTHC: Queries, float32 or bfloat16.
-      k_BSKC: Keys, of the same type.
-      v_BSKC: Values, of the same type.
+      q_BTHC: Queries, float32 or bfloat16; keys and values are of their type.
+      k_BSKC: Keys.
+      v_BSKC: Values.
       query_segments_BT: Who belongs together; 0 is padding.
-      key_segments_BS: The same of the keys. Where ids do not decrease along a
-        row, blocks of logits without a common segment are skipped.
+      key_segments_BS: The same of the keys.
       scale: Factor of the logits.
       table_NH: T5's table, a logit by bucket and head; None for no bias.
       is_bidirectional: Whether the table's buckets tell ahead from behind.
@@ -82,46 +78,29 @@ def flash_attention(
       is_causal: Whether keys of later rows are hidden.
       prefix_BS: bool, keys that all of their segment see all the same.
       window: Keys are hidden from this many rows on; 0 for never.
-      cap: Logits become cap * tanh(logits / cap), before the bias; 0 leaves
-        them.
-      platform: Whose kernels to run; None for those of the default backend.
-      tiles: Sizes of blocks; None for those of the platform.
+      cap: Logits become cap * tanh(logits / cap), before the bias; 0 for not.
+      platform: Whose kernels to run; None for the default backend's.
+      tiles: Sizes of blocks, powers of two; None for the platform's.
       interpret: Whether to run the kernels as plain JAX, on any platform.
 
     Raises:
-      ValueError: If shapes or types do not go together, if a prefix is given
-        without `is_causal`, or if the platform has no kernels.
+      ValueError: If arguments do not go together, or there are no kernels.
     """
     _check_shapes(q_BTHC, k_BSKC, v_BSKC, query_segments_BT, key_segments_BS, table_NH)
-    if prefix_BS is not None and not is_causal:
-        raise ValueError("prefix_BS must come with is_causal, got False; leave out the prefix.")
-    platform = _checked(platform or jax.default_backend())
-    _, num_queries, _, width = q_BTHC.shape
-    num_keys = k_BSKC.shape[1]
-    tiles = shrink(tiles or default_tiles(platform, width), platform, num_queries, num_keys)
+    platform, (_, num_queries, _, width) = _checked(platform), q_BTHC.shape
     spec = FlashSpec(
         scale=scale,
         cap=cap,
         is_causal=is_causal,
         window=window,
         buckets=_intervals(table_NH, max_distance, is_bidirectional),
-        tiles=tiles,
+        tiles=tiles or tiles_for(platform, num_queries, k_BSKC.shape[1], width),
         interpret=interpret,
     )
-    since_BS = None
-    if prefix_BS is not None:
-        since_BS = jnp.where(prefix_BS, 0, jnp.arange(num_keys, dtype=jnp.int32))
-    operands = Operands(
-        q_BTHC,
-        k_BSKC,
-        v_BSKC,
-        query_segments_BT.astype(jnp.int32),
-        jnp.where(key_segments_BS > 0, key_segments_BS, -1).astype(jnp.int32),
-        since_BS,
-    )
-    padded_width = max(pl.next_power_of_2(width), _MIN_WIDTH) if platform == "gpu" else width
-    out_BTHC = _attention(platform, spec, _padded(operands, tiles, padded_width), table_NH)
-    return out_BTHC[:, :num_queries, :, :width]
+    since_BS = _since(key_segments_BS, prefix_BS, is_causal)
+    operands = Operands(q_BTHC, k_BSKC, v_BSKC, query_segments_BT, key_segments_BS, since_BS)
+    operands = _whole_blocks(operands, spec.tiles, _padded_width(platform, width))
+    return _attention(platform, spec, operands, table_NH)[:, :num_queries, :, :width]
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
@@ -172,8 +151,20 @@ def _intervals(
     )
 
 
-def _padded(operands: Operands, tiles: Tiles, width: int) -> Operands:
-    """Returns whole blocks: what is added belongs to no segment."""
+def _since(
+    key_segments_BS: jax.Array, prefix_BS: jax.Array | None, is_causal: bool
+) -> jax.Array | None:
+    """Returns the row from which on each key is seen; None for its own."""
+    if prefix_BS is None:
+        return None
+    if not is_causal:
+        raise ValueError("prefix_BS must come with is_causal, got False; leave out the prefix.")
+    rows_S = jnp.arange(key_segments_BS.shape[1], dtype=jnp.int32)
+    return jnp.where(prefix_BS, 0, rows_S)
+
+
+def _whole_blocks(operands: Operands, tiles: Tiles, width: int) -> Operands:
+    """Returns the operands padded to blocks; padding is of no segment."""
     num_queries, num_keys = operands.q.shape[1], operands.k.shape[1]
     more_queries = -num_queries % max(tile.q for tile in tiles)
     more_keys = -num_keys % max(tile.k for tile in tiles)
@@ -183,18 +174,25 @@ def _padded(operands: Operands, tiles: Tiles, width: int) -> Operands:
         ends = [(0, 0), (0, more_rows), (0, 0), (0, more_channels)][: x.ndim]
         return jnp.pad(x, ends, constant_values=value)
 
+    key_segments = jnp.where(operands.key_segments > 0, operands.key_segments, -1)
     since = None if operands.since is None else pad(operands.since, more_keys, _NEVER)
     return Operands(
         pad(operands.q, more_queries),
         pad(operands.k, more_keys),
         pad(operands.v, more_keys),
-        pad(operands.query_segments, more_queries),
-        pad(operands.key_segments, more_keys, -1),
+        pad(operands.query_segments, more_queries).astype(jnp.int32),
+        pad(key_segments, more_keys, -1).astype(jnp.int32),
         since,
     )
 
 
-def _checked(platform: str) -> PlatformName:
+def _padded_width(platform: PlatformName, width: int) -> int:
+    """Returns the channels that a head is given: Triton's blocks are powers of two."""
+    return max(pl.next_power_of_2(width), _MIN_WIDTH) if platform == "gpu" else width
+
+
+def _checked(platform: str | None) -> PlatformName:
+    platform = platform or jax.default_backend()
     for name in _KERNELS:
         if name == platform:
             return name

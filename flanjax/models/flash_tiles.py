@@ -52,26 +52,24 @@ _MIN_ROWS = {"gpu": 16, "tpu": 128}
 """Rows of the smallest block: of a matrix product, and of a register's lanes."""
 
 
-def default_tiles(platform: PlatformName, width: int) -> Tiles:
-    """Returns the tiles for heads of this many channels.
+def tiles_for(platform: PlatformName, num_queries: int, num_keys: int, width: int) -> Tiles:
+    """Returns the tiles of heads this wide, no longer than the lengths need.
 
     Raises:
       ValueError: If heads are wider than any that the table serves.
     """
-    for widest, tiles in sorted(TILES[platform].items()):
-        if width <= widest:
-            return tiles
-    raise ValueError(
-        f"heads must have at most {max(TILES[platform])} channels, got {width}; pass tiles."
-    )
-
-
-def shrink(tiles: Tiles, platform: PlatformName, num_queries: int, num_keys: int) -> Tiles:
-    """Returns tiles no longer than needed for these lengths, powers of two."""
+    served = [widest for widest in sorted(TILES[platform]) if width <= widest]
+    if not served:
+        raise ValueError(
+            f"heads must have at most {max(TILES[platform])} channels, got {width}; pass tiles."
+        )
 
     def rows(most: int, length: int) -> int:
         return min(most, max(pl.next_power_of_2(length), _MIN_ROWS[platform]))
 
     return Tiles(
-        *(tile._replace(q=rows(tile.q, num_queries), k=rows(tile.k, num_keys)) for tile in tiles)
+        *(
+            tile._replace(q=rows(tile.q, num_queries), k=rows(tile.k, num_keys))
+            for tile in TILES[platform][served[0]]
+        )
     )

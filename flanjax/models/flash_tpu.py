@@ -3,13 +3,6 @@
 The innermost axis of the grid runs over the blocks that a block of rows meets,
 in sequence, and sums lie in scratch memory. Where a row's range is shorter than
 the grid, the last block is named again, so nothing is loaded, and skipped.
-
-The bias is a window of the biases by distance, written into every row of a
-block and rolled one lane further in each: TPUs rotate rows by a stride, and
-have no gather.
-
-Per-row numbers lie along lanes, [1, T], in memory; a column is a transpose in
-registers.
 """
 
 from __future__ import annotations
@@ -25,32 +18,20 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu
 
 from flanjax.models import flash_blocks as blocks
-from flanjax.models.flash_blocks import Axis, FlashSpec, Operands, Softmax, Tile, whole
-
-_LETTERS = Operands(
-    q="BHTC",
-    k="BKSC",
-    v="BKSC",
-    query_segments="B1T",
-    key_segments="B1S",
-    since="B1S",
-    bias="H1D",
-    dout="BHTC",
-    lse="BH1T",
-    delta="BH1T",
-)
+from flanjax.models import flash_tpu_loads as loads
+from flanjax.models.flash_blocks import Axis, FlashSpec, Operands, Softmax, whole
 
 
 def forward(spec: FlashSpec, operands: Operands) -> tuple[jax.Array, jax.Array]:
     """Returns the output [B, T, H, C] and the log-sum-exp, float32 [B, H, T]."""
-    tile, laid_out = spec.tiles.forward, _lay_out(operands)
+    tile, laid_out = spec.tiles.forward, loads.lay_out(operands)
     num_rows, num_heads, num_queries, width = laid_out.q.shape
     num_key_blocks = operands.k.shape[1] // tile.k
     ranges, _ = blocks.block_ranges(spec, operands, tile)
-    axes = _axes(operands) | _by_query_block(operands, tile)
+    axes = loads.axes_of(operands) | loads.by_query_block(operands, tile)
     lse_shape = jax.ShapeDtypeStruct((num_rows, num_heads, 1, num_queries), jnp.float32)
     column = tpu.VMEM((tile.q, 1), jnp.float32)
-    out_BHTC, lse_BH1T = _call(
+    out_BHTC, lse_BH1T = loads.call(
         functools.partial(_forward_kernel, spec, num_queries),
         "flash_forward",
         (num_rows, num_heads, num_queries // tile.q, num_key_blocks),
@@ -85,8 +66,8 @@ def _forward_kernel(
 
     @pl.when(j < stop_ref[b, i])
     def _add() -> None:
-        seen = _visible(spec, refs, i, j, tile)
-        bias = _toeplitz(refs.bias, i, j, tile.q, tile.k, num_queries)
+        seen = loads.visible(spec, refs, i, j, tile)
+        bias = loads.toeplitz(refs.bias, i, j, tile.q, tile.k, num_queries)
         dots = blocks.product(refs.q[...], refs.k[...], 1, 1)
         softmax = Softmax(*(ref[...] for ref in so_far))
         softmax = blocks.add_keys(spec, softmax, dots, bias, seen, refs.v[...])
@@ -97,17 +78,17 @@ def _forward_kernel(
     def _finish() -> None:
         out, lse = blocks.finish(Softmax(*(ref[...] for ref in so_far)))
         out_ref[...] = out.astype(out_ref.dtype)
-        lse_ref[...] = _turned(lse)
+        lse_ref[...] = loads.turned(lse)
 
 
 def query_grads(spec: FlashSpec, operands: Operands) -> jax.Array:
     """Returns the gradient of the queries, [B, T, H, C]."""
-    tile, laid_out = spec.tiles.queries, _lay_out(operands)
+    tile, laid_out = spec.tiles.queries, loads.lay_out(operands)
     num_rows, num_heads, num_queries, width = laid_out.q.shape
     num_key_blocks = operands.k.shape[1] // tile.k
     ranges, _ = blocks.block_ranges(spec, operands, tile)
-    axes = _axes(operands) | _by_query_block(operands, tile)
-    dq_BHTC = _call(
+    axes = loads.axes_of(operands) | loads.by_query_block(operands, tile)
+    dq_BHTC = loads.call(
         functools.partial(_query_grads_kernel, spec, num_queries),
         "flash_query_grads",
         (num_rows, num_heads, num_queries // tile.q, num_key_blocks),
@@ -140,7 +121,7 @@ def _query_grads_kernel(
 
     @pl.when(j < stop_ref[b, i])
     def _add() -> None:
-        ddots = _block_grads(spec, refs, i, j, tile, num_queries).ddots
+        ddots = loads.block_grads(spec, refs, i, j, tile, num_queries).ddots
         k = refs.k[...]
         sum_ref[...] += blocks.product(ddots.astype(k.dtype), k, 1, 0)
 
@@ -155,16 +136,16 @@ def key_grads(spec: FlashSpec, operands: Operands) -> tuple[jax.Array, jax.Array
     Blocks of logits lie keys by queries, so that no product needs a transpose
     of what was just computed; so do the biases by distance.
     """
-    tile, laid_out = spec.tiles.keys, _lay_out(operands)
+    tile, laid_out = spec.tiles.keys, loads.lay_out(operands)
     num_rows, num_kv_heads, num_keys, width = laid_out.k.shape
     num_query_blocks = operands.q.shape[1] // tile.q
     group = operands.q.shape[2] // num_kv_heads
     _, (first_BJ, stop_BJ) = blocks.block_ranges(spec, operands, tile)
 
     def query_block(b: Any, h: Any, j: Any, step: Any, first_BJ: Any, stop_BJ: Any) -> Any:
-        return _block_of_step(lax.rem(step, num_query_blocks), first_BJ[b, j], stop_BJ[b, j])
+        return loads.block_of_step(lax.rem(step, num_query_blocks), first_BJ[b, j], stop_BJ[b, j])
 
-    axes = _axes(operands) | {
+    axes = loads.axes_of(operands) | {
         "B": Axis(None, lambda b, h, j, step, *ranges: b),
         "T": Axis(tile.q, query_block),
         "S": Axis(tile.k, lambda b, h, j, step, *ranges: j),
@@ -172,12 +153,12 @@ def key_grads(spec: FlashSpec, operands: Operands) -> tuple[jax.Array, jax.Array
         "H": Axis(None, lambda b, h, j, step, *ranges: h * group + lax.div(step, num_query_blocks)),
     }
     like_k = jax.ShapeDtypeStruct(laid_out.k.shape, laid_out.k.dtype)
-    grads_BKSC = _call(
+    grads_BKSC = loads.call(
         functools.partial(_key_grads_kernel, spec, num_query_blocks, num_keys),
         "flash_key_grads",
         (num_rows, num_kv_heads, num_keys // tile.k, group * num_query_blocks),
         (first_BJ, stop_BJ),
-        laid_out._replace(bias=_reversed(laid_out.bias)),
+        laid_out._replace(bias=loads.reverse(laid_out.bias)),
         axes,
         (like_k, like_k),
         (blocks.block_spec("BKSC", axes), blocks.block_spec("BKSC", axes)),
@@ -210,16 +191,16 @@ def _key_grads_kernel(
     @pl.when(i < stop_ref[b, j])
     def _add() -> None:
         q, dout = refs.q[...], refs.dout[...]
-        since = None if refs.since is None else _turned(refs.since[...])
+        since = None if refs.since is None else loads.turned(refs.since[...])
         seen = blocks.visible(
             spec,
             blocks.rows(i, tile.q, 1),
             blocks.rows(j, tile.k, 0),
             refs.query_segments[...],
-            _turned(refs.key_segments[...]),
+            loads.turned(refs.key_segments[...]),
             since,
         )
-        bias = _toeplitz(refs.bias, j, i, tile.k, tile.q, num_keys)
+        bias = loads.toeplitz(refs.bias, j, i, tile.k, tile.q, num_keys)
         dots = blocks.product(refs.k[...], q, 1, 1)
         dweights = blocks.product(refs.v[...], dout, 1, 1)
         grads = blocks.block_grads(spec, dots, bias, seen, dweights, refs.lse[...], refs.delta[...])
@@ -239,13 +220,13 @@ def table_grad(spec: FlashSpec, operands: Operands) -> jax.Array:
     The batch is the innermost axis: a block's gradient is summed over it before
     it is summed by bucket.
     """
-    tile, laid_out = spec.tiles.table, _lay_out(operands)
+    tile, laid_out = spec.tiles.table, loads.lay_out(operands)
     num_rows, num_heads, num_queries, _ = laid_out.q.shape
     num_keys, num_kv_heads = operands.k.shape[1:3]
     group = num_heads // num_kv_heads
     ranges, _ = blocks.block_ranges(spec, operands, tile)
     width = math.ceil(len(spec.buckets) / 128) * 128
-    axes = _axes(operands) | {
+    axes = loads.axes_of(operands) | {
         "B": Axis(None, lambda h, i, j, b, *scalars: b),
         "T": Axis(tile.q, lambda h, i, j, b, *scalars: i),
         "S": Axis(tile.k, lambda h, i, j, b, *scalars: j),
@@ -253,7 +234,7 @@ def table_grad(spec: FlashSpec, operands: Operands) -> jax.Array:
         "K": Axis(None, lambda h, i, j, b, *scalars: h // group),
         "W": whole(width),
     }
-    sums_H1W = _call(
+    sums_H1W = loads.call(
         functools.partial(_table_grad_kernel, spec, num_queries),
         "flash_table_grad",
         (num_heads, num_queries // tile.q, num_keys // tile.k, num_rows),
@@ -291,7 +272,7 @@ def _table_grad_kernel(
 
     @pl.when((first_ref[b, i] <= j) & (j < stop_ref[b, i]))
     def _add() -> None:
-        sum_ref[...] += _block_grads(spec, refs, i, j, tile, num_queries).dlogits
+        sum_ref[...] += loads.block_grads(spec, refs, i, j, tile, num_queries).dlogits
 
     @pl.when(b == pl.num_programs(3) - 1)
     def _finish() -> None:
@@ -300,143 +281,3 @@ def _table_grad_kernel(
         out_ref[...] += blocks.sum_by_bucket(
             buckets_ref, distances, ends, sum_ref[...], out_ref.shape[1]
         )
-
-
-def _block_grads(
-    spec: FlashSpec, refs: Operands, i: Any, j: Any, tile: Tile, num_queries: int
-) -> blocks.BlockGrads:
-    """Returns the gradients of a block that lies queries by keys."""
-    return blocks.block_grads(
-        spec,
-        blocks.product(refs.q[...], refs.k[...], 1, 1),
-        _toeplitz(refs.bias, i, j, tile.q, tile.k, num_queries),
-        _visible(spec, refs, i, j, tile),
-        blocks.product(refs.dout[...], refs.v[...], 1, 1),
-        _turned(refs.lse[...]),
-        _turned(refs.delta[...]),
-    )
-
-
-def _visible(spec: FlashSpec, refs: Operands, i: Any, j: Any, tile: Tile) -> jax.Array:
-    return blocks.visible(
-        spec,
-        blocks.rows(i, tile.q, 0),
-        blocks.rows(j, tile.k, 1),
-        _turned(refs.query_segments[...]),
-        refs.key_segments[...],
-        None if refs.since is None else refs.since[...],
-    )
-
-
-def _turned(x: jax.Array) -> jax.Array:
-    """Returns a row as a column, or a column as a row."""
-    return x.reshape(x.shape[::-1])
-
-
-def _toeplitz(ref: Any, i: Any, j: Any, num_rows: int, num_columns: int, all_rows: int) -> Any:
-    """Returns a block of biases: entry (r, c) is that of column - row.
-
-    Example: rows 0 1 2 and columns 0 1 of a window that starts at distance -3
-      window a b c d e        d e
-             -3 ... 1    ->   c d
-                              b c
-    """
-    if ref is None:
-        return 0.0
-    size = num_rows + num_columns
-    start = j * num_columns - (i + 1) * num_rows + all_rows
-    window = ref[:, pl.ds(pl.multiple_of(start, math.gcd(num_rows, num_columns)), size)]
-    wide = jnp.broadcast_to(window, (num_rows, size))
-    return tpu.roll(wide, num_columns, 1, stride=1, stride_axis=0)[:, :num_columns]
-
-
-def _reversed(bias_H1D: jax.Array | None) -> jax.Array | None:
-    """Returns the biases by row - column, for a block that lies keys by queries."""
-    if bias_H1D is None:
-        return None
-    # The first entry is of no pair of rows, before and after.
-    return jnp.concatenate([bias_H1D[..., :1], bias_H1D[..., :0:-1]], axis=-1)
-
-
-def _lay_out(operands: Operands) -> Operands:
-    """Returns the operands with the axes that blocks cut where TPUs want them: last."""
-
-    def moved(x: Any) -> Any:
-        return None if x is None else jnp.swapaxes(x, 1, 2)
-
-    def widened(x: Any) -> Any:
-        return None if x is None else x[..., None, :]
-
-    return Operands(
-        q=moved(operands.q),
-        k=moved(operands.k),
-        v=moved(operands.v),
-        query_segments=widened(operands.query_segments),
-        key_segments=widened(operands.key_segments),
-        since=widened(operands.since),
-        bias=widened(operands.bias),
-        dout=moved(operands.dout),
-        lse=widened(operands.lse),
-        delta=widened(operands.delta),
-    )
-
-
-def _axes(operands: Operands) -> dict[str, Axis]:
-    return {
-        "C": whole(operands.q.shape[3]),
-        "D": whole(operands.q.shape[1] + operands.k.shape[1]),
-    }
-
-
-def _by_query_block(operands: Operands, tile: Tile) -> dict[str, Axis]:
-    """Returns the axes of a grid (rows, query heads, query blocks, key blocks)."""
-    group = operands.q.shape[2] // operands.k.shape[2]
-
-    def key_block(b: Any, h: Any, i: Any, step: Any, first_BI: Any, stop_BI: Any) -> Any:
-        return _block_of_step(step, first_BI[b, i], stop_BI[b, i])
-
-    return {
-        "B": Axis(None, lambda b, h, i, step, *ranges: b),
-        "H": Axis(None, lambda b, h, i, step, *ranges: h),
-        "K": Axis(None, lambda b, h, i, step, *ranges: h // group),
-        "T": Axis(tile.q, lambda b, h, i, step, *ranges: i),
-        "S": Axis(tile.k, key_block),
-    }
-
-
-def _block_of_step(step: Any, first: Any, stop: Any) -> Any:
-    """Returns the block to load: the last one again where the range has ended."""
-    return jnp.maximum(jnp.minimum(first + step, stop - 1), 0)
-
-
-def _call(
-    kernel: Any,
-    name: str,
-    grid: tuple[int, ...],
-    scalars: tuple[jax.Array, ...],
-    operands: Operands,
-    axes: dict[str, Axis],
-    out_shape: Any,
-    out_specs: Any,
-    scratch: Any,
-    interpret: bool,
-) -> Any:
-    specs = Operands(
-        *(
-            None if operand is None else blocks.block_spec(letters, axes)
-            for letters, operand in zip(_LETTERS, operands, strict=True)
-        )
-    )
-    return pl.pallas_call(
-        kernel,
-        grid_spec=tpu.PrefetchScalarGridSpec(
-            num_scalar_prefetch=len(scalars),
-            grid=grid,
-            in_specs=[specs],
-            out_specs=out_specs,
-            scratch_shapes=[scratch],
-        ),
-        out_shape=out_shape,
-        interpret=interpret,
-        name=name,
-    )(*scalars, operands)

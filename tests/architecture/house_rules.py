@@ -21,7 +21,8 @@ LAYERS: tuple[dict[str, str], ...] = (
         "formats catalogue objective holdout ablation",
         "flanjax.engine": "permutation bin_packing",
         "flanjax.models": "api kernels layers attention row_attention block configs positions "
-        "context ends stops unrolled flash flash_blocks flash_gpu flash_tiles flash_tpu",
+        "context ends stops unrolled flash flash_blocks flash_gpu flash_tiles flash_tpu "
+        "flash_tpu_loads",
         "flanjax.train": "log",
         "flanjax.evaluation": "score text_metrics answer_metrics class_metrics metrics results "
         "comparison",

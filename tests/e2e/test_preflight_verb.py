@@ -71,7 +71,7 @@ def test_arguments_are_twelve_bytes_a_parameter_and_the_rows(found):
     trained, frozen = found.parameters
     # 384 rows of 16; three layers of 4 squares of 16 with one key head of two, MLP 3 x 16 x 32.
     assert frozen == 0
-    row_bytes = (256 + 64) * (5 * 4 + 1)  # five arrays of four bytes and one of booleans
+    row_bytes = (256 + 64) * 5 * 4  # five arrays of four bytes; a causal model reads no prefix
     counters_and_key = 3 * 4 + 2 * 4
     assert found.program.memory["arguments"] == pytest.approx(
         12 * trained + 4 * row_bytes + counters_and_key, abs=16

@@ -205,18 +205,26 @@ def test_generate_answers_as_the_evaluation_did(trained):
 
 
 def test_evaluation_writes_as_the_gin_files_say(trained, tmp_path):
-    _, folder, _, _ = trained
+    family, folder, _, _ = trained
     flags = [f"--model_dir={folder}", "--cluster=struct_to_text", f"--output={tmp_path / 'beam'}"]
-    bound = {"DecodeConfig.method": "'beam'", "DecodeConfig.num_beams": "2"}
+    how = {"DecodeConfig.method": "'beam'", "DecodeConfig.num_beams": "2"}
+    bound = {**SHARED, **FAMILIES[family], "MODEL_DIR": f"'{folder}'", **how}
+    flags += [f"--gin_file={ROOT / 'gin_configs' / 'runs' / family}.gin"]
     call("eval", *flags, *(f"--gin.{name}={value}" for name, value in bound.items()))
-    rows = [row for row in predictions(tmp_path / "beam", "checkpoint") if row["scores"] is None]
+    rows = [
+        row
+        for row in predictions(tmp_path / "beam" / "report", "checkpoint")
+        if row["scores"] is None
+    ]
     prompts = [f"--prompt={row['inputs']}" for row in rows[:6]]
-    how = ("--num_beams=2", "--max_length=8", "--json")
-    answers = json.loads(call("generate", f"--checkpoint={folder}", *prompts, *how))
+    asked = ("--num_beams=2", "--max_length=8", "--json")
+    answers = json.loads(call("generate", f"--checkpoint={folder}", *prompts, *asked))
     assert [answer["answer"] for answer in answers] == [row["prediction"] for row in rows[:6]]
     stops = [answer["answer"][1:3] for answer in answers if len(answer["answer"]) > 3][:1]
     cut = json.loads(
-        call("generate", f"--checkpoint={folder}", *prompts, *how, *(f"--stop={s}" for s in stops))
+        call(
+            "generate", f"--checkpoint={folder}", *prompts, *asked, *(f"--stop={s}" for s in stops)
+        )
     )
     assert all(stop not in answer["answer"] for answer in cut for stop in stops)
 

@@ -1,4 +1,4 @@
-"""Flash attention, its kernels interpreted, against attention as it is written down."""
+"""Flash attention, interpreted, against attention as it is written down."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flanjax.models import attention, flash_blocks, positions
 from flanjax.models.attention import KeyValues
 from flanjax.models.flash import flash_attention
 from flanjax.models.flash_blocks import FlashSpec, Operands, Tile, Tiles
-from flanjax.models.flash_tiles import default_tiles
+from flanjax.models.flash_tiles import tiles_for
 
 # Each kernel has blocks of another shape, and none of them divides the lengths below.
 TILES = Tiles(forward=Tile(8, 16), queries=Tile(16, 8), keys=Tile(8, 8), table=Tile(16, 16))
@@ -150,7 +150,7 @@ def compiled_flash(case: Case, platform: str):
 
 @functools.cache
 def expectation(case: Case):
-    """Returns plain attention's outputs and gradients, in float32 whatever the case's type."""
+    """Returns plain attention's outputs and gradients, always in float32."""
     segments = make_segments(case)
     arrays = make_arrays(case, segments.keys.shape[1])
     wide = jax.tree.map(lambda x: x.astype(jnp.float32), arrays)
@@ -321,7 +321,7 @@ def test_kernels_lower_for_their_platform_without_one(platform):
         dtype=jnp.bfloat16,
     )  # fmt: skip
     segments = make_segments(case)
-    tiles = default_tiles(platform, 64)
+    tiles = tiles_for(platform, 512, 512, 64)
     grads = outputs_and_grads(functools.partial(flash, case, platform, tiles=tiles))
     device = jax.sharding.AbstractDevice(device_kind=kind, num_cores=1, platform=platform)
     axis = (jax.sharding.AxisType.Auto,)
@@ -362,6 +362,12 @@ def test_arguments_that_do_not_go_together_are_refused(arguments, message):
         flash_attention(given.pop("q"), given.pop("k"), given.pop("v"), table_NH=table_NH, **given)
 
 
+def test_blocks_are_no_longer_than_their_rows():
+    for kernel, tile in tiles_for("gpu", 17, 40, 64)._asdict().items():
+        assert (tile.q, tile.k) == (32, 64), kernel
+    assert tiles_for("tpu", 17, 300, 64).keys == Tile(128, 512)
+
+
 def test_heads_wider_than_any_tile_was_made_for_are_refused():
     with pytest.raises(ValueError, match="at most 256 channels, got 257"):
-        default_tiles("gpu", 257)
+        tiles_for("gpu", 512, 512, 257)

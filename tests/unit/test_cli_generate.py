@@ -32,6 +32,7 @@ def test_generate_takes_prompts_from_flags_or_from_lines(monkeypatch):
     assert "line 2: a prompt must be UTF-8, got byte 0xff" in result.stderr
     assert len(calls) == 2
     settings = {"max_length": 64, "decode_config": DecodeConfig(), "stop_texts": (), "seed": 3}
+    settings |= {"weights": "trained"}
     assert calls[0] == ("c", ("a\u2028b", "c"), settings)
 
 

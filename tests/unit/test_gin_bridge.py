@@ -93,7 +93,7 @@ def test_the_including_file_a_later_file_and_the_command_line_override_in_this_o
     assert f"RANDOM_SEED = 3  # z.gin:2; overrides 2 (x.gin:4), 0 ({BASE}:7)" in lines
     assert f"HOLD_OUT = 'x'  # x.gin:5; overrides None ({BASE}:12)" in lines
     assert "MODEL_DIR = 'out'  # x.gin:2" in lines
-    assert f"TrainConfig.steps = %TRAIN_STEPS  # {BASE}:38" in lines
+    assert f"TrainConfig.steps = %TRAIN_STEPS  # {BASE}:26" in lines
     assert f"MODEL = @T5Config()  # {TINY}:3" in lines
 
 
@@ -108,7 +108,7 @@ def test_the_text_holds_every_binding_in_force_sorted_macros_first() -> None:
     assert lines[rest + 1 :] == ["# DecoderConfig.d_model = 8  # y.gin:3"]
     bound = {
         line.partition(" = ")[0]
-        for path in (BASE, TINY)
+        for path in (BASE, BASE.with_name("experiment.gin"), TINY)
         for line in path.read_text("utf-8").splitlines()
         if " = " in line and not line.startswith("#")
     }

@@ -61,8 +61,8 @@ REFUSED_LINES = {
     ),
     "zzz.q = 3": (
         "5: binding must name a config, got zzz.q; known: AblationConfig, "
-        "AttentionConfig, BlockConfig, CacheConfig, DataConfig, DecoderConfig, EmbeddingConfig, "
-        "EvalConfig, Experiment, LearnedConfig, LossConfig, MeshConfig, ...."
+        "AttentionConfig, BlockConfig, CacheConfig, DataConfig, DecodeConfig, DecoderConfig, "
+        "EmaConfig, EmbeddingConfig, EvalConfig, Experiment, LearnedConfig, ...."
     ),
     "T5Config.d_modle = 3": (
         "5: binding must name a field of T5Config, got d_modle; did you mean d_model?"
@@ -109,7 +109,7 @@ REFUSED_LINES = {
     ),
     "MODEL = @T5Confi()": (
         "5: reference must name a config, got @T5Confi(); did you mean T5Config or TrainConfig or "
-        "MeshConfig?"
+        "EmaConfig?"
     ),
     "MODEL = @T5Config": "5: reference must be called, got @T5Config; write @T5Config().",
     "train/DataConfig.passes = 3": (
