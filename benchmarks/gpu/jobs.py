@@ -83,8 +83,12 @@ def _remat(name: str) -> tuple[str, ...]:
     return ("--config", f"remat={name}")
 
 
-def _chunk(size: int) -> tuple[str, ...]:
-    return ("--loss", f"chunk={size}")
+def _chunk(columns: int) -> tuple[str, ...]:
+    return ("--loss", f"chunk={columns}")
+
+
+def _attention(name: str) -> tuple[str, ...]:
+    return ("--config", f"attention_backend={name}")
 
 
 def _weights(size: str) -> Job:
@@ -138,19 +142,19 @@ def _causal() -> list[Job]:
         work,
         90,
         {
-            "dots, chunk 4096": (*_remat("dots"), *_chunk(4096)),
-            "none, chunk 4096, unrolled": (*_chunk(4096), *_UNROLLED),
-            "none, chunk 4096": _chunk(4096),
-            "packed, dots, chunk 4096": (*_remat("dots"), *_chunk(4096), "--segments", "4"),
-            "full, chunk 4096": (*_remat("full"), *_chunk(4096)),
-            "dots, chunk 1024": (*_remat("dots"), *_chunk(1024)),
+            "dots, chunk 512": (*_remat("dots"), *_chunk(512)),
+            "none, chunk 512, unrolled": (*_chunk(512), *_UNROLLED),
+            "none, chunk 512": _chunk(512),
+            "packed, dots, chunk 512": (*_remat("dots"), *_chunk(512), "--segments", "4"),
+            "full, chunk 512": (*_remat("full"), *_chunk(512)),
+            "dots, chunk 512, flash": (*_remat("dots"), *_chunk(512), *_attention("flash")),
+            "dots, chunk 512, xla": (*_remat("dots"), *_chunk(512), *_attention("xla")),
+            "dots, chunk 128": (*_remat("dots"), *_chunk(128)),
             "dots, whole logits": _remat("dots"),
         },
     )
-    (three,) = _training("llama_3b", large, 110, {"dots": (*_remat("dots"), *_chunk(4096))})
-    (sixteen,) = _training(
-        "llama_1b", wide, 90, {"dots, 16 rows": (*_remat("dots"), *_chunk(4096))}
-    )
+    (three,) = _training("llama_3b", large, 110, {"dots": (*_remat("dots"), *_chunk(512))})
+    (sixteen,) = _training("llama_1b", wide, 90, {"dots, 16 rows": (*_remat("dots"), *_chunk(512))})
     return [
         _weights("llama_1b"),
         first,
@@ -181,15 +185,17 @@ def _t5() -> list[Job]:
         work,
         90,
         {
-            "dots, chunk 2048": (*_remat("dots"), *_chunk(2048)),
-            "none, chunk 2048, unrolled": (*_chunk(2048), *_UNROLLED),
-            "packed, dots, chunk 2048": (*_remat("dots"), *_chunk(2048), "--segments", "4"),
-            "none, chunk 2048": _chunk(2048),
-            "full, chunk 2048": (*_remat("full"), *_chunk(2048)),
+            "dots, chunk 32": (*_remat("dots"), *_chunk(32)),
+            "none, chunk 32, unrolled": (*_chunk(32), *_UNROLLED),
+            "dots, chunk 32, flash": (*_remat("dots"), *_chunk(32), *_attention("flash")),
+            "dots, chunk 32, xla": (*_remat("dots"), *_chunk(32), *_attention("xla")),
+            "packed, dots, chunk 32": (*_remat("dots"), *_chunk(32), "--segments", "4"),
+            "none, chunk 32": _chunk(32),
+            "full, chunk 32": (*_remat("full"), *_chunk(32)),
             "dots, whole logits": _remat("dots"),
         },
     )
-    (xl,) = _training("t5_xl", large, 110, {"dots, chunk 2048": (*_remat("dots"), *_chunk(2048))})
+    (xl,) = _training("t5_xl", large, 110, {"dots, chunk 32": (*_remat("dots"), *_chunk(32))})
     return [
         _weights("t5_large"),
         first,
