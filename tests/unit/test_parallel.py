@@ -9,6 +9,7 @@ from jax.sharding import AxisType, PartitionSpec
 
 from flanjax import parallel
 from flanjax.parallel import MeshConfig, make_mesh
+from flanjax.train.step import check_batch
 
 
 @pytest.mark.parametrize("name", ["data", "fsdp", "context", "tensor", "slices"])
@@ -41,6 +42,14 @@ def test_the_data_axis_alone_leaves_a_slice():
     assert [[device.slice_index for device in row.flat] for row in laid] == [
         [0, 0], [0, 0], [1, 1], [1, 1]
     ]  # fmt: skip
+
+
+def test_a_mesh_divides_rows_and_their_columns():
+    sizes = {"data": 2, "fsdp": 1, "context": 4, "tensor": 1}
+    mesh = jax.sharding.AbstractMesh(tuple(sizes.values()), tuple(sizes))
+    check_batch(4, 2, mesh, (8, 12))
+    with pytest.raises(ValueError, match="multiples of the mesh's context 4, got 10; change"):
+        check_batch(4, 2, mesh, (8, 10))
 
 
 def test_without_a_mesh_nothing_is_laid_anywhere():
