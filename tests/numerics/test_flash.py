@@ -17,8 +17,8 @@ from flanjax.models.flash import flash_attention
 from flanjax.models.flash_blocks import FlashSpec, Operands, Tile, Tiles
 from flanjax.models.flash_tiles import tiles_for
 
-# Each kernel has blocks of another shape, and none of them divides the lengths below.
-TILES = Tiles(forward=Tile(8, 16), queries=Tile(16, 8), keys=Tile(8, 8), table=Tile(16, 16))
+# Blocks of both shapes, of which none divides the lengths below.
+TILES = Tiles(forward=Tile(8, 16), queries=Tile(8, 16), keys=Tile(16, 8), table=Tile(8, 16))
 # Two packed rows: one ends in padding, one starts a new example inside a block.
 SEGMENTS_BT = np.array([[1] * 9 + [2] * 8 + [0] * 4, [1] * 3 + [2] * 18], np.int32)
 SOURCE_SEGMENTS_BS = np.array([[1] * 19 + [2] * 4 + [0] * 2, [1] * 11 + [2] * 14], np.int32)
@@ -44,13 +44,11 @@ class Case(NamedTuple):
 CASES = {
     "T5 encoder": Case(has_table=True),
     "T5 decoder": Case(has_table=True, is_bidirectional=False, is_causal=True),
-    "T5 cross-attention": Case(is_cross=True),
+    "cross-attention in bfloat16": Case(is_cross=True, dtype=jnp.bfloat16),
     "Llama": Case(num_heads=4, is_causal=True),
-    "Gemma 2": Case(num_heads=2, num_kv_heads=1, is_causal=True, window=6, cap=1.5),
-    "prefix LM with a table": Case(
-        num_heads=4, has_table=True, is_causal=True, has_prefix=True, is_bidirectional=False
+    "prefix LM, window, cap and table": Case(
+        num_heads=4, has_table=True, is_causal=True, has_prefix=True, window=7, cap=1.5
     ),
-    "T5 encoder in bfloat16": Case(has_table=True, dtype=jnp.bfloat16),
 }
 
 
