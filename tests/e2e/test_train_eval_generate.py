@@ -205,11 +205,17 @@ def test_generate_answers_as_the_evaluation_did(trained):
 
 
 def test_evaluation_writes_as_the_gin_files_say(trained, tmp_path):
-    _, folder, _, _ = trained
-    flags = [f"--model_dir={folder}", "--cluster=struct_to_text", f"--output={tmp_path / 'beam'}"]
-    bound = {"DecodeConfig.method": "'beam'", "DecodeConfig.num_beams": "2"}
+    family, folder, _, _ = trained
+    flags = [f"--checkpoint={folder}", "--cluster=struct_to_text", f"--output={tmp_path / 'beam'}"]
+    flags += [f"--gin_file={ROOT / 'gin_configs' / 'runs' / family}.gin"]
+    bound = {**SHARED, **FAMILIES[family], "MODEL_DIR": f"'{tmp_path / 'run'}'"}
+    bound |= {"DecodeConfig.method": "'beam'", "DecodeConfig.num_beams": "2"}
     call("eval", *flags, *(f"--gin.{name}={value}" for name, value in bound.items()))
-    rows = [row for row in predictions(tmp_path / "beam", "checkpoint") if row["scores"] is None]
+    rows = [
+        row
+        for row in predictions(tmp_path / "beam" / "report", "checkpoint")
+        if row["scores"] is None
+    ]
     prompts = [f"--prompt={row['inputs']}" for row in rows[:6]]
     how = ("--num_beams=2", "--max_length=8", "--json")
     answers = json.loads(call("generate", f"--checkpoint={folder}", *prompts, *how))
