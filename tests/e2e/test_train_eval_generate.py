@@ -211,11 +211,8 @@ def test_evaluation_writes_as_the_gin_files_say(trained, tmp_path):
     bound = {**SHARED, **FAMILIES[family], "MODEL_DIR": f"'{tmp_path / 'run'}'"}
     bound |= {"DecodeConfig.method": "'beam'", "DecodeConfig.num_beams": "2"}
     call("eval", *flags, *(f"--gin.{name}={value}" for name, value in bound.items()))
-    rows = [
-        row
-        for row in predictions(tmp_path / "beam" / "report", "checkpoint")
-        if row["scores"] is None
-    ]
+    written = predictions(tmp_path / "beam" / "report", "checkpoint")
+    rows = [row for row in written if row["scores"] is None]
     prompts = [f"--prompt={row['inputs']}" for row in rows[:6]]
     how = ("--num_beams=2", "--max_length=8", "--json")
     answers = json.loads(call("generate", f"--checkpoint={folder}", *prompts, *how))

@@ -26,15 +26,13 @@ END_FACTORS = {"t5 1.1": 3, "llama 3": 6}
 """How much likelier answers end than in a random model, so that most do."""
 
 
-@pytest.fixture(scope="module", params=list(END_FACTORS))
-def pair(request, tmp_path_factory):
+def make(name, factor, folder):
     # Its cache counts the encoder's layers, so both sides have as many.
-    depth = {"num_decoder_layers": 2} if request.param.startswith("t5") else {}
-    theirs = hf_models.make(request.param, **depth)
+    depth = {"num_decoder_layers": 2} if name.startswith("t5") else {}
+    theirs = hf_models.make(name, **depth)
     with torch.no_grad():
-        theirs.get_output_embeddings().weight[END] *= END_FACTORS[request.param]
-    folder = hf_models.save(theirs, tmp_path_factory.mktemp("hf") / "model")
-    return make_pair(theirs, checkpoint.open_checkpoint(folder))
+        theirs.get_output_embeddings().weight[END] *= factor
+    return make_pair(theirs, checkpoint.open_checkpoint(hf_models.save(theirs, folder)))
 
 
 def their_answers(pair, prompt, **how):
@@ -70,7 +68,9 @@ def our_answers(pair, how):
     return [tokens[row, mask[row]] for row in range(len(LENGTHS))], found
 
 
-def test_greedy_answers_are_those_of_transformers(pair):
+@pytest.mark.parametrize("name", END_FACTORS)
+def test_greedy_answers_are_those_of_transformers(name, tmp_path):
+    pair = make(name, 1, tmp_path / "model")
     prompts, ours = our_answers(pair, DecodeConfig())
     for row, prompt in enumerate(prompts):
         theirs, _ = their_answers(pair, prompt, do_sample=False, num_beams=1)
@@ -79,12 +79,14 @@ def test_greedy_answers_are_those_of_transformers(pair):
 
 
 @pytest.mark.parametrize("num_beams", [2, 5])
-def test_searched_answers_without_a_penalty_are_those_of_transformers(pair, num_beams):
+@pytest.mark.parametrize("name", END_FACTORS)
+def test_searched_answers_without_a_penalty_are_those_of_transformers(name, num_beams, tmp_path):
     """With a penalty they differ: transformers divides by length ** penalty.
 
     So they do where its answers have not all ended, as it takes the better of both kinds, and
     where an end is among the 2 K likeliest candidates and not the K, as it passes those over.
     """
+    pair = make(name, END_FACTORS[name], tmp_path / "model")
     how = DecodeConfig(
         method="beam", num_beams=num_beams, num_answers=num_beams, length_penalty=0.0
     )
