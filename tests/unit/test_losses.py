@@ -37,6 +37,16 @@ def test_label_smoothing_is_cross_entropy_with_the_smoothed_target():
     assert float(sums.loss) == pytest.approx(expected, rel=1e-6)
 
 
+def test_the_gradient_is_softmax_minus_target_with_its_smoothing_and_z_loss():
+    config = LossConfig(z_loss=0.01, label_smoothing=0.3)
+    shifted = LOGITS + jnp.array([[2.0], [3.0]])  # log Z = 2 and 3
+    grad = jax.grad(lambda x: token_sums(x, TARGETS, WEIGHTS, config).loss)(shifted)
+    softmax = np.array([[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]])
+    target = 0.7 * np.eye(3)[[0, 2]] + 0.1
+    each = softmax - target + 0.01 * 2 * np.array([[2.0], [3.0]]) * softmax
+    np.testing.assert_allclose(grad, each * [[1.0], [2.0]], rtol=1e-5, atol=1e-7)
+
+
 def test_tokens_without_weight_have_no_gradient():
     grad = jax.grad(lambda x: token_sums(x, TARGETS, jnp.array([1.0, 0.0]), LossConfig()).loss)(
         LOGITS
