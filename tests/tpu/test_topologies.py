@@ -36,7 +36,7 @@ def found() -> report.Report:
 
 def test_the_real_step_compiles_for_a_slice_that_is_not_here(found: report.Report) -> None:
     assert found.fits
-    assert (found.num_devices, found.mesh) == (4, {"data": 1, "fsdp": 2, "tensor": 2})
+    assert (found.num_devices, found.mesh) == (4, {"data": 1, "fsdp": 2, "context": 1, "tensor": 2})
     arguments = found.program.memory["arguments"]
     assert 12 * found.parameters[0] / 4 < arguments < 2 * 12 * found.parameters[0] / 4
 
