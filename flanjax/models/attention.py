@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -140,11 +141,8 @@ def _logits(q_RTHC: jax.Array, source: KeyValues, scale: float, cap: float) -> j
     num_key_rows, num_keys, num_kv_heads, _ = source.k.shape
     group = num_heads // num_kv_heads
     q = q_RTHC.reshape(num_key_rows, -1, length, num_kv_heads, group, width)
-    q_BKMC = q.transpose(0, 3, 4, 1, 2, 5).reshape(num_key_rows, num_kv_heads, -1, width)
-    product = _product(q_BKMC.shape[2])
-    logits = product("bkmc,bksc->bkms", q_BKMC, source.k.swapaxes(1, 2), jnp.float32) * scale
-    logits = logits.reshape(num_key_rows, num_heads, -1, length, num_keys)
-    logits_RHTS = jnp.moveaxis(logits, 2, 1).reshape(num_rows, num_heads, length, num_keys)
+    logits = _product(q.transpose(0, 3, 4, 1, 2, 5), source.k.swapaxes(1, 2), "c", "s") * scale
+    logits_RHTS = jnp.moveaxis(logits, 3, 1).reshape(num_rows, num_heads, length, num_keys)
     logits_RHTS = kernels.soft_cap(logits_RHTS, cap)
     if source.bias is not None:
         logits_RHTS = logits_RHTS + source.bias
@@ -157,12 +155,10 @@ def _mix(weights_RHTS: jax.Array, v_BSKC: jax.Array) -> jax.Array:
     """Returns the values, added up by weights: float32 [R, H, T, C]."""
     num_rows, num_heads, length, num_keys = weights_RHTS.shape
     num_key_rows, _, num_kv_heads, width = v_BSKC.shape
-    weights = weights_RHTS.reshape(num_key_rows, -1, num_heads, length, num_keys)
-    weights_BKMS = jnp.moveaxis(weights, 1, 2).reshape(num_key_rows, num_kv_heads, -1, num_keys)
-    product = _product(weights_BKMS.shape[2])
-    out = product("bkms,bksc->bkmc", weights_BKMS, v_BSKC.swapaxes(1, 2), jnp.float32)
-    out = out.reshape(num_key_rows, num_heads, -1, length, width)
-    return jnp.moveaxis(out, 2, 1).reshape(num_rows, num_heads, length, width)
+    group = num_heads // num_kv_heads
+    weights = weights_RHTS.reshape(num_key_rows, -1, num_kv_heads, group, length, num_keys)
+    out = _product(jnp.moveaxis(weights, 1, 3), v_BSKC.swapaxes(1, 2), "s", "c")
+    return jnp.moveaxis(out, 3, 1).reshape(num_rows, num_heads, length, width)
 
 
 def _gathered(keys_BSKC: jax.Array) -> jax.Array:
@@ -170,10 +166,24 @@ def _gathered(keys_BSKC: jax.Array) -> jax.Array:
     return parallel.constrain(keys_BSKC, "batch", None, "kv_heads", None)
 
 
-def _product(num_queries: int) -> Callable[[str, jax.Array, jax.Array, Any], jax.Array]:
-    """Returns the faster product for so many queries of a key head."""
+def _product(x_BKGNTX: jax.Array, keys_BKSC: jax.Array, added: str, kept: str) -> jax.Array:
+    """Returns the product with keys or values of each key head, float32.
+
+    Args:
+      x_BKGNTX: G query heads of each key head, N rows of each row of keys.
+      keys_BKSC: What they read.
+      added: "c" or "s", X: the axis that both have and the result has not.
+      kept: The other, the result's last.
+    """
+    shape = x_BKGNTX.shape
+    num_queries = math.prod(shape[2:5])
     is_spread = num_queries <= _FEW_QUERIES and parallel.platform() == "cpu"
-    return kernels.spread_einsum if is_spread else kernels.einsum
+    product = kernels.spread_einsum if is_spread else kernels.einsum
+    letters, x = "gnt", x_BKGNTX
+    if not parallel.splits_columns():  # else T would have to move, to be merged
+        letters, x = "q", x.reshape(*shape[:2], num_queries, shape[-1])
+    out = product(f"bk{letters}{added},bksc->bk{letters}{kept}", x, keys_BKSC, jnp.float32)
+    return out.reshape(*shape[:5], -1)
 
 
 class Attention(nnx.Module):

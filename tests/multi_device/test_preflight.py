@@ -110,7 +110,7 @@ def test_the_rows_are_those_that_training_reads():
 def test_the_step_on_eight_devices_holds_an_eighth_of_what_is_split():
     report = examine(EXPERIMENT, topology.local_target(), None)
     assert report.fits and report.checks == []
-    assert report.mesh == {"data": 1, "fsdp": 4, "tensor": 2}
+    assert report.mesh == {"data": 1, "fsdp": 4, "context": 1, "tensor": 2}
     trained, _ = report.parameters
     state = report.program.memory["arguments"]
     # Norms are on every device; all else is in eight parts.
@@ -123,7 +123,7 @@ def test_the_step_on_eight_devices_holds_an_eighth_of_what_is_split():
 def test_a_mesh_over_given_devices_takes_them_in_their_number():
     devices = jax.devices()[4:]
     mesh = parallel.make_mesh(MeshConfig(fsdp=2), devices=devices)
-    assert dict(mesh.shape) == {"data": 2, "fsdp": 2, "tensor": 1}
+    assert dict(mesh.shape) == {"data": 2, "fsdp": 2, "context": 1, "tensor": 1}
     assert set(mesh.devices.flat) == set(devices)
     with pytest.raises(ValueError, match="must multiply to the 4 devices"):
         parallel.make_mesh(MeshConfig(fsdp=8), devices=devices)
