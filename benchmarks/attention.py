@@ -58,15 +58,41 @@ CASES = {
     "Llama-1B 2048": Case(8, 2048, 2048, 32, 8, 64, is_causal=True),
 }
 
-_WARPS_AND_STAGES = ((4, 2), (4, 3), (8, 2), (8, 3))
 CANDIDATES = {
-    kernel: tuple(Tile(q, k, *rest) for q, k in shapes for rest in _WARPS_AND_STAGES)
-    for kernel, shapes in {
-        "forward": ((64, 64), (128, 32), (128, 64), (128, 128)),
-        "queries": ((64, 32), (64, 64), (128, 32), (128, 64)),
-        "keys": ((32, 64), (64, 64), (32, 128), (64, 128)),
-        "table": ((32, 64), (64, 64), (64, 128), (128, 128)),
-    }.items()
+    "forward": (
+        Tile(64, 64, 4, 2),
+        Tile(64, 64, 4, 3),
+        Tile(128, 32, 4, 3),
+        Tile(128, 64, 4, 2),
+        Tile(128, 64, 8, 2),
+        Tile(128, 64, 8, 3),
+        Tile(128, 128, 8, 2),
+    ),
+    "queries": (
+        Tile(64, 32, 4, 3),
+        Tile(64, 64, 4, 2),
+        Tile(64, 64, 8, 3),
+        Tile(128, 32, 4, 2),
+        Tile(128, 32, 4, 3),
+        Tile(128, 64, 8, 2),
+        Tile(128, 64, 8, 3),
+    ),
+    "keys": (
+        Tile(32, 64, 4, 3),
+        Tile(32, 128, 4, 2),
+        Tile(32, 128, 8, 3),
+        Tile(64, 64, 4, 2),
+        Tile(64, 64, 8, 3),
+        Tile(64, 128, 8, 2),
+        Tile(128, 64, 8, 2),
+    ),
+    "table": (
+        Tile(32, 64, 4, 1),
+        Tile(64, 64, 8, 1),
+        Tile(64, 128, 8, 1),
+        Tile(128, 64, 8, 1),
+        Tile(128, 128, 8, 1),
+    ),
 }
 """Blocks that a sweep tries on Hopper, one kernel at a time."""
 

@@ -10,6 +10,9 @@ block of logits and loops over the batch: sums over distances are slow here
 (no scatter but atomic additions, many to one address), so the batch is summed
 first. That costs two more matrix products a block, and only where there is a
 table.
+
+jax 0.11.2 warns, once a kernel is lowered, that this way through Triton is
+deprecated; what it names instead, Mosaic GPU, runs on Hopper and later.
 """
 
 from __future__ import annotations

@@ -281,7 +281,7 @@ def test_ranges_of_blocks_hold_every_visible_pair(seed):
 
 
 def test_blocks_of_other_examples_and_of_later_rows_are_skipped():
-    segments = np.array([[1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 0, 0, 0, 0]], np.int32)
+    segments = np.array([[1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 0, 0, 0, 0, 0, 0]], np.int32)
     x = np.zeros((1, 16))
     operands = Operands(x, x, None, segments, np.where(segments > 0, segments, -1))
     spec = make_spec(is_causal=True, window=0)
