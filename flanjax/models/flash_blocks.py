@@ -23,7 +23,7 @@ from jax.experimental import pallas as pl
 from flanjax.models import kernels
 from flanjax.models.positions import bucket_starts
 
-MASKED = -1e30
+_MASKED = -1e30
 """The logit of a pair that may not attend: finite, so that no difference is undefined."""
 
 _NO_SEGMENT = np.iinfo(np.int32).max
@@ -288,7 +288,7 @@ def empty_softmax(num_queries: int, width: int) -> Softmax:
     """Returns the softmax over no keys."""
     return Softmax(
         jnp.zeros((num_queries, width), jnp.float32),
-        jnp.full((num_queries, 1), MASKED, jnp.float32),
+        jnp.full((num_queries, 1), _MASKED, jnp.float32),
         jnp.zeros((num_queries, 1), jnp.float32),
     )
 
@@ -300,7 +300,7 @@ def add_keys(
 
     Source: Dao et al. 2022, algorithm 1; undivided until the end, Dao 2023.
     """
-    logits = jnp.where(seen, kernels.soft_cap(dots * spec.scale, spec.cap) + bias, MASKED)
+    logits = jnp.where(seen, kernels.soft_cap(dots * spec.scale, spec.cap) + bias, _MASKED)
     top = jnp.maximum(so_far.top, logits.max(1, keepdims=True))
     weights = jnp.where(seen, jnp.exp(logits - top), 0.0)
     shrink = jnp.exp(so_far.top - top)
