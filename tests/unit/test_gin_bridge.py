@@ -90,7 +90,7 @@ def test_the_including_file_a_later_file_and_the_command_line_override_in_this_o
     assert (
         "TRAIN_STEPS = 4  # command line; overrides 3 (z.gin:1), 2 (x.gin:3), 1 (y.gin:4)" in lines
     )
-    assert f"RANDOM_SEED = 3  # z.gin:2; overrides 2 (x.gin:4), 0 ({BASE}:7)" in lines
+    assert f"RANDOM_SEED = 3  # z.gin:2; overrides 2 (x.gin:4), 0 ({BASE}:6)" in lines
     assert f"HOLD_OUT = 'x'  # x.gin:5; overrides None ({BASE}:12)" in lines
     assert "MODEL_DIR = 'out'  # x.gin:2" in lines
     assert f"TrainConfig.steps = %TRAIN_STEPS  # {BASE}:38" in lines

@@ -61,8 +61,8 @@ REFUSED_LINES = {
     ),
     "zzz.q = 3": (
         "5: binding must name a config, got zzz.q; known: AblationConfig, "
-        "AttentionConfig, BlockConfig, CacheConfig, DataConfig, DecoderConfig, EmbeddingConfig, "
-        "EvalConfig, Experiment, LearnedConfig, LossConfig, MeshConfig, ...."
+        "AttentionConfig, BlockConfig, CacheConfig, DataConfig, DecodeConfig, DecoderConfig, "
+        "EmbeddingConfig, EvalConfig, Experiment, LearnedConfig, LossConfig, ...."
     ),
     "T5Config.d_modle = 3": (
         "5: binding must name a field of T5Config, got d_modle; did you mean d_model?"
