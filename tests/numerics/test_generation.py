@@ -148,7 +148,7 @@ def counting_model():
         ),
         # Neither what was read before the first token nor a part of a stop counts.
         (
-            ((START, 2), (4, 5, 6, 7, 8, 9), (7, 9)),
+            ((START, 2), (2, 2), (4, 4, 4), (4, 5, 6, 7, 8, 9), (7, 9)),
             [[2, 3, 4, 5, 6, 7, 8], [3, 4, 5, 6, 7, 8, 9], [4, 5, 6, 7, 8, 9, 0]],
             7,
         ),
