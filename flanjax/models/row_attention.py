@@ -5,7 +5,7 @@ vectors of segment ids, and leaves out blocks that see nothing.
 
 | name | machine | what goes the plain way |
 |---|---|---|
-| flash | GPU, TPU (and slowly, interpreted, CPU) | nothing |
+| flash | GPU, TPU (and slowly, interpreted, CPU) | heads of more than 256 channels |
 | cudnn | GPU from Ampere on | soft caps, float32; biases and segments are arrays of pairs |
 | splash | TPU | biases, prefixes, cross-attention |
 
@@ -96,7 +96,7 @@ def _splash_lack(need: _Need) -> str:
 
 
 _LACKS: Mapping[str, Callable[[_Need], str]] = {
-    "flash": lambda need: "",
+    "flash": lambda need: f"heads of {need.d_head} channels" if need.d_head > 256 else "",
     "cudnn": _cudnn_lack,
     "splash": _splash_lack,
 }

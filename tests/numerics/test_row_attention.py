@@ -154,6 +154,7 @@ DECODER = DecoderConfig(attention_backend="splash")
         (dataclasses.replace(DECODER, dropout_rate=0.1), "tpu", "got dropout_rate 0.1; .* or drop"),
         (dataclasses.replace(T5, attention_backend="splash"), "tpu", "got a relative bias"),
         (dataclasses.replace(T5, attention_backend="cudnn"), "gpu", "got dtype float32"),
+        (dataclasses.replace(T5, attention_backend="flash", d_head=320), "gpu", "heads of 320"),
     ],
 )
 def test_a_backend_named_must_do_all_that_is_needed(config, platform, message):
