@@ -12,7 +12,7 @@ import os
 import pathlib
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -72,12 +72,16 @@ def _write(path: pathlib.Path, num_bytes: int) -> None:
         os.fsync(file.fileno())
 
 
-def main() -> None:
-    """Measures one size, in a folder that is removed."""
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--size", choices=sizes.CONFIGS, required=True)
     parser.add_argument("--tiny", action="store_true", help="a model of that kind, but tiny")
-    args = parser.parse_args()
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    """Measures one size, in a folder that is removed."""
+    args = parse_arguments()
     with tempfile.TemporaryDirectory() as folder:
         found = measure(sizes.find(args.size, is_tiny=args.tiny), pathlib.Path(folder))
     turns.say({**found, "device": jax.devices()[0].device_kind})

@@ -271,7 +271,7 @@ def _kernels() -> list[Job]:
             name="attention",
             group="attention",
             side="ours",
-            module="benchmarks.attention",
+            module="benchmarks.gpu.attention_kernels",
             limit_s=280,
         ),
         Job(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -137,11 +137,15 @@ def _relative(found: np.ndarray, wanted: np.ndarray) -> float:
     return float(f"{np.linalg.norm(found - wanted) / np.linalg.norm(wanted):.3g}")
 
 
-def main() -> None:
-    """Measures every shape."""
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--tiny", action="store_true", help="tiny shapes: shows that it runs")
-    args = parser.parse_args()
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    """Measures every shape."""
+    args = parse_arguments()
     for name, shape in (TINY if args.tiny else SHAPES).items():
         measure(name, shape, num_steps=2 if args.tiny else 10)
 

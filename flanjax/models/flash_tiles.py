@@ -3,7 +3,7 @@
 What stands here was chosen by what compilers report, not by a clock: on GPUs
 (Triton 3.9 for compute capability 9.0, bfloat16) that no register is spilled,
 but for 176 bytes in the gradient of keys of 256 channels; on TPUs that v5e has
-room for the blocks. `benchmarks/attention.py --sweep` times others.
+room for the blocks. `benchmarks/gpu/attention_kernels.py --sweep` times others.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import os
 import pathlib
@@ -46,7 +47,12 @@ def test_every_job_of_a_stage_has_a_name_of_its_own_and_a_command_that_ours_read
     names = [(job.group, job.name) for job in STAGES[stage]]
     assert len(set(names)) == len(names)
     for job in STAGES[stage]:
-        if job.side != "ours" or job.module:
+        if job.side != "ours":
+            continue
+        if job.module:
+            python, flag, module, *words = gpu.command(job, None, place)
+            assert (python, flag) == ("ours", "-m")
+            assert importlib.import_module(module).parse_arguments(words).tiny
             continue
         assert job.work is not None
         work = gpu.shortened(job.work)
@@ -115,11 +121,35 @@ def test_jobs_that_there_is_no_time_for_are_named(
 ) -> None:
     log = gpu.Log(tmp_path / "out" / "stage.jsonl")
     place = gpu.Place("ours", "", "cpu", tmp_path, True)
-    assert not gpu.run_stage([job_of(name="late")], place, log, time.monotonic() + 1)
-    line = {"group": "g", "name": "late", "side": "ours", "skipped": "no time is left"}
-    assert json.loads(capsys.readouterr().out) == line
-    assert json.loads((tmp_path / "out" / "stage.jsonl").read_text()) == line
+    assert gpu.run_stage([job_of(name="late")], place, log, time.monotonic() + 1)
+    lines = [
+        {"group": "g", "name": "late", "side": "ours", "skipped": "no time is left"},
+        {"left_out": 1, "of": 1},
+    ]
+    printed = capsys.readouterr().out
+    assert [json.loads(line) for line in printed.splitlines()] == lines
+    assert (tmp_path / "out" / "stage.jsonl").read_text() == printed
     log.close()
+
+
+def test_a_dry_run_ends_in_failure_where_a_job_did(tmp_path: pathlib.Path) -> None:
+    """So does the pipe that CI reads it through."""
+    python = tmp_path / "python"
+    broken = 'case "$*" in *benchmarks.gpu.*) exit 3;; esac'
+    python.write_text(f'#!/bin/sh\n{broken}\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    script = "set -o pipefail; bash benchmarks/gpu.sh kernels --dry-run | cut -c 1-200"
+    environment = {**os.environ, "FLANJAX_PYTHON": str(python), "OUT": str(tmp_path)}
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "a dry run must end without an error" in done.stderr
 
 
 def rated(job: Job, line: Mapping[str, Any], work: Work, folder: pathlib.Path) -> dict[str, Any]:
@@ -230,6 +260,7 @@ def test_they_need_nothing_that_reads_data_configs_or_checkpoints() -> None:
     )
     modules = [
         "benchmarks.gpu.__main__",
+        "benchmarks.gpu.attention_kernels",
         "benchmarks.gpu.loss_kernels",
         "benchmarks.gpu.checkpoint_speed",
         "benchmarks.peers.flanjax_side",
