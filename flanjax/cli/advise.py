@@ -9,11 +9,11 @@ import click
 
 from flanjax.cli.options import (
     catalog_option,
-    data_bindings,
     data_dir_option,
     examples,
     gin_options,
     json_option,
+    load_run,
 )
 from flanjax.cli.output import open_console, print_json, write_text
 
@@ -93,19 +93,14 @@ def advise(
     run would, and packs them into rows of many lengths. The choice to take
     fills its rows best with few examples cut and no excess of attention.
     """
-    if not gin_files and not bindings:
-        raise click.UsageError("No run described: name a gin file with --gin_file.")
-    from flanjax import gin_bridge
+    experiment = load_run(
+        gin_files, bindings, gin_search_paths, catalog=catalog, data_dir=data_dir
+    ).experiment
     from flanjax.engine import advise as advisor
     from flanjax.engine.advise_page import render_page
     from flanjax.engine.advise_text import to_plain
     from flanjax.length_sample import rows_of
 
-    experiment = gin_bridge.load(
-        gin_files,
-        [*bindings, *data_bindings(catalog=catalog, data_dir=data_dir)],
-        search_paths=gin_search_paths,
-    ).experiment
     console = open_console(as_json=as_json)
     sample, sampled = _sample(experiment, records, draws, console)
     is_strict = experiment.data.over_long == "error"

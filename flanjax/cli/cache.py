@@ -15,11 +15,11 @@ from flanjax.cli import seqio_cache
 from flanjax.cli.failure import Interrupted, interrupts_kept
 from flanjax.cli.options import (
     catalog_option,
-    data_bindings,
     data_dir_option,
     examples,
     gin_options,
     json_option,
+    load_run,
 )
 from flanjax.cli.output import open_console, print_json
 
@@ -86,18 +86,13 @@ def cache(
     training and validation splits, in DataConfig.passes wordings of each
     record; a task that is there is an error.
     """
-    if not gin_files and not bindings:
-        raise click.UsageError("No run described: name a gin file with --gin_file.")
-    from flanjax import gin_bridge
+    experiment = load_run(
+        gin_files, bindings, gin_search_paths, catalog=catalog, data_dir=data_dir
+    ).experiment
     from flanjax.certificate import split_catalogue
     from flanjax.cli.catalog import run_catalog
     from flanjax.data.tokenize import make_tokenizer
 
-    experiment = gin_bridge.load(
-        gin_files,
-        [*bindings, *data_bindings(catalog=catalog, data_dir=data_dir)],
-        search_paths=gin_search_paths,
-    ).experiment
     experiment = dataclasses.replace(
         experiment, cache=dataclasses.replace(experiment.cache, build_missing=True)
     )

@@ -150,24 +150,29 @@ def _decode_settings(
     Raises:
       click.UsageError: A flag goes with another that is missing.
     """
-    draws: dict[str, Any] = {"top_k": top_k} if top_k else {}
-    draws |= {"top_p": top_p} if top_p < 1 else {}
-    if draws and not temperature:
-        raise click.UsageError(f"--{next(iter(draws))} is of draws: set --temperature above 0.")
-    if length_penalty is not None and num_beams is None:
-        raise click.UsageError("--length_penalty is of a search: set --num_beams.")
+    flags = (
+        ("temperature", temperature or None, ("sample",)),
+        ("top_k", top_k or None, ("sample",)),
+        ("top_p", top_p if top_p < 1 else None, ("sample",)),
+        ("num_beams", num_beams, ("beam",)),
+        ("length_penalty", length_penalty, ("beam",)),
+        ("num_answers", num_answers if num_answers > 1 else None, ("sample", "beam")),
+    )
+    given = {name: value for name, value, _ in flags if value is not None}
     if temperature and num_beams is not None:
-        raise click.UsageError("--temperature is of draws, --num_beams of a search: choose one.")
-    if num_beams is not None:
-        if num_answers > num_beams:
-            raise click.UsageError(f"--num_answers must be at most --num_beams, {num_beams}.")
-        penalty = {} if length_penalty is None else {"length_penalty": length_penalty}
-        return {"method": "beam", "num_beams": num_beams, "num_answers": num_answers, **penalty}
-    if temperature:
-        return {"method": "sample", "temperature": temperature, "num_answers": num_answers, **draws}
-    if num_answers > 1:
-        raise click.UsageError("--num_answers above 1: set --temperature or --num_beams.")
-    return {}
+        raise click.UsageError(
+            f"--temperature must not go with --num_beams, got {temperature} and {num_beams}; "
+            "choose draws or a search."
+        )
+    method = "sample" if temperature else "greedy" if num_beams is None else "beam"
+    for name, value, methods in flags:
+        if value is not None and method not in methods:
+            wanted = " or ".join(_CHOOSES[method] for method in methods)
+            raise click.UsageError(f"--{name} must go with {wanted}, got {value}; add it.")
+    return {"method": method, **given}
+
+
+_CHOOSES = {"sample": "--temperature above 0", "beam": "--num_beams"}
 
 
 def _input_lines() -> list[str]:

@@ -6,9 +6,12 @@ import inspect
 import shlex
 import textwrap
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
+
+if TYPE_CHECKING:
+    from flanjax.gin_bridge import Resolved
 
 Command: TypeAlias = Callable[..., Any]
 
@@ -40,6 +43,28 @@ def data_bindings(*, catalog: str | None, data_dir: str | None) -> list[str]:
     """Returns the gin bindings that --catalog and --data_dir stand for."""
     given = (("catalogue", catalog), ("data_dir", data_dir))
     return [f"DataConfig.{name}={value!r}" for name, value in given if value is not None]
+
+
+def load_run(
+    gin_files: tuple[str, ...],
+    bindings: tuple[str, ...],
+    gin_search_paths: tuple[str, ...],
+    *,
+    catalog: str | None,
+    data_dir: str | None,
+) -> Resolved:
+    """Returns the run that gin files and the flags over them describe.
+
+    Raises:
+      click.UsageError: There are neither.
+      ValueError: gin files that cannot be read, or a run that cannot be.
+    """
+    if not gin_files and not bindings:
+        raise click.UsageError("No run described: name a gin file with --gin_file.")
+    from flanjax import gin_bridge
+
+    bound = [*bindings, *data_bindings(catalog=catalog, data_dir=data_dir)]
+    return gin_bridge.load(gin_files, bound, search_paths=gin_search_paths)
 
 
 def _split_commas(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:

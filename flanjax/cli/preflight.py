@@ -6,11 +6,11 @@ import click
 
 from flanjax.cli.options import (
     catalog_option,
-    data_bindings,
     data_dir_option,
     examples,
     gin_options,
     json_option,
+    load_run,
 )
 from flanjax.cli.output import open_console, print_json
 
@@ -52,20 +52,15 @@ def preflight(
     Nothing is trained and no parameter is made. Also looks at tokenizer, data,
     checkpoint and output directory. The status is 0 if training would start.
     """
-    if not gin_files and not bindings:
-        raise click.UsageError("No run described: name a gin file with --gin_file.")
+    experiment = load_run(
+        gin_files, bindings, gin_search_paths, catalog=catalog, data_dir=data_dir
+    ).experiment
     from rich.text import Text
 
-    from flanjax import gin_bridge
     from flanjax.cli.catalog import run_catalog
     from flanjax.preflight.examine import examine
     from flanjax.preflight.topology import local_target, tpu_target
 
-    experiment = gin_bridge.load(
-        gin_files,
-        [*bindings, *data_bindings(catalog=catalog, data_dir=data_dir)],
-        search_paths=gin_search_paths,
-    ).experiment
     console = open_console(as_json=as_json)
     target = local_target() if topology is None else tpu_target(topology)
     with console.status("preflight") as status:

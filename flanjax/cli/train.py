@@ -7,11 +7,11 @@ import click
 from flanjax.cli.failure import memory_told
 from flanjax.cli.options import (
     catalog_option,
-    data_bindings,
     data_dir_option,
     examples,
     gin_options,
     json_option,
+    load_run,
     typed_command,
 )
 from flanjax.cli.output import open_console, print_outcome
@@ -53,18 +53,12 @@ def train(
     The held-out cluster is scored before and after. The same command goes on
     from the last checkpoint where an earlier attempt was cut short.
     """
-    if not gin_files and not bindings:
-        raise click.UsageError("No run described: name a gin file with --gin_file.")
+    resolved = load_run(gin_files, bindings, gin_search_paths, catalog=catalog, data_dir=data_dir)
     import os
 
-    from flanjax import distributed, gin_bridge
+    from flanjax import distributed
     from flanjax.cli.catalog import run_catalog
 
-    resolved = gin_bridge.load(
-        gin_files,
-        [*bindings, *data_bindings(catalog=catalog, data_dir=data_dir)],
-        search_paths=gin_search_paths,
-    )
     catalogue = run_catalog(resolved.experiment)
     processes = distributed.resolve(
         coordinator_address=coordinator_address,

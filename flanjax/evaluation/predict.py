@@ -98,8 +98,6 @@ class ModelPredictor:
         self._stop_texts = tuple(stop_texts)
         self._seed = seed
         self._decode_config = decode_config
-        self._stop_texts = tuple(stop_texts)
-        self._seed = seed
         self._write = jax.jit(
             functools.partial(
                 _write,

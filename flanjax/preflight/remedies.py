@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from flanjax.experiment import Experiment
 
 _NUM_TOLD = 3
-_CHUNK = 2048
-"""Rows of logits: enough to keep a matrix unit busy."""
+_CHUNK_TOKENS = 2048
+"""Tokens of a device whose logits exist at a time: enough to keep a matrix unit busy."""
 _MORE_PARTS = 4
 
 
@@ -31,16 +31,19 @@ def advice(experiment: Experiment, mesh: Mapping[str, int]) -> str:
 def _remedies(experiment: Experiment, mesh: Mapping[str, int]) -> Iterator[str]:
     model, train, optimizer = experiment.model, experiment.train, experiment.optimizer
     model_name = type(model).__name__
-    if mesh["data"] > 1:  # copies of parameters and optimizer state
-        yield f"MeshConfig.fsdp = {mesh['fsdp'] * mesh['data']}"
+    copies = mesh["data"] // experiment.mesh.slices  # of the parameters, within a slice
+    if copies > 1:
+        is_fixed = experiment.mesh.data != -1
+        with_data = f" with MeshConfig.data = {experiment.mesh.slices}" if is_fixed else ""
+        yield f"MeshConfig.fsdp = {mesh['fsdp'] * copies}{with_data}"
     if model.remat != "full":
         yield f"{model_name}.remat = 'full'"
-    num_tokens = _decoder_tokens(experiment) // (mesh["data"] * mesh["fsdp"] * train.microbatches)
-    if num_tokens > _CHUNK and not 0 < experiment.loss.chunk <= _CHUNK:
-        yield f"LossConfig.chunk = {_CHUNK}"
+    rows = train.batch_size // (train.microbatches * mesh["data"] * mesh["fsdp"])
+    columns = experiment.loss.chunk or _num_columns(experiment)
+    if (chunk := max(1, _CHUNK_TOKENS // max(1, rows))) < min(columns, _num_columns(experiment)):
+        yield f"LossConfig.chunk = {chunk}"
     if model.dtype == "float32":
         yield f"{model_name}.dtype = 'bfloat16'"
-    rows = train.batch_size // (train.microbatches * mesh["data"] * mesh["fsdp"])
     if rows > 1:
         parts = next(n for n in range(min(_MORE_PARTS, rows), 0, -1) if rows % n == 0)
         yield f"TrainConfig.microbatches = {train.microbatches * parts if parts > 1 else rows}"
@@ -58,7 +61,7 @@ def _remedies(experiment: Experiment, mesh: Mapping[str, int]) -> Iterator[str]:
     yield "a smaller model"
 
 
-def _decoder_tokens(experiment: Experiment) -> int:
+def _num_columns(experiment: Experiment) -> int:
+    """Returns the length of the rows that have logits."""
     lengths = experiment.data.task_feature_lengths
-    length = lengths["targets"] + (0 if experiment.is_encoder_decoder else lengths["inputs"])
-    return experiment.train.batch_size * length
+    return lengths["targets"] + (0 if experiment.is_encoder_decoder else lengths["inputs"])

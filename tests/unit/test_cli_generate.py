@@ -69,15 +69,28 @@ def test_generate_s_flags_say_how_answers_are_written(monkeypatch, flags, fields
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
-        (["--top_k=5"], "--top_k is of draws: set --temperature above 0."),
-        (["--top_p=0.5", "--num_beams=2"], "--top_p is of draws: set --temperature above 0."),
-        (["--temperature=1", "--num_beams=2"], "choose one"),
-        (["--length_penalty=1"], "--length_penalty is of a search: set --num_beams."),
-        (["--num_answers=2"], "--num_answers above 1: set --temperature or --num_beams."),
-        (["--num_answers=3", "--num_beams=2"], "--num_answers must be at most --num_beams, 2."),
+        (["--top_k=5"], "--top_k must go with --temperature above 0, got 5; add it."),
+        (["--top_p=0.5", "--num_beams=2"], "--top_p must go with --temperature above 0, got 0.5;"),
+        (
+            ["--temperature=1", "--num_beams=2"],
+            "--temperature must not go with --num_beams, got 1.0 and 2; choose draws or a search.",
+        ),
+        (["--length_penalty=1"], "--length_penalty must go with --num_beams, got 1.0; add it."),
+        (
+            ["--num_answers=2"],
+            "--num_answers must go with --temperature above 0 or --num_beams, got 2; add it.",
+        ),
     ],
 )
 def test_generate_s_flags_that_do_not_go_together_are_refused(flags, told):
     result = call("generate", "--checkpoint=c", "--prompt=a", *flags)
     assert result.exit_code == 2
     assert told in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_more_answers_than_beams_are_refused_before_a_model_is_read():
+    result = call(
+        "generate", "--checkpoint=nowhere", "--prompt=a", "--num_answers=3", "--num_beams=2"
+    )
+    assert result.exit_code == 1
+    assert "num_answers must be at most the 2 beams, got 3; raise num_beams." in result.stderr

@@ -8,6 +8,7 @@ import pytest
 
 from flanjax.experiment import DataConfig, Experiment
 from flanjax.losses.tokens import LossConfig
+from flanjax.parallel import MeshConfig
 from flanjax.preflight import remedies
 from flanjax.train.loop import TrainConfig
 from flanjax.train.optim import OptimizerConfig
@@ -27,7 +28,7 @@ def test_a_run_that_has_done_nothing_may_do_all():
     assert remedies.remedies(WASTEFUL, MESH) == [
         "MeshConfig.fsdp = 8",
         "DecoderConfig.remat = 'full'",
-        "LossConfig.chunk = 2048",
+        "LossConfig.chunk = 256",
         "DecoderConfig.dtype = 'bfloat16'",
         "TrainConfig.microbatches = 4",
         "OptimizerConfig.moment_dtype = 'bfloat16'",
@@ -38,7 +39,7 @@ def test_a_run_that_has_done_nothing_may_do_all():
         "a smaller model",
     ]
     assert remedies.advice(WASTEFUL, MESH) == (
-        "try MeshConfig.fsdp = 8, DecoderConfig.remat = 'full', LossConfig.chunk = 2048"
+        "try MeshConfig.fsdp = 8, DecoderConfig.remat = 'full', LossConfig.chunk = 256"
     )
 
 
@@ -52,7 +53,7 @@ DONE = {
         dataclasses.replace(WASTEFUL, model=dataclasses.replace(WASTEFUL.model, dtype="bfloat16")),
         MESH,
     ),
-    "LossConfig.chunk": (dataclasses.replace(WASTEFUL, loss=LossConfig(chunk=1024)), MESH),
+    "LossConfig.chunk": (dataclasses.replace(WASTEFUL, loss=LossConfig(chunk=256)), MESH),
     "TrainConfig.microbatches": (
         dataclasses.replace(WASTEFUL, train=TrainConfig(steps=1, batch_size=64, microbatches=8)),
         MESH,
@@ -100,3 +101,51 @@ def test_tensor_shards_are_proposed_where_heads_allow_them():
     assert "MeshConfig.tensor = 2 with MeshConfig.fsdp = 1" in remedies.remedies(wide, MESH)
     whole = {"data": 1, "fsdp": 1, "tensor": 4}
     assert not any("tensor" in remedy for remedy in remedies.remedies(wide, whole))
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "targets", "chunk", "proposed"),
+    [
+        (64, 128, 0, None),  # 8 rows a device: 1,024 tokens are few already
+        (512, 128, 0, 32),
+        (64, 2048, 2048, 256),  # a chunk as long as the rows is none
+        (64, 2048, 512, 256),
+        (64, 2048, 128, None),
+        (64 * 4096, 128, 0, 1),
+    ],
+)
+def test_a_chunk_is_columns_of_the_decoder_and_fewer_than_there_are(
+    batch_size, targets, chunk, proposed
+):
+    run = dataclasses.replace(
+        WASTEFUL,
+        model=TINY_T5,
+        data=DataConfig(task_feature_lengths={"inputs": 1024, "targets": targets}),
+        loss=LossConfig(chunk=chunk),
+        train=TrainConfig(steps=1, batch_size=batch_size),
+    )
+    found = [r for r in remedies.remedies(run, MESH) if r.startswith("LossConfig")]
+    assert found == ([] if proposed is None else [f"LossConfig.chunk = {proposed}"])
+
+
+@pytest.mark.parametrize(
+    ("config", "mesh", "proposed"),
+    [
+        (MeshConfig(fsdp=2), {"data": 4, "fsdp": 2}, "MeshConfig.fsdp = 8"),
+        (MeshConfig(data=4, fsdp=2), {"data": 4, "fsdp": 2}, "fsdp = 8 with MeshConfig.data = 1"),
+        (MeshConfig(fsdp=2, slices=2), {"data": 4, "fsdp": 2}, "MeshConfig.fsdp = 4"),
+        (
+            MeshConfig(data=4, fsdp=2, slices=2),
+            {"data": 4, "fsdp": 2},
+            "= 4 with MeshConfig.data = 2",
+        ),
+        (MeshConfig(fsdp=4, slices=2), {"data": 2, "fsdp": 4}, None),
+    ],
+)
+def test_slices_keep_their_copies_of_the_parameters(config, mesh, proposed):
+    run = dataclasses.replace(WASTEFUL, mesh=config)
+    first = remedies.remedies(run, {**mesh, "tensor": 1})[0]
+    if proposed is None:
+        assert not first.startswith("MeshConfig")
+    else:
+        assert first.endswith(proposed)
