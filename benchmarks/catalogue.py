@@ -17,6 +17,8 @@ import subprocess
 import sys
 import time
 
+from flanjax import model_dir
+
 RESULT = pathlib.Path(__file__).parent / "results" / "catalogue.json"
 NUM_RUNS = 11
 _IMPORT = """
@@ -69,9 +71,7 @@ def main() -> None:
         "seconds": {name: seconds(arguments) for name, arguments in COMMANDS.items()},
         "check": checked,
     }
-    aside = RESULT.with_suffix(".partial")
-    aside.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    os.replace(aside, RESULT)
+    model_dir.write_json(RESULT, result)
     print(json.dumps(result["seconds"], indent=2))
 
 

@@ -6,7 +6,7 @@ source launch/environment.sh
 
 usage() {
   cat <<'TEXT'
-Usage: [OUT=DIR] bash benchmarks/gpu.sh STAGE [--dry-run] [--seconds N] [--help]
+Usage: [OUT=DIR] bash benchmarks/gpu.sh STAGE [--dry-run] [--brief] [--seconds N] [--help]
 
   kernels  attention and the loss over a vocabulary: exactness and time
   causal   training Llama 3.2 1B and 3B, rows of 2,048 tokens
@@ -14,12 +14,16 @@ Usage: [OUT=DIR] bash benchmarks/gpu.sh STAGE [--dry-run] [--seconds N] [--help]
   decode   Llama 3.2 1B: generation and option scores, and a checkpoint
 
   --dry-run  the same with tiny models on a CPU
-  --seconds  the stage ends by then, and says what it skipped; default 470
+  --brief    only the first job of each kind: of what differs in more than sizes,
+             numbers and flags
+  --seconds  nothing begins after so many, what then runs on a GPU is ended, and
+             what was left out is named; default 470, and no end of a dry run
   --help     this text
 
 Prints a JSON line a result and writes OUT/STAGE.jsonl, by default below
-benchmarks/results/gpu. Sizes and goals are for one H200. XLA's flags are those
-that gin_configs/meshes/one_device.gin recommends.
+benchmarks/results/gpu. It ends with status 1 where a job failed or none began;
+the others go on all the same, and all lines are kept. Sizes and goals are for
+one H200. XLA's flags are those that gin_configs/meshes/one_device.gin recommends.
 
 FLANJAX_PYTHON names our Python, with jax, flax and optax. FLANJAX_PEERS_PYTHON
 names one with torch and transformers: by default the same where it has them,
@@ -32,6 +36,7 @@ while (($#)); do
   case $1 in
     kernels | causal | t5 | decode) stage=$1 ;;
     --dry-run) is_dry=1; arguments+=(--dry-run) ;;
+    --brief) arguments+=(--brief) ;;
     --seconds) arguments+=(--seconds "${2:?--seconds must be given a number}"); shift ;;
     --help | -h) usage; exit 0 ;;
     *) echo "unknown argument: $1" >&2; usage >&2; exit 2 ;;
@@ -56,6 +61,8 @@ else
   # Nearly all of the memory: peers and ours never run at once.
   export XLA_FLAGS XLA_PYTHON_CLIENT_MEM_FRACTION=0.92 TF_CPP_MIN_LOG_LEVEL=2
 fi
-# The jobs choose their platform; what starts them leaves the GPU alone.
-JAX_PLATFORMS=cpu "$python" -m benchmarks.gpu "$stage" --ours "$python" --theirs "$theirs" \
-  --out "$out" "${arguments[@]}"
+# The jobs choose their platform; what starts them leaves the GPU alone. A signal to this script must
+# reach it, for it ends the job that runs.
+export JAX_PLATFORMS=cpu
+exec "$python" -m benchmarks.gpu "$stage" --ours "$python" --theirs "$theirs" \
+  --out "$out" ${arguments[@]+"${arguments[@]}"}

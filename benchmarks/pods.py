@@ -12,12 +12,9 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import importlib.metadata
 import json
 import os
 import pathlib
-import platform
-import re
 import shlex
 import subprocess
 import sys
@@ -25,8 +22,9 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-ROOT = pathlib.Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks/results/pods.json"
+from benchmarks import record
+
+RESULTS = record.ROOT / "benchmarks/results/pods.json"
 _PACKAGES = ("jax", "jaxlib", "libtpu", "flax", "optax")
 
 
@@ -108,16 +106,21 @@ def measure(name: str) -> dict[str, Any]:
     started = time.perf_counter()
     child = subprocess.Popen(
         [sys.executable, "-m", "flanjax.cli.main", *command],
-        cwd=ROOT,
+        cwd=record.ROOT,
         env={**os.environ, "JAX_PLATFORMS": "cpu"},
         stdout=subprocess.PIPE,
         text=True,
     )
     assert child.stdout is not None
-    output = child.stdout.read()
+    with child.stdout as pipe:
+        output = pipe.read()
     _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
     if not output:
-        raise ChildProcessError(f"{name} must end with a report, got wait status {status}.")
+        raise ChildProcessError(
+            f"{name} must end with a report, got status {child.returncode}; "
+            "read its last words above, and where there are none, give it more memory."
+        )
     return {
         "name": name,
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -125,39 +128,17 @@ def measure(name: str) -> dict[str, Any]:
         **json.loads(output),
         "wall_s": round(time.perf_counter() - started, 1),
         "host_memory_bytes": usage.ru_maxrss * 1024,
-        "machine": _machine(),
-        "versions": {
-            "python": platform.python_version(),
-            **{package: importlib.metadata.version(package) for package in _PACKAGES},
-        },
-        "commit": _commit(),
+        "machine": record.describe_machine(),
+        **record.describe_build(_PACKAGES),
     }
-
-
-def _machine() -> dict[str, Any]:
-    model = re.search(r"model name\s*: (.+)", pathlib.Path("/proc/cpuinfo").read_text())
-    return {
-        "processor": model[1] if model else platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
-        "load_average_1min": round(os.getloadavg()[0], 2),
-    }
-
-
-def _commit() -> str | None:
-    describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    done = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or None
 
 
 def keep(result: dict[str, Any], path: pathlib.Path = RESULTS) -> None:
     """Puts a result in place of an earlier one of its name; the file is renamed into place."""
     earlier = json.loads(path.read_text("utf-8")) if path.exists() else []
     results = {each["name"]: each for each in [*earlier, result]}
-    ordered = [results[name] for name in [*PODS, *results] if name in results]
-    kept = list({each["name"]: each for each in ordered}.values())
-    aside = path.with_suffix(".partial")
-    aside.write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
-    aside.replace(path)
+    known = [results.pop(name) for name in PODS if name in results]
+    record.write_json(path, [*known, *results.values()])
 
 
 TABLE_HEAD = (

@@ -13,16 +13,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import datetime
-import importlib.metadata
 import json
-import os
 import pathlib
 import platform
 import re
 import resource
 import shlex
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -32,6 +29,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks import record
 from flanjax import parallel
 from flanjax.data.batch import Example, SeqBatch
 from flanjax.engine import pack
@@ -44,17 +42,13 @@ from flanjax.train import objectives, optim
 from flanjax.train.state import make_state
 from flanjax.train.step import compile_step, make_train_step, put_batch
 
-ROOT = pathlib.Path(__file__).parents[1]
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
+"""What a step's speed depends on; a result tells their versions."""
+
 _NUM_SPECIAL = 3  # pad, end of sequence, unknown
 _EOS_ID = 1
 _CEILING_WIDTH = 2048
 _CEILING_RUNS = 50
-_MALLOC_VARIABLES = (
-    "GLIBC_TUNABLES",
-    "MALLOC_MMAP_MAX_",
-    "MALLOC_TRIM_THRESHOLD_",
-    "MALLOC_ARENA_MAX",
-)
 
 
 class Size(NamedTuple):
@@ -219,25 +213,10 @@ def peak_memory(device: jax.Device) -> tuple[int, str]:
 
 def describe_machine(device: jax.Device) -> dict[str, Any]:
     """Returns the device, processor, cores and load."""
-    model = re.search(r"model name\s*: (.+)", pathlib.Path("/proc/cpuinfo").read_text())
     return {
         "device": device.device_kind,
-        "processor": model[1] if model else platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
-        "load_average_1min": round(os.getloadavg()[0], 2),
+        **record.describe_machine(),
         "system": platform.platform(),
-    }
-
-
-def describe_build() -> dict[str, Any]:
-    """Returns the versions and the commit; None outside a checkout."""
-    packages = ("jax", "jaxlib", "flax", "optax", "numpy")
-    versions = {name: importlib.metadata.version(name) for name in packages}
-    describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    done = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True, check=False)
-    return {
-        "versions": {"python": platform.python_version(), **versions},
-        "commit": done.stdout.strip() or None,
     }
 
 
@@ -286,9 +265,9 @@ def measure(name: str, size: Size, *, num_warmups: int, num_steps: int) -> dict[
         "memory_source": memory_source,
         "loss": round(timing.loss, 4),
         "machine": machine,
-        **describe_build(),
+        **record.describe_build(PACKAGES),
         "command": shlex.join(["python", "-m", "benchmarks.step", *sys.argv[1:]]),
-        "malloc_environment": {v: os.environ[v] for v in _MALLOC_VARIABLES if v in os.environ},
+        "malloc_environment": record.describe_malloc(),
     }
 
 
@@ -297,9 +276,7 @@ def append_result(path: pathlib.Path, result: dict[str, Any]) -> None:
     results = json.loads(path.read_text()) if path.exists() else []
     if not isinstance(results, list):
         raise ValueError(f"{path} must hold a list of results; move it away.")
-    aside = path.with_suffix(".partial")
-    aside.write_text(json.dumps([*results, result], indent=1) + "\n")
-    aside.replace(path)
+    record.write_json(path, [*results, result])
 
 
 def table_row(result: dict[str, Any]) -> str:
@@ -326,7 +303,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--unroll", action="store_true", help="no compiled loop over layers")
     parser.add_argument("--remat", choices=("none", "full", "dots"), help="default: the size's own")
     parser.add_argument("--quick", action="store_true", help="3 steps after 1 instead of 7 after 2")
-    parser.add_argument("--results", type=pathlib.Path, default=ROOT / "benchmarks/results")
+    parser.add_argument("--results", type=pathlib.Path, default=record.ROOT / "benchmarks/results")
     return parser.parse_args(arguments)
 
 

@@ -180,6 +180,12 @@ class Experiment:
                 f"DecoderConfig.prefix_lm must go with objective prefix_lm, got "
                 f"{self.objective.name}; change one of them."
             )
+        unused, smoothing = self.model.embedding.num_unused, self.loss.label_smoothing
+        if unused and smoothing:
+            raise ValueError(
+                f"LossConfig.label_smoothing must be 0.0 where {unused} rows of the vocabulary are "
+                f"unused, got {smoothing}; a share of the target would be theirs."
+            )
         if self.objective.name == "causal_lm" and isinstance(self.model, T5Config):
             raise ValueError(
                 "objective causal_lm must have a decoder-only model, got T5Config; "
@@ -198,15 +204,24 @@ class Experiment:
         return isinstance(self.model, T5Config)
 
 
-_MAY_CHANGE = ("model_dir", "cache", "mesh", "evaluation")
-_MAY_CHANGE_IN_MODEL = ("attention_backend", "remat", "scan_layers")
-_MAY_CHANGE_IN_TRAIN = (
-    "microbatches",
-    "log_period",
-    "checkpoint_period",
-    "eval_period",
-    "keep_checkpoints",
+_MAY_CHANGE = (
+    "model_dir",
+    "cache",
+    "mesh",
+    "evaluation",
+    "data.data_dir",
+    "loss.chunk",
+    "model.attention_backend",
+    "model.remat",
+    "model.scan_layers",
+    "optimizer.ema.is_scored",
+    "train.microbatches",
+    "train.log_period",
+    "train.checkpoint_period",
+    "train.eval_period",
+    "train.keep_checkpoints",
 )
+"""Fields that a resumed run may set otherwise."""
 
 
 def to_plain(value: Any) -> Any:
@@ -280,16 +295,18 @@ def from_plain(plain: Any) -> Any:
 def identity(experiment: Experiment) -> dict[str, Any]:
     """Returns the part of an experiment that a resumed run must share.
 
-    Where and by which code it runs, in how many microbatches, how often it logs and how it is
-    evaluated may change; so may the number of steps, unless the learning rate
-    depends on it.
+    Where and by which code it runs, in how many microbatches and chunks, how often it logs and how
+    it is evaluated may change; so may the number of steps, unless the learning rate depends on it.
     """
-    plain = {key: v for key, v in to_plain(experiment).items() if key not in _MAY_CHANGE}
-    plain["model"] = {k: v for k, v in plain["model"].items() if k not in _MAY_CHANGE_IN_MODEL}
-    plain["train"] = {k: v for k, v in plain["train"].items() if k not in _MAY_CHANGE_IN_TRAIN}
-    if experiment.optimizer.schedule.name in ("constant", "rsqrt"):
-        del plain["train"]["steps"]
-    del plain["data"]["data_dir"]
+    depends_on_steps = experiment.optimizer.schedule.name not in ("constant", "rsqrt")
+    free = _MAY_CHANGE if depends_on_steps else (*_MAY_CHANGE, "train.steps")
+    plain: dict[str, Any] = to_plain(experiment)
+    for path in free:
+        *parents, name = path.split(".")
+        part = plain
+        for parent in parents:
+            part = part[parent]
+        del part[name]
     return plain
 
 

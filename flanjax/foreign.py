@@ -56,6 +56,11 @@ def make_judge(experiment: Experiment, task: Task, tokenizer: Tokenizer) -> Judg
     """
     from flanjax.data.seqio_bridge import compatible, judge
 
+    if stops := experiment.evaluation.stop_texts:
+        raise ValueError(
+            f"EvalConfig.stop_texts must be () for task {task.name} of SeqIO, got {stops!r}; leave "
+            "it out: SeqIO's metrics read whole answers."
+        )
     if experiment.evaluation.num_shots:
         return "has prompts of SeqIO's, to which no exemplars are added"
     compatible.check(task, tokenizer, has_encoder=experiment.is_encoder_decoder)

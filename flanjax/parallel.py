@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -30,6 +31,7 @@ PARAM_RULES: dict[str, str | None] = {
     "layers": None,
     "norm": None,
     "buckets": None,
+    "places": None,
 }
 """Logical axis of a parameter -> mesh axis; ZeRO-3 over fsdp."""
 
@@ -151,7 +153,7 @@ def row_sharding(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec(BATCH_AXES))
 
 
-def put_batch(tree: Any, *, mesh: Mesh) -> Any:
+def put_rows(tree: Any, *, mesh: Mesh) -> Any:
     """Lays rows, which every process holds whole, over the mesh."""
     sharding = row_sharding(mesh)
     return jax.tree.map(
@@ -199,6 +201,23 @@ def compute_on(mesh: Mesh) -> Iterator[None]:
     """Makes `constrain` lay activations over a mesh in what is traced meanwhile."""
     with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
         yield
+
+
+def on_mesh(function: Callable[..., Any], mesh: Mesh | None) -> Callable[..., Any]:
+    """Returns a function that is traced under `compute_on`, to be jit-compiled.
+
+    Whatever runs a model on a mesh is wrapped so: without it activations have no
+    rules, and kernels are not split. None leaves the function as it is.
+    """
+    if mesh is None:
+        return function
+
+    @functools.wraps(function)
+    def traced(*args: Any, **kwargs: Any) -> Any:
+        with compute_on(mesh):
+            return function(*args, **kwargs)
+
+    return traced
 
 
 def constrain(x: jax.Array, *axes: str | None) -> jax.Array:
@@ -264,6 +283,14 @@ def platform() -> str:
     """Returns what is computed on: "cpu", "gpu" or "tpu", of this machine or another."""
     mesh = jax.sharding.get_abstract_mesh()
     return jax.default_backend() if mesh.empty else str(mesh.abstract_device.platform)
+
+
+def compute_capability(device: Any) -> float:
+    """Returns that of an NVIDIA GPU, such as 9.0; 0 for other devices."""
+    try:
+        return float(getattr(device, "compute_capability", 0))
+    except ValueError:
+        return 0.0
 
 
 def splits_columns() -> bool:

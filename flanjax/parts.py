@@ -100,7 +100,7 @@ def assemble_step(
     mesh = parallel.make_mesh(experiment.mesh, devices=devices)
     train = experiment.train
     check_batch(train.batch_size, train.microbatches, mesh, experiment.row_lengths)
-    check_backend(experiment.model, mesh.devices.flat[0].platform)
+    check_backend(experiment.model, mesh, experiment.row_lengths)
     model = rounding.stored_in(
         families.make_model(experiment.model), experiment.optimizer.weight_dtype
     )
@@ -138,8 +138,7 @@ def has_float8(device: Any) -> bool:
 
     Only a GPU from Ada on is known to.
     """
-    capability = getattr(device, "compute_capability", None) if device.platform == "gpu" else None
-    return capability is not None and float(capability) >= _FIRST_FLOAT8
+    return device.platform == "gpu" and parallel.compute_capability(device) >= _FIRST_FLOAT8
 
 
 def param_shardings(parts: Parts) -> Any:

@@ -97,7 +97,7 @@ def train_and_evaluate(
     state, shardings = make_state(parts.model, parts.tx, parts.mesh, key_init, parts.frozen)
     state = state if begun is None else start.apply(begun, state, shardings)
     stages: dict[str, list[ClusterReport]] = {}
-    is_averaged = experiment.optimizer.ema.is_scored
+    is_averaged = experiment.optimizer.ema.decay > 0 and experiment.optimizer.ema.is_scored
     scored = TrainState.averaged_params if is_averaged else TrainState.model_params
 
     def score(stage: str, params: Any) -> None:
@@ -114,6 +114,7 @@ def train_and_evaluate(
     files: Mapping[str, str] = {}
     if stages:
         facts = run_facts(experiment, command, time.monotonic() - started)
+        facts["weights"] = "averaged" if is_averaged else "trained"
         folder = pathlib.Path(experiment.model_dir)
         files = _report(folder, stages, facts | {"data": data.fingerprint()}, certificate, console)
     return TrainOutcome(int(state.step), stages, files)

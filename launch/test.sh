@@ -42,12 +42,14 @@ done
 ((${#parts[@]})) || parts=(core)
 pytest_arguments=("$@")
 
-# A selection may leave one of several pytest runs without a test (status 5).
+# A selection may leave one of several pytest runs without a test (status 5), but not all of them.
+has_selected=
 run_pytest() {
   local status=0
   if [[ $is_installed_only ]]; then return 0; fi
   "$@" ${pytest_arguments[@]+"${pytest_arguments[@]}"} || status=$?
   if ((status == 5 && ${#pytest_arguments[@]})); then return 0; fi
+  has_selected=1
   return "$status"
 }
 
@@ -104,3 +106,7 @@ for part in "${parts[@]}"; do
   "test_$part"
   echo "== tests: $part done, $SECONDS s in all"
 done
+if [[ ! $has_selected && ! $is_installed_only ]]; then
+  echo "PYTEST ARGUMENTS must select a test, got none by: ${pytest_arguments[*]}; see what they name." >&2
+  exit 5
+fi

@@ -10,7 +10,8 @@ import datetime
 import json
 import pathlib
 
-from benchmarks.data.sidebyside import machine, write
+from benchmarks import record
+from benchmarks.data.sidebyside import machine
 
 
 def main() -> None:
@@ -28,7 +29,7 @@ def main() -> None:
         "machine": machine(),
         "lines": lines,
     }
-    write(arguments.output, result)
+    record.write_json(arguments.output, result)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import record
 from benchmarks.data import sidebyside
 
 LIMIT_MIB = 1024
@@ -176,7 +177,7 @@ def main() -> None:
         parser.error("--output must name a JSON file; give one.")
     with tempfile.TemporaryDirectory(prefix="flanjax-memory-") as temporary:
         result = run(arguments.folder or pathlib.Path(temporary), arguments)
-    sidebyside.write(arguments.output, result)
+    record.write_json(arguments.output, result)
     sys.exit(0 if result["within_limit"] else 1)
 
 

@@ -36,6 +36,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from benchmarks import record
 from benchmarks.data import resume_host, sidebyside
 from benchmarks.data.resume_host import BATCH_SIZE, Phase, Place, Run
 
@@ -333,7 +334,7 @@ def main() -> None:
     seconds = round(time.perf_counter() - started, 1)
     facts = {"seed": arguments.seed, "seconds": seconds, "machine": sidebyside.machine()}
     command = "python -m benchmarks.data.resume --output FILE.json"
-    sidebyside.write(arguments.output, {"command": command, **found, **facts})
+    record.write_json(arguments.output, {"command": command, **found, **facts})
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from benchmarks import record
+
 MEASURES = ("tokens_per_s", "seconds")
 """What is compared, the first that a line has; more is better of the first alone."""
 
@@ -191,14 +193,6 @@ def _samples(runs: Mapping[str, Sequence[Sample]], noise: float) -> dict[str, An
     }
 
 
-def write(path: pathlib.Path, result: Mapping[str, Any]) -> None:
-    """Writes a JSON file aside and moves it into place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".partial")
-    aside.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    os.replace(aside, path)
-
-
 def alternate(
     commands: Mapping[str, str], *, rounds: int, most_rounds: int, core: int | None, noise: float
 ) -> Iterator[dict[str, list[Sample]]]:
@@ -243,7 +237,7 @@ def main() -> None:
         commands, rounds=rounds, most_rounds=most_rounds, core=arguments.core, noise=noise
     ):
         found = summary(runs, noise, rounds)
-        write(arguments.output, {**facts, **found, **_samples(runs, noise)})
+        record.write_json(arguments.output, {**facts, **found, **_samples(runs, noise)})
     print(json.dumps(found, indent=2))
 
 

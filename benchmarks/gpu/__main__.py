@@ -1,18 +1,20 @@
 """Runs one stage of the GPU benchmarks: a process for each job, until time is up.
 
-  bash benchmarks/gpu.sh causal [--dry-run]
+  bash benchmarks/gpu.sh causal [--dry-run] [--brief]
 
 Every result is printed and written as one JSON line as soon as it is there, so
 that a stage which is cut short keeps what it has. At the end comes the best of
-each group, beside its floor and goal.
+each group, beside its floor and goal. It ends with status 1 where a job failed or
+none began.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
-import importlib.util
 import json
+import math
 import os
 import pathlib
 import signal
@@ -23,15 +25,19 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from benchmarks import step
-from benchmarks.gpu.jobs import STAGES, TARGETS, Job
+from benchmarks import record, step
+from benchmarks.gpu.jobs import STAGES, TARGETS, Job, one_of_each_kind
 from benchmarks.peers import sizes
 from benchmarks.peers.work import Work
 from flanjax.models import flops
 
 _LEAST_S = 12.0
 """No job begins with less time left than this."""
+_STAGE_S = 470.0
+"""What a stage may take on a GPU."""
 _SHORT = {"batch_size": 2, "num_warmups": 1, "num_steps": 2}
+_QUICK_COMPILATION = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+"""Compiling takes most of a dry run's time."""
 
 
 class Place(NamedTuple):
@@ -69,8 +75,11 @@ def command(job: Job, work: Work | None, place: Place) -> list[str]:
     if job.module:
         size = ["--size", job.size] if job.size else []
         return [place.ours, "-m", job.module, *size, *tiny]
-    assert work is not None
     weights = place.folder / job.size
+    if job.side == "weights":
+        program = [place.ours, "-m", "benchmarks.gpu.weights", "--folder", str(weights)]
+        return [*program, "--size", job.size, *tiny]
+    assert work is not None
     shared = [*job.options, *work.as_arguments()]
     if job.side == "theirs":
         folder = weights if job.reads_weights else place.folder / f"{job.size}-config"
@@ -84,35 +93,43 @@ def command(job: Job, work: Work | None, place: Place) -> list[str]:
 def environment(job: Job, place: Place) -> dict[str, str]:
     """Returns the environment of a job."""
     found = {**os.environ, "JAX_PLATFORMS": place.platform, **job.environment}
-    if place.is_dry:
-        found["TORCHDYNAMO_DISABLE"] = "1"  # torch.compile then compiles nothing, which takes long
     if job.flags is not None:
         found["XLA_FLAGS"] = job.flags
+    if place.is_dry:
+        found["TORCHDYNAMO_DISABLE"] = "1"  # torch.compile then compiles nothing, which takes long
+        found["XLA_FLAGS"] = f"{found.get('XLA_FLAGS', '')} {_QUICK_COMPILATION}"
     return found
 
 
 def run(job: Job, work: Work | None, place: Place, limit_s: float) -> list[dict[str, Any]]:
-    """Runs a job and returns its lines, the last an error where it failed."""
-    if job.module and importlib.util.find_spec(job.module) is None:
-        return [{"absent": f"there is no {job.module} here"}]
+    """Runs a job and returns its lines, the last an error where it failed.
+
+    What ends this process ends the job and all that it started, so that none keeps the GPU.
+    """
     if job.side == "theirs" and not place.theirs:
-        return [{"absent": "no Python with torch and transformers; name it by --theirs"}]
-    with tempfile.TemporaryFile("w+") as errors:
-        process = subprocess.Popen(
+        told = "no Python with torch and transformers; name it by --theirs"
+        return [{"error" if place.is_dry else "absent": told}]
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(
             command(job, work, place),
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
             env=environment(job, place),
             start_new_session=True,
-        )
+        ) as process,
+    ):
         try:
             printed, _ = process.communicate(timeout=limit_s)
             ended = ""
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+            _kill_group(process)
             printed, _ = process.communicate()
             ended = f"ended after {limit_s:.0f} s"
+        except BaseException:
+            _kill_group(process)
+            raise
         errors.seek(0)
         words = errors.read()
     lines = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
@@ -120,16 +137,12 @@ def run(job: Job, work: Work | None, place: Place, limit_s: float) -> list[dict[
         memory = "RESOURCE_EXHAUSTED" in words or "out of memory" in words.lower()
         reason = "out of memory" if memory else (words.strip().splitlines() or ["no words"])[-1]
         lines.append({"error": ended or reason[:300]})
-    return lines
+    return lines or [{"error": "it printed no result"}]
 
 
-def make_weights(job: Job, place: Place) -> list[dict[str, Any]]:
-    """Writes weights that both sides read, by this process."""
-    started = time.monotonic()
-    config = sizes.find(job.size, is_tiny=place.is_dry)
-    folder = place.folder / job.size
-    sizes.write_for_peers(config, folder, dtype="bfloat16")
-    return [{"seconds": round(time.monotonic() - started, 1)}]
+def _kill_group(process: subprocess.Popen[str]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def attempts(job: Job, place: Place, deadline: float) -> list[tuple[Work | None, dict[str, Any]]]:
@@ -233,64 +246,103 @@ def rate(line: dict[str, Any]) -> float:
     return float(line[name]) if name else 0.0
 
 
-def run_stage(jobs: Sequence[Job], place: Place, log: Log, deadline: float) -> bool:
-    """Runs jobs in order, and says which there was no time for.
+class Ended(NamedTuple):
+    """What became of a stage's jobs.
 
-    Returns:
-      Whether every job that was begun ran, but for those whose program is not here.
+    Attributes:
+      num_begun: Jobs that there was time for.
+      num_failed: Those of them with an error; what ran with fewer rows has none.
     """
+
+    num_begun: int
+    num_failed: int
+
+
+def run_stage(jobs: Sequence[Job], place: Place, log: Log, deadline: float) -> Ended:
+    """Runs jobs in order, and says which there was no time for."""
     results: list[dict[str, Any]] = []
-    num_left_out = 0
+    num_left_out = num_failed = 0
     for job in jobs:
         about = {"group": job.group, "name": job.name, "side": job.side}
         if deadline - time.monotonic() <= _LEAST_S:
             log.say({**about, "skipped": "no time is left"})
             num_left_out += 1
             continue
-        if job.side == "weights":
-            for line in make_weights(job, place):
-                log.say({**about, **line})
-            continue
         config_only = place.folder / f"{job.size}-config"
         if job.side == "theirs" and not config_only.exists():
             config = sizes.find(job.size, is_tiny=place.is_dry)
             sizes.write_for_peers(config, config_only, dtype=None)
-        for work, line in attempts(job, place, deadline):
+        found = attempts(job, place, deadline)
+        for work, line in found:
             shown = {**about, **({"work": dataclasses.asdict(work)} if work else {})}
             results.append({**shown, **with_rates(line, job, work, place)})
             log.say(results[-1])
+        num_failed += any("error" in line for work, line in found if work == found[-1][0])
     for summary in summaries(results):
         log.say(summary)
     if num_left_out:
         log.say({"left_out": num_left_out, "of": len(jobs)})
-    return not any("error" in line for line in results)
+    return Ended(len(jobs) - num_left_out, num_failed)
+
+
+def end_in_order_when_told() -> None:
+    """Makes an exception of a signal to end, but for one that is ignored, as by nohup."""
+
+    def end(number: int, _: object) -> None:
+        sys.exit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, end)
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("stage", choices=STAGES)
+    parser.add_argument("--dry-run", action="store_true", help="tiny models on a CPU")
+    parser.add_argument("--brief", action="store_true", help="one job of each kind")
+    parser.add_argument(
+        "--seconds", type=float, help=f"of the whole stage; default: {_STAGE_S:.0f}, or dry no end"
+    )
+    parser.add_argument("--ours", default=sys.executable)
+    parser.add_argument("--theirs", default="")
+    parser.add_argument("--out", type=pathlib.Path, required=True)
+    args = parser.parse_args(arguments)
+    if args.seconds is None:
+        args.seconds = math.inf if args.dry_run else _STAGE_S
+    if not args.seconds > 0:
+        parser.error(
+            f"--seconds must be above 0, got {args.seconds:g}; leave it out for a whole stage."
+        )
+    return args
 
 
 def main() -> None:
     """Runs a stage."""
     started = time.monotonic()
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("stage", choices=STAGES)
-    parser.add_argument("--dry-run", action="store_true", help="tiny models on a CPU")
-    parser.add_argument(
-        "--seconds", type=float, help="of the whole stage; default: 470, or 3600 dry"
-    )
-    parser.add_argument("--ours", default=sys.executable)
-    parser.add_argument("--theirs", default="")
-    parser.add_argument("--out", type=pathlib.Path, required=True)
-    args = parser.parse_args()
+    end_in_order_when_told()
+    args = parse_arguments()
     platform = "cpu" if args.dry_run else "cuda"
-    seconds = args.seconds or (3600.0 if args.dry_run else 470.0)
-    log = Log(args.out / f"{args.stage}.jsonl")
-    about = {"stage": args.stage, "dry_run": args.dry_run, **step.describe_build()}
-    log.say({**about, "xla_flags": os.environ.get("XLA_FLAGS", "")})
-    with tempfile.TemporaryDirectory() as folder:
+    jobs = STAGES[args.stage]
+    if args.brief:
+        jobs = one_of_each_kind(jobs)
+    about = {"stage": args.stage, "dry_run": args.dry_run, "brief": args.brief}
+    flags = {"xla_flags": os.environ.get("XLA_FLAGS", "")}
+    with (
+        contextlib.closing(Log(args.out / f"{args.stage}.jsonl")) as log,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        log.say({**about, **record.describe_build(step.PACKAGES), **flags})
         place = Place(args.ours, args.theirs, platform, pathlib.Path(folder), args.dry_run)
-        has_no_error = run_stage(STAGES[args.stage], place, log, started + seconds)
-    log.say({"stage": args.stage, "seconds": round(time.monotonic() - started, 1)})
-    log.close()
-    if args.dry_run and not has_no_error:
-        sys.exit("a dry run must end without an error; see the lines with one.")
+        ended = run_stage(jobs, place, log, started + args.seconds)
+        log.say({"stage": args.stage, "seconds": round(time.monotonic() - started, 1)})
+    if not ended.num_begun:
+        sys.exit("a stage must begin a job, got no time for one; give it more --seconds.")
+    if ended.num_failed:
+        sys.exit(
+            f"every job of a stage must end without an error, got {ended.num_failed} of "
+            f"{ended.num_begun} with one; see their lines."
+        )
 
 
 if __name__ == "__main__":

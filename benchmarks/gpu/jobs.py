@@ -92,13 +92,25 @@ def _attention(name: str) -> tuple[str, ...]:
 
 
 def _weights(size: str) -> Job:
-    return Job(name="weights", group=f"weights {size}", side="weights", size=size, limit_s=75)
+    return Job(
+        name="weights",
+        group=f"weights {size}",
+        side="weights",
+        size=size,
+        limit_s=75,
+        environment={"JAX_PLATFORMS": "cpu"},  # the GPU would only hand them back
+    )
 
 
 def _training(
-    size: str, work: Work, limit_s: float, variants: Mapping[str, Sequence[str]]
+    size: str,
+    work: Work,
+    limit_s: float,
+    variants: Mapping[str, Sequence[str]],
+    *,
+    reads_weights: bool = False,
 ) -> list[Job]:
-    """Returns a job of ours for each variant; the first reads the shared weights."""
+    """Returns a job of ours for each variant; of them only the first may read the weights."""
     return [
         Job(
             name=name,
@@ -108,13 +120,20 @@ def _training(
             work=work,
             options=("--dtype", "bfloat16", *options),
             limit_s=limit_s,
-            reads_weights=not index,
+            reads_weights=reads_weights and not index,
         )
         for index, (name, options) in enumerate(variants.items())
     ]
 
 
-def _peer(size: str, work: Work, name: str, *options: str, limit_s: float = 100) -> Job:
+def _peer(
+    size: str,
+    work: Work,
+    name: str,
+    *options: str,
+    limit_s: float = 100,
+    reads_weights: bool = True,
+) -> Job:
     return Job(
         name=f"transformers, {name}",
         group=f"{work.task} {size}",
@@ -123,7 +142,7 @@ def _peer(size: str, work: Work, name: str, *options: str, limit_s: float = 100)
         work=work,
         options=("--dtype", "bfloat16", *options),
         limit_s=limit_s,
-        reads_weights=True,
+        reads_weights=reads_weights,
     )
 
 
@@ -152,6 +171,7 @@ def _causal() -> list[Job]:
             "dots, chunk 128": (*_remat("dots"), *_chunk(128)),
             "dots, whole logits": _remat("dots"),
         },
+        reads_weights=True,
     )
     (three,) = _training("llama_3b", large, 110, {"dots": (*_remat("dots"), *_chunk(512))})
     (sixteen,) = _training("llama_1b", wide, 90, {"dots, 16 rows": (*_remat("dots"), *_chunk(512))})
@@ -160,13 +180,13 @@ def _causal() -> list[Job]:
         first,
         _peer("llama_1b", work, "compiled", "--compile"),
         *rest[:2],
-        dataclasses.replace(three, reads_weights=False),
+        three,
         rest[2],
-        dataclasses.replace(sixteen, reads_weights=False),
+        sixteen,
         _as_tried(first, "no flags", flags=""),
         _as_tried(first, "O1 in place of flags", flags="", JAX_OPTIMIZATION_LEVEL="O1"),
         *rest[3:],
-        dataclasses.replace(_peer("llama_3b", large, "eager"), reads_weights=False),
+        _peer("llama_3b", large, "eager", reads_weights=False),
     ]
 
 
@@ -194,6 +214,7 @@ def _t5() -> list[Job]:
             "full, chunk 32": (*_remat("full"), *_chunk(32)),
             "dots, whole logits": _remat("dots"),
         },
+        reads_weights=True,
     )
     (xl,) = _training("t5_xl", large, 110, {"dots, chunk 32": (*_remat("dots"), *_chunk(32))})
     return [
@@ -201,7 +222,7 @@ def _t5() -> list[Job]:
         first,
         _peer("t5_large", work, "compiled", "--compile", limit_s=120),
         *rest[:2],
-        dataclasses.replace(xl, reads_weights=False),
+        xl,
         _as_tried(first, "no flags", flags=""),
         _as_tried(first, "O1 in place of flags", flags="", JAX_OPTIMIZATION_LEVEL="O1"),
         *rest[2:],
@@ -291,3 +312,17 @@ STAGES: Mapping[str, Sequence[Job]] = {
     "decode": _decode(),
 }
 """Stage -> its jobs in the order that they run in."""
+
+_TELLING = {"scan_layers=false", "attention_backend=flash", "--segments", "--static-cache"}
+"""Words of a command line that choose another program, and not another number."""
+
+
+def one_of_each_kind(jobs: Sequence[Job]) -> list[Job]:
+    """Returns the first job of each kind; sizes, numbers and flags make no kind of their own."""
+    first: dict[object, Job] = {}
+    for job in jobs:
+        task = job.work.task if job.work else ""
+        is_random = job.side == "theirs" and not job.reads_weights
+        kind = (job.side, job.module, task, is_random, frozenset(_TELLING & {*job.options}))
+        first.setdefault(kind, job)
+    return list(first.values())

@@ -67,8 +67,12 @@ class Place(NamedTuple):
 
     def is_made(self, run: Run) -> bool:
         """Whether a run has its scores, and its model where others start from it."""
-        is_scored = self.result(run).exists()
-        return is_scored and (run.study != "text" or (self.model(run) / "checkpoints").exists())
+        return self.result(run).exists() and (run.study != "text" or self._has_checkpoint(run))
+
+    def _has_checkpoint(self, run: Run) -> bool:
+        """Whether a save has ended: only then does its folder bear the step alone as its name."""
+        steps = (self.model(run) / "checkpoints").glob("*")
+        return any(step.name.isdigit() for step in steps)
 
     @property
     def tokenizer(self) -> pathlib.Path:
@@ -221,10 +225,12 @@ def _flanjax(place: Place, *arguments: str, log: str) -> None:
         file.write(f"$ flanjax {shlex.join(arguments)}\n")
         with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
             try:
-                main.main(list(arguments), prog_name="flanjax", standalone_mode=False)
+                status = main.main(list(arguments), prog_name="flanjax", standalone_mode=False)
             except click.ClickException as error:
                 error.show(file)
                 raise RuntimeError(f"{log}: {error.format_message()}") from None
             except Exception as error:
                 traceback.print_exc(file=file)
                 raise RuntimeError(f"{log}: {type(error).__name__}; see {file.name}") from error
+        if status:
+            raise RuntimeError(f"{log}: a verb must end with 0, got {status}; see {file.name}.")

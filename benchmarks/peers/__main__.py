@@ -23,15 +23,13 @@ from typing import Any, NamedTuple
 
 import jax
 
-from benchmarks import step
+from benchmarks import record, step
 from benchmarks.peers import alternate, sizes
 from benchmarks.peers.alternate import Entry, Rules
 from benchmarks.peers.work import Work
 
-ROOT = pathlib.Path(__file__).parents[2]
-RESULTS = ROOT / "benchmarks/results/peers_cpu.json"
+RESULTS = record.ROOT / "benchmarks/results/peers_cpu.json"
 BASE = "transformers eager"
-_MALLOC = ("GLIBC_TUNABLES", "MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_ARENA_MAX")
 
 
 class Case(NamedTuple):
@@ -103,7 +101,7 @@ def entries(
 ) -> dict[str, Entry]:
     """Returns the contestants of a case, the one that others are compared with first."""
     tuned = {**os.environ, "JAX_PLATFORMS": "cpu"}
-    plain = {name: value for name, value in tuned.items() if name not in _MALLOC}
+    plain = {name: value for name, value in tuned.items() if name not in record.MALLOC_VARIABLES}
     shared = ["--dtype", case.dtype, *case.work.as_arguments()]
     theirs = [pythons.theirs, "-m", "benchmarks.peers.transformers_side", "--model", str(folder)]
     ours = [pythons.ours, "-m", "benchmarks.peers.flanjax_side", "--size", case.size]
@@ -179,8 +177,8 @@ def facts_of_run() -> dict[str, Any]:
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "machine": step.describe_machine(jax.devices("cpu")[0]),
-        **step.describe_build(),
-        "allocator": {name: os.environ[name] for name in _MALLOC if name in os.environ},
+        **record.describe_build(step.PACKAGES),
+        "allocator": record.describe_malloc(),
         "command": shlex.join(["bash", "benchmarks/peers.sh", *words]),
     }
 
@@ -188,10 +186,7 @@ def facts_of_run() -> dict[str, Any]:
 def store(path: pathlib.Path, name: str, result: Mapping[str, Any]) -> None:
     """Puts a case's result into a file of results by case, written aside and renamed."""
     results = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".partial")
-    aside.write_text(json.dumps({**results, name: result}, indent=1) + "\n", "utf-8")
-    aside.replace(path)
+    record.write_json(path, {**results, name: result})
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:

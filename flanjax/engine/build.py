@@ -162,12 +162,19 @@ class _Job:
             entry = {"key": dict(self.want.key), "records": records}
             shard.write_json(self.folder / cache.ENTRY, entry)
 
-    def full_disk(self, error: OSError) -> ValueError:
-        """Returns what to say of a disk without room."""
-        return ValueError(
-            f"cache {self.folder} must have room for the tokens of {self.want.task.name}, got "
-            f"{os.strerror(error.errno or 0)!r}; free some and run it again: whole parts are kept."
-        )
+    @contextlib.contextmanager
+    def full_disk_told(self) -> Iterator[None]:
+        """Says of a disk without room what to do; other errors keep their traceback."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in _FULL_DISK:
+                raise
+            raise ValueError(
+                f"cache {self.folder} must have room for the tokens of {self.want.task.name}, got "
+                f"{os.strerror(error.errno or 0)!r}; free some and run it again: whole parts are "
+                "kept."
+            ) from None
 
 
 class _Builder:
@@ -222,20 +229,16 @@ class _Builder:
             )
             for future in done:
                 job = self._jobs.pop(future)
-                try:
+                with job.full_disk_told():
                     future.result()
-                except OSError as error:
-                    raise (job.full_disk(error) if error.errno in _FULL_DISK else error) from None
                 self._told(job)
 
     def _told(self, job: _Job) -> None:
         """Counts one part of a job, finishes it after its last, and says so."""
         job.num_left -= 1
         if not job.num_left:
-            try:
+            with job.full_disk_told():
                 job.finish()
-            except OSError as error:
-                raise (job.full_disk(error) if error.errno in _FULL_DISK else error) from None
         if self._on_progress is not None and job.total:
             done = max(job.total - job.num_left * PART_RECORDS, 0)
             self._on_progress(job.want.task.name, done, job.total)

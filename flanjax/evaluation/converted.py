@@ -72,20 +72,19 @@ def evaluator_functions(
       seed: Seeds draws, which depend on it and on a row's number.
     """
     whole = None if mesh is None else parallel.replicated(mesh)
-    put: Callable[[Any], Any] = functools.partial(parallel.put_batch, mesh=mesh) if mesh else _same
+    put: Callable[[Any], Any] = functools.partial(parallel.put_rows, mesh=mesh) if mesh else _same
 
     def write_rows(weights: Params, prompts: EncoderInput, starts: Any, numbers: Any) -> jax.Array:
         keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(seed), numbers)
         ids = {"start_id": starts, "eos_id": eos_id, "max_length": max_length}
         return generate(model, weights, prompts, decode_config, keys_B=keys, **ids).tokens[:, 0]
 
-    write = jax.jit(write_rows, out_shardings=whole)
-    losses = jax.jit(
-        lambda weights, batch: example_losses(
-            model, LossConfig(z_loss=0.0), weights, batch, num_segments=1
-        )[0][:, 0],
-        out_shardings=whole,
-    )
+    def row_losses(weights: Params, batch: SeqBatch) -> jax.Array:
+        config = LossConfig(z_loss=0.0)
+        return example_losses(model, config, weights, batch, num_segments=1)[0][:, 0]
+
+    write = jax.jit(parallel.on_mesh(write_rows, mesh), out_shardings=whole)
+    losses = jax.jit(parallel.on_mesh(row_losses, mesh), out_shardings=whole)
 
     def predict(dataset: Any) -> list[tuple[int, list[int]]]:
         found: list[tuple[int, list[int]]] = []

@@ -91,27 +91,22 @@ class ModelPredictor:
         self.num_truncated = 0
         self._evaluators: dict[int, EvaluatorFunctions] = {}
         whole = parallel.replicated(mesh)
-        self._score = jax.jit(
-            functools.partial(decode.score_options, model, start_id=self._start_id),
-            out_shardings=whole,
-        )
+        score = functools.partial(decode.score_options, model, start_id=self._start_id)
+        self._score = jax.jit(parallel.on_mesh(score, mesh), out_shardings=whole)
         self._stop_texts = tuple(stop_texts)
         self._seed = seed
         self._decode_config = decode_config
+        write = functools.partial(
+            generate,
+            model,
+            config=decode_config,
+            start_id=self._start_id,
+            eos_id=tokenizer.eos_id,
+            stops=stop_ids(self._stop_texts, tokenizer),
+            lay_cache=functools.partial(unrolled.lay_cache, mesh=mesh),
+        )
         self._write = jax.jit(
-            functools.partial(
-                _write,
-                functools.partial(
-                    generate,
-                    model,
-                    config=decode_config,
-                    start_id=self._start_id,
-                    eos_id=tokenizer.eos_id,
-                    stops=stop_ids(self._stop_texts, tokenizer),
-                    lay_cache=functools.partial(unrolled.lay_cache, mesh=mesh),
-                ),
-                seed,
-            ),
+            parallel.on_mesh(functools.partial(_write, write, seed), mesh),
             static_argnames="max_length",
             out_shardings=whole,
         )
@@ -226,7 +221,7 @@ class ModelPredictor:
         return rows
 
     def _put(self, tree: Any) -> Any:
-        return parallel.put_batch(tree, mesh=self._mesh)
+        return parallel.put_rows(tree, mesh=self._mesh)
 
 
 def _write(

@@ -244,7 +244,7 @@ def narrowed(x: jax.Array, dtype: Any) -> tuple[jax.Array, jax.Array]:
 
 def _float8_dot(a: jax.Array, b: jax.Array, contracted: tuple[int, int]) -> jax.Array:
     left, right = contracted
-    if jax.default_backend() == "cpu":  # the same numbers: XLA:CPU has no fast product of them
+    if parallel.platform() == "cpu":  # the same numbers: XLA:CPU has no fast product of them
         a, b = a.astype(jnp.float32), b.astype(jnp.float32)
     dims = (((left,), (right,)), ((), ()))
     return jax.lax.dot_general(a, b, dims, preferred_element_type=jnp.float32)

@@ -6,11 +6,11 @@ vectors of segment ids, and leaves out blocks that see nothing.
 | name | machine | what goes the plain way |
 |---|---|---|
 | flash | GPU, TPU (and slowly, interpreted, CPU) | heads of more than 256 channels |
-| cudnn | GPU from Ampere on | soft caps, float32; biases and segments are arrays of pairs |
+| cudnn | GPU from Ampere on | soft caps, float32, odd lengths, heads of other than 8, 16 ... 128 |
 | splash | TPU | biases, prefixes, cross-attention |
 
-None of them drops attention weights, and none reads rows that a mesh splits over devices
-(`context`): there the plain path is taken.
+cuDNN reads biases and segments as arrays of pairs. None of them drops attention weights, and none
+reads rows that a mesh splits over devices (`context`): there the plain path is taken.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from flanjax import parallel
 from flanjax.models.configs import RelativeConfig
@@ -76,7 +77,8 @@ class _Need(NamedTuple):
     cap: float
     has_bias: bool
     has_prefix: bool
-    is_self: bool = True
+    is_self: bool
+    lengths: tuple[int, ...]
 
 
 def _cudnn_lack(need: _Need) -> str:
@@ -84,6 +86,8 @@ def _cudnn_lack(need: _Need) -> str:
         return f"dtype {need.dtype}"
     if need.d_head % 8 or need.d_head > 128:
         return f"heads of {need.d_head} channels"
+    if odd := [length for length in need.lengths if length % 2]:
+        return f"rows of {odd[0]} tokens"
     return "a soft cap" if need.cap else ""
 
 
@@ -127,6 +131,7 @@ def choose(name: str, sight: Sight, q_BTHC: jax.Array, num_kv_heads: int, cap: f
         sight.bias is not None,
         sight.prefix is not None,
         sight.is_self,
+        (sight.query_segments.shape[1], sight.key_segments.shape[1]),
     )
     is_even = parallel.divides(q_BTHC.shape[0], "batch") and parallel.divides(
         num_kv_heads, "kv_heads"
@@ -143,7 +148,7 @@ def _best(platform: str) -> str:
     if platform != "gpu":
         return "xla"
     device = jax.local_devices(backend="gpu")[0]
-    if float(getattr(device, "compute_capability", 0)) >= 8.0:
+    if parallel.compute_capability(device) >= 8.0:
         return "cudnn"
     warnings.warn(
         f"{device.device_kind} has no flash attention of cuDNN's; attention goes by xla.",
@@ -152,17 +157,20 @@ def _best(platform: str) -> str:
     return "xla"
 
 
-def check_backend(config: Any, platform: str) -> None:
+def check_backend(config: Any, mesh: Mesh, lengths: tuple[int, ...]) -> None:
     """Checks that a model's attention runs where it is to run.
 
     Args:
       config: A T5Config or DecoderConfig.
-      platform: "cpu", "gpu" or "tpu".
+      mesh: What it is computed on.
+      lengths: Columns of the rows it is trained on: of encoder and decoder, or
+        of a causal model's alone.
 
     Raises:
       ValueError: The backend that is named is another machine's, or does not
-        do what the model needs.
+        do what the model or the mesh needs.
     """
+    platform = mesh.devices.flat[0].platform
     name = config.attention_backend
     if name in ("auto", "xla"):
         return
@@ -177,13 +185,27 @@ def check_backend(config: Any, platform: str) -> None:
         config.block.attention.cap,
         isinstance(config.positions, RelativeConfig),
         getattr(config, "prefix_lm", False),
+        is_self=len(lengths) == 1,
+        lengths=lengths,
     )
-    dropout = f"dropout_rate {config.dropout_rate}" if config.dropout_rate else ""
-    if lack := _LACKS[name](need) or dropout:
-        raise ValueError(
-            f"attention_backend {name!r} must do all that the model needs, got {lack}; use 'auto'"
-            + (" or dropout_rate = 0.0." if lack is dropout else ".")
-        )
+    for lack, remedy in (
+        (_LACKS[name](need), ""),
+        (f"dropout_rate {rate}" if (rate := config.dropout_rate) else "", "dropout_rate = 0.0"),
+        (_split_badly(config.num_kv_heads or config.num_heads, mesh), "another mesh"),
+    ):
+        if lack:
+            raise ValueError(
+                f"attention_backend {name!r} must do all that the run needs, got {lack}; use "
+                f"'auto'{' or ' if remedy else ''}{remedy}."
+            )
+
+
+def _split_badly(num_kv_heads: int, mesh: Mesh) -> str:
+    """Returns what no kernel does of a mesh; "" for nothing."""
+    if (context := mesh.shape["context"]) > 1:
+        return f"MeshConfig.context {context}"
+    tensor = mesh.shape["tensor"]
+    return f"{num_kv_heads} heads of keys over tensor {tensor}" if num_kv_heads % tensor else ""
 
 
 def attend_rows(
@@ -212,7 +234,7 @@ def attend_rows(
     kernel = functools.partial(_KERNELS[backend], scale=scale, cap=cap)
     arrays = (q_BTHC, k_BSKC, v_BSKC, sight)
     local = functools.partial(kernel, reach=sight.reach)
-    if sight.is_local is None:
+    if sight.is_local is None or backend in _READ_MASKS:
         return local(*arrays)
     out: jax.Array = jax.lax.cond(
         sight.is_local, local, functools.partial(kernel, reach=0), *arrays
@@ -325,6 +347,9 @@ def _splash_mask(length: int, reach: int, *, is_causal: bool) -> Callable[[int],
         one = masks.LocalMask(shape, (behind, 0 if is_causal else behind), 0)
     return lambda num_heads: masks.MultiHeadMask([one] * num_heads)
 
+
+_READ_MASKS = ("cudnn",)
+"""Kernels to which a window is part of the mask."""
 
 _KERNELS: Mapping[str, Callable[..., jax.Array]] = {
     "flash": _flash,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, Literal, get_args
 
 import jax
@@ -34,10 +35,11 @@ class ScheduleConfig:
 
     Attributes:
       name: After warmup: "constant"; "rsqrt" falls as 1 / sqrt(step) from the
-        peak; "cosine" and "linear" fall to `end` at the last step.
+        peak; "cosine" and "linear" fall to `end`, which the step after the
+        last would have.
       peak: The highest learning rate.
       warmup_steps: Steps of linear rise from zero.
-      end: The last learning rate of "cosine" and "linear".
+      end: What "cosine" and "linear" fall to.
     """
 
     name: ScheduleName = "constant"
@@ -51,8 +53,15 @@ class ScheduleConfig:
                 f"schedule must be constant, rsqrt, cosine or linear, got {self.name!r}; "
                 "choose one."
             )
-        if not self.peak > 0:
-            raise ValueError(f"schedule peak must be positive, got {self.peak}; FLAN used 3e-5.")
+        if not 0 < self.peak < math.inf:
+            raise ValueError(
+                f"schedule peak must be positive and finite, got {self.peak}; FLAN used 3e-5."
+            )
+        if not 0 <= self.end <= self.peak:
+            raise ValueError(
+                f"schedule end must lie between 0 and the peak {self.peak}, got {self.end}; "
+                "use 0.0 to fall to nothing."
+            )
         if self.warmup_steps < 0:
             raise ValueError(
                 f"warmup_steps must not be negative, got {self.warmup_steps}; use 0 for none."
@@ -127,11 +136,18 @@ class OptimizerConfig:
                 f"moment_dtype must be float32 with adafactor, got {self.moment_dtype}; it keeps "
                 "no momentum."
             )
-        for name in ("clip_norm", "weight_decay"):
-            if getattr(self, name) < 0:
+        for name, rule, is_met, remedy in (
+            ("clip_norm", "not be negative", self.clip_norm >= 0, "use 0.0 for none"),
+            ("weight_decay", "not be negative", self.weight_decay >= 0, "use 0.0 for none"),
+            ("b1", "lie in [0, 1)", 0 <= self.b1 < 1, "leave it at 0.9"),
+            ("b2", "lie in [0, 1)", 0 <= self.b2 < 1, "leave it at 0.999"),
+            ("eps", "be positive", self.eps > 0, "leave it at 1e-8"),
+            ("decay_rate", "lie in (0, 1]", 0 < self.decay_rate <= 1, "T5 used 0.8"),
+            ("min_dim_to_factor", "be positive", self.min_dim_to_factor > 0, "T5 used 128"),
+        ):
+            if not is_met:
                 raise ValueError(
-                    f"optimizer {name} must not be negative, got {getattr(self, name)}; "
-                    "use 0.0 for none."
+                    f"optimizer {name} must {rule}, got {getattr(self, name)}; {remedy}."
                 )
 
 

@@ -9,7 +9,8 @@ r"""What an optimizer does to some parameters and not to others, by their paths.
 A pattern is a regular expression that matches a whole path (`decoder/layers/mlp/up`). It must match
 at least one; of several pairs the first that matches counts, and what none matches has a factor
 of 1. A stack of layers is one parameter: layers of it cannot be told apart. A rate of 0.0 keeps a
-parameter where it is too, but with moments and gradients; `freeze` saves them.
+parameter where it is too (Adafactor's wants a decay of 0.0 as well, which its rate does not scale),
+but with moments and gradients; `freeze` saves them.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ def checked_factors(field: str, given: Any) -> Factors:
         is_number = isinstance(factor, (int, float)) and not isinstance(factor, bool)
         if not is_number or not 0 <= factor < float("inf"):
             raise ValueError(
-                f"{field} must not be negative, got {factor!r} for {pattern!r}; use 0.0 for none."
+                f"{field} must be numbers from 0, and finite, got {factor!r} for {pattern!r}; use "
+                "0.0 for none."
             )
     return tuple((pattern, float(factor)) for pattern, factor in given)
 

@@ -134,8 +134,8 @@ def block_length(size: int) -> int:
 def quantize(x: jax.Array, *, is_signed: bool) -> Blocks:
     """Returns an array in eight bits: the nearest value of each block's 256.
 
-    A value at most 1e-7 of the largest of its block is rounded to zero where
-    it has a sign, and else up to the smallest value there is.
+    The smallest value is 5.5e-7 of the largest of the block. What is less than half of that is
+    rounded to zero where it has a sign, and else up to it.
     """
     blocks = x.reshape(*x.shape[:-1], -1, block_length(x.shape[-1]))
     scales = jnp.max(jnp.abs(blocks), axis=-1)

@@ -89,12 +89,8 @@ def compile_step(step: StepFn, mesh: Mesh, shardings: TrainState) -> StepFn:
     batch = parallel.batch_sharding(mesh)
     whole = parallel.replicated(mesh)
 
-    def on_mesh(state: TrainState, rows: SeqBatch, key: Key) -> tuple[TrainState, dict[str, Mean]]:
-        with parallel.compute_on(mesh):
-            return step(state, rows, key)
-
     return jax.jit(
-        on_mesh,
+        parallel.on_mesh(step, mesh),
         in_shardings=(shardings, batch, whole),
         out_shardings=(shardings, whole),
         donate_argnums=0,

@@ -9,12 +9,12 @@ import subprocess
 import sys
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 import flanjax
 from flanjax import gin_bridge
-from flanjax.cli.main import main
 from flanjax.engine.advise import ROW_LENGTHS
+from tests.e2e import verbs
 
 ROOT = pathlib.Path(flanjax.__file__).parents[1]
 GIN = ROOT / "gin_configs" / "runs" / "mini_t5.gin"
@@ -23,7 +23,7 @@ ARGS = ("data", "advise", f"--gin_file={GIN}", WIDE, "--gin.MODEL_DIR='out'")
 
 
 def call(*args: str, columns: int = 79) -> Result:
-    return CliRunner().invoke(main, list(args), prog_name="flanjax", env={"COLUMNS": str(columns)})
+    return verbs.call(*args, env={"COLUMNS": str(columns)})
 
 
 @pytest.fixture(scope="module")

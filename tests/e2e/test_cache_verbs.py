@@ -15,16 +15,15 @@ import time
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from flanjax import gin_bridge, model_dir, train_data
 from flanjax.certificate import split_catalogue
-from flanjax.cli import main as program
 from flanjax.cli.catalog import load_catalog
 from flanjax.data.tokenize import make_tokenizer
 from flanjax.engine import build, staging
 from flanjax.engine.account import Account
 from flanjax.engine.pipeline import PackedBatches
+from tests.e2e.verbs import call
 from tests.faults.tiny_run import ROOT
 
 NUM_RECORDS = 400
@@ -111,10 +110,6 @@ def _at_home(home, monkeypatch):
     monkeypatch.chdir(home)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(build, "PART_RECORDS", PART_RECORDS)
-
-
-def call(*args):
-    return CliRunner().invoke(program.main, args, prog_name="flanjax")
 
 
 def start(home, folder, *args, **variables):

@@ -6,14 +6,9 @@ import json
 import pathlib
 
 import pytest
-from click.testing import CliRunner, Result
 
-from flanjax.cli.main import main
 from flanjax.tasks.flan2021 import CATALOGUE
-
-
-def call(*args: str) -> Result:
-    return CliRunner().invoke(main, list(args), prog_name="flanjax")
+from tests.e2e.verbs import call
 
 
 def test_handwritten_records_are_shown_without_data() -> None:

@@ -10,17 +10,16 @@ import jax
 import ml_dtypes
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
 from flanjax import opened
 from flanjax.base import path_name
-from flanjax.cli.main import main
 from flanjax.interop.hf import checkpoint
 from flanjax.interop.places import StoredArray, everything
 from flanjax.models.configs import EmbeddingConfig, RelativeConfig
 from flanjax.models.decoder import DecoderConfig
 from flanjax.models.families import make_model
 from flanjax.models.t5 import T5Config
+from tests.e2e.verbs import SMALL, flanjax, values
 
 T5 = T5Config(
     vocab_size=384,
@@ -45,21 +44,8 @@ LLAMA = DecoderConfig(
     embedding=EmbeddingConfig(),
 )
 BYTES = {"tokenizer_class": "ByT5Tokenizer", "extra_ids": 125}
-TRAIN = [
-    "--gin.TRAIN_STEPS=1",
-    "--gin.BATCH_SIZE=2",
-    "--gin.MIXTURE_OR_TASK_NAME='struct_to_text'",
-    "--gin.TASK_FEATURE_LENGTHS={'inputs': 160, 'targets': 64}",
-    "--gin.DataConfig.max_examples=20",
-    "--gin.DataConfig.passes=1",
-    "--gin.EvalConfig.before_and_after=False",
-]
-
-
-def flanjax(*arguments: Any, code: int = 0) -> Result:
-    ended = CliRunner().invoke(main, [str(a) for a in arguments], prog_name="flanjax")
-    assert ended.exit_code == code, ended.output
-    return ended
+LENGTHS = next(f"--gin.{binding}" for binding in SMALL if "LENGTHS" in binding)
+TRAIN = ["--gin.TRAIN_STEPS=1", *(f"--gin.{binding}" for binding in SMALL)]
 
 
 def random_arrays(config: Any, *, seed: int = 0) -> dict[str, StoredArray]:
@@ -79,11 +65,6 @@ def write_hf(folder: pathlib.Path, model_type: str, config: Any, *, seed: int = 
     )  # fmt: skip
     (folder / "tokenizer_config.json").write_text(json.dumps(BYTES), "utf-8")
     return folder
-
-
-def values(path: pathlib.Path, name: str) -> np.ndarray:
-    array = opened.open_any(str(path)).arrays[name]
-    return array.read(everything(array.shape))
 
 
 @pytest.fixture
@@ -119,9 +100,10 @@ def test_padding_of_the_vocabulary_is_undone_on_export(tmp_path):
     flanjax("import", "hf", source, tmp_path / "own", "--pad_vocab_to=128")
     own = opened.open_any(str(tmp_path / "own"))
     assert (own.config.vocab_size, own.config.embedding.num_unused) == (512, 122)
-    np.testing.assert_array_equal(values(tmp_path / "own", "embed")[:390], values(source, "embed"))
-    assert not values(tmp_path / "own", "embed")[390:].any()
-    assert not values(tmp_path / "own", "head")[:, 390:].any()
+    own = values(tmp_path / "own")
+    np.testing.assert_array_equal(own["embed"][:390], values(source)["embed"])
+    assert not own["embed"][390:].any()
+    assert not own["head"][:, 390:].any()
     flanjax("convert", "verify", source, tmp_path / "own", "--tolerance=0")
     flanjax("export", "hf", tmp_path / "own", tmp_path / "back")
     assert checkpoint.open_checkpoint(tmp_path / "back").config == LLAMA
@@ -133,8 +115,8 @@ def test_parameters_are_kept_in_the_type_that_was_asked_for(tmp_path, t5, name):
     flanjax("import", "hf", t5, tmp_path / "own", f"--dtype={name}")
     source = opened.open_any(str(tmp_path / "own"))
     assert {array.dtype for array in source.arrays.values()} == {dtype}
-    wanted = values(t5, "decoder/layers/mlp/up").astype(dtype)
-    np.testing.assert_array_equal(values(tmp_path / "own", "decoder/layers/mlp/up"), wanted)
+    wanted = values(t5)["decoder/layers/mlp/up"].astype(dtype)
+    np.testing.assert_array_equal(values(tmp_path / "own")["decoder/layers/mlp/up"], wanted)
     flanjax("export", "hf", tmp_path / "own", tmp_path / "back", f"--dtype={name}")
     arrays = checkpoint.open_checkpoint(tmp_path / "back").arrays
     assert {array.dtype for array in arrays.values()} == {dtype}
@@ -186,7 +168,7 @@ def test_nobody_certifies_what_another_s_checkpoint_has_seen(tmp_path, t5):
     said = flanjax(
         "eval", "--gin_file=base.gin", f"--gin_file={tmp_path}/own/model.gin",
         "--gin_file=objectives/instruction.gin", f"--gin.MODEL_DIR='{tmp_path}/run'",
-        "--gin.TRAIN_STEPS=1", "--gin.HOLD_OUT='struct_to_text'", TRAIN[3],
+        "--gin.TRAIN_STEPS=1", "--gin.HOLD_OUT='struct_to_text'", LENGTHS,
         "--gin.EvalConfig.max_examples=2", f"--checkpoint={t5}", "--cluster=struct_to_text",
         f"--output={tmp_path}/out",
     )  # fmt: skip

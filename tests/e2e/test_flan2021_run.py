@@ -6,9 +6,9 @@ import json
 import pathlib
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from flanjax.cli.main import main
+from tests.e2e.verbs import call
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -29,15 +29,11 @@ SMALL = {
 
 def train(folder: pathlib.Path, data_dir: pathlib.Path, **bindings: str) -> Result:
     gin = {**SMALL, "MODEL_DIR": f"'{folder}'", **bindings}
-    return CliRunner().invoke(
-        main,
-        [
-            "train",
-            "--gin_file=runs/flan2021_tiny_t5.gin",
-            f"--data_dir={data_dir}",
-            *(f"--gin.{name}={value}" for name, value in gin.items()),
-        ],
-        prog_name="flanjax",
+    return call(
+        "train",
+        "--gin_file=runs/flan2021_tiny_t5.gin",
+        f"--data_dir={data_dir}",
+        *(f"--gin.{name}={value}" for name, value in gin.items()),
     )
 
 

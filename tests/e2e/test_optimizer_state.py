@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import pathlib
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from flanjax import opened
-from flanjax.cli.main import main
 from flanjax.interop.places import everything
+from tests.e2e import verbs
+from tests.e2e.verbs import flanjax, values
 
 MODEL = """
 include 'base.gin'
@@ -26,13 +26,8 @@ DecoderConfig.num_heads = 2
 DecoderConfig.num_kv_heads = 2
 DecoderConfig.d_head = 16
 DecoderConfig.num_layers = 1
-BATCH_SIZE = 2
-MIXTURE_OR_TASK_NAME = 'struct_to_text'
-TASK_FEATURE_LENGTHS = {'inputs': 160, 'targets': 64}
-DataConfig.max_examples = 20
-DataConfig.passes = 1
-EvalConfig.before_and_after = False
-TrainConfig.checkpoint_period = 2
+TrainConfig.checkpoint_period = 1
+TrainConfig.keep_checkpoints = 4
 OptimizerConfig.name = 'adamw'
 OptimizerConfig.moment_dtype = 'int8'
 OptimizerConfig.weight_dtype = 'bfloat16'
@@ -41,34 +36,21 @@ EmaConfig.decay = 0.5
 """
 
 
-def flanjax(*arguments: Any, code: int = 0) -> Result:
-    ended = CliRunner().invoke(main, [str(a) for a in arguments], prog_name="flanjax")
-    assert ended.exit_code == code, ended.output
-    return ended
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     place = tmp_path_factory.mktemp("optimizer")
-    (place / "model.gin").write_text(MODEL, "utf-8")
+    (place / "model.gin").write_text(MODEL + "\n".join(verbs.SMALL), "utf-8")
     return place
 
 
 def train(folder: pathlib.Path, name: str, steps: int, *bindings: str, code: int = 0) -> Result:
-    named = [f"TRAIN_STEPS={steps}", f"MODEL_DIR='{folder / name}'", *bindings]
-    gin = [f"--gin.{binding}" for binding in named]
-    return flanjax("train", f"--gin_file={folder / 'model.gin'}", *gin, code=code)
+    return verbs.train(folder / "model.gin", folder / name, steps, *bindings, code=code)
 
 
 @pytest.fixture(scope="module")
 def unbroken(folder: pathlib.Path) -> pathlib.Path:
     train(folder, "unbroken", 4)
     return folder / "unbroken"
-
-
-def values(path: Any, **options: Any) -> dict[str, np.ndarray]:
-    arrays = opened.open_any(str(path), **options).arrays
-    return {name: array.read(everything(array.shape)) for name, array in arrays.items()}
 
 
 def state(path: pathlib.Path) -> dict[str, np.ndarray]:
@@ -94,18 +76,18 @@ def test_a_run_that_is_resumed_ends_in_the_same_bits(folder, unbroken):
 
 
 def test_the_average_of_a_run_is_what_is_scored_exported_and_started_from(folder, unbroken):
-    steps = [values(unbroken / "checkpoints" / str(step)) for step in (2, 4)]
+    checkpoints = [unbroken / "checkpoints" / str(step) for step in (1, 2, 3, 4)]
+    steps = [values(path) for path in checkpoints]
     average = values(unbroken, weights="averaged")
     assert average.keys() == steps[0].keys()
     assert average["layers/mlp/up"].dtype == np.float32
     name = "norm/scale"  # float32, so what is averaged is what was kept
-    assert (average[name] != steps[1][name]).any()
-    two = values(unbroken / "checkpoints/2", weights="averaged")[name]
-    # Decay 0.5 after four updates: 1, 2, 4, 8 fifteenths; after two 1, 2 thirds.
-    # What the third update led to, which no checkpoint holds, lies between its neighbours.
-    third = (average[name] * 15 - two * 3 - steps[1][name] * 8) / 4
-    low = np.minimum(steps[0][name], steps[1][name]) - 0.02
-    assert (third > low).all() and (third < np.maximum(steps[0][name], steps[1][name]) + 0.02).all()
+    # With decay 0.5 the newest weights count 8, those before 4, 2 and 1.
+    shares = {2: (1 / 3, 2 / 3), 3: (1 / 7, 2 / 7, 4 / 7), 4: (1 / 15, 2 / 15, 4 / 15, 8 / 15)}
+    for count, parts in shares.items():
+        expected = sum(part * step[name] for part, step in zip(parts, steps[:count], strict=True))
+        found = values(checkpoints[count - 1], weights="averaged")[name]
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
 
     flanjax("export", "hf", unbroken, folder / "hf", "--weights=averaged", "--family=llama")
     exported = values(folder / "hf")

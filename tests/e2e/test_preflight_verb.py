@@ -5,20 +5,21 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+import re
 import types
 
 import jax
 import pytest
-from click.testing import CliRunner, Result
 
 from flanjax import gin_bridge, parts
-from flanjax.cli import main as program
 from flanjax.cli.catalog import run_catalog
 from flanjax.experiment import Experiment
 from flanjax.preflight import checks, collectives, hlo, report, topology
 from flanjax.preflight.examine import examine
+from tests.e2e.verbs import call
 from tests.unit.test_out_of_memory import TPU_COMPILER
 
+PAGE = pathlib.Path(__file__).parents[2] / "docs/scaling.md"
 TINY = {
     "TRAIN_STEPS": "100",
     "BATCH_SIZE": "4",
@@ -36,10 +37,6 @@ TINY = {
 def arguments(folder: pathlib.Path, **changes: str) -> list[str]:
     bound = {"MODEL_DIR": f"'{folder}'", **TINY, **changes}
     return ["--gin_file=runs/mini_decoder.gin", *(f"--gin.{k}={v}" for k, v in bound.items())]
-
-
-def call(*args: str) -> Result:
-    return CliRunner().invoke(program.main, args, prog_name="flanjax")
 
 
 def experiment_of(folder: pathlib.Path) -> Experiment:
@@ -65,6 +62,18 @@ def test_a_run_that_would_start_fits_and_says_so(found):
     ]  # fmt: skip
     assert all(check.is_ok for check in found.checks)
     assert found.lines()[-1] == "fits"
+
+
+def test_the_page_on_scaling_shows_what_is_printed(found):
+    """Its sample is of another run: paths, numbers and sizes are its own."""
+
+    def words(line: str) -> str:
+        return re.sub(r"/[^:]+|\d[\d.,]*%?( [GM]iB)?", "#", line)
+
+    page = PAGE.read_text("utf-8").split("$ flanjax preflight --gin_file=runs/mini_t5.gin ")[1]
+    sample, printed = page.partition("```")[0].splitlines()[1:], found.lines()
+    assert sample[0] == printed[0]  # the mesh, axis by axis
+    assert [words(line) for line in sample] == [words(line) for line in printed]
 
 
 def test_arguments_are_twelve_bytes_a_parameter_and_the_rows(found):

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from flanjax import opened
-from flanjax.cli.main import main
 from flanjax.interop import t5x_format
 from flanjax.interop.places import StoredArray, everything
+from tests.e2e import verbs
+from tests.e2e.verbs import flanjax, values
 
 SAMPLE = "reference/t5x_checkpoints/t5_1_1_legacy/checkpoint_6"
 MODEL = """
@@ -31,12 +32,6 @@ T5Config.dropout_rate = 0.0
 T5Config.scan_layers = False
 T5Config.embedding = @EmbeddingConfig()
 TokenizerConfig.extra_ids = 5
-BATCH_SIZE = 2
-MIXTURE_OR_TASK_NAME = 'struct_to_text'
-TASK_FEATURE_LENGTHS = {'inputs': 160, 'targets': 64}
-DataConfig.max_examples = 20
-DataConfig.passes = 1
-EvalConfig.before_and_after = False
 TrainConfig.log_period = 1
 """
 KEEP = "RestoreConfig.optimizer_state='keep'"
@@ -50,30 +45,18 @@ def sample(test_data: pathlib.Path) -> str:
 @pytest.fixture
 def model(tmp_path: pathlib.Path) -> pathlib.Path:
     file = tmp_path / "model.gin"
-    file.write_text(MODEL, "utf-8")
+    file.write_text(MODEL + "\n".join(verbs.SMALL), "utf-8")
     return file
-
-
-def flanjax(*arguments: Any, code: int = 0) -> Result:
-    ended = CliRunner().invoke(main, [str(a) for a in arguments], prog_name="flanjax")
-    assert ended.exit_code == code, ended.output
-    return ended
 
 
 def train(model: pathlib.Path, steps: int, start: Any, *bindings: str, code: int = 0) -> Result:
     """Trains in a directory beside the model's file, named by the steps."""
-    named = [f"TRAIN_STEPS={steps}", f"MODEL_DIR='{run_of(model, steps)}'", *bindings]
-    named += [f"INITIAL_CHECKPOINT_PATH='{start}'"] if start else []
-    return flanjax("train", f"--gin_file={model}", *(f"--gin.{b}" for b in named), code=code)
+    begin = [f"INITIAL_CHECKPOINT_PATH='{start}'"] if start else []
+    return verbs.train(model, run_of(model, steps), steps, *bindings, *begin, code=code)
 
 
 def run_of(model: pathlib.Path, steps: int) -> pathlib.Path:
     return model.parent / f"run_{steps}"
-
-
-def values(path: Any, config: Any = None) -> dict[str, np.ndarray]:
-    arrays = opened.open_any(str(path), config=config).arrays
-    return {name: array.read(everything(array.shape)) for name, array in arrays.items()}
 
 
 def test_a_t5x_run_goes_on_here_and_back(model, sample):
@@ -128,7 +111,7 @@ def test_frozen_parameters_stay_bit_for_bit(model, sample):
     train(model, 2, sample, freeze)
     after = values(run_of(model, 2))
     config = opened.open_any(str(run_of(model, 2))).config
-    for name, before in values(sample, config).items():
+    for name, before in values(sample, config=config).items():
         is_frozen = name.startswith("encoder/") or name == "embed"
         assert np.array_equal(after[name], before) == is_frozen, name
     flanjax("export", "hf", run_of(model, 2), model.parent / "hf", "--family=t5")
@@ -146,7 +129,7 @@ def test_a_map_says_what_is_read_and_what_is_new(model, sample):
     said = train(model, 1, sample, shallow, "ScheduleConfig.peak=1e-12").output
     assert "; 1 new (head); 2 not read (decoder/decoder_norm/scale, " in said.replace("\n", " ")
     after = values(run_of(model, 1))
-    before = values(sample, opened.open_any(str(run_of(model, 1))).config)
+    before = values(sample, config=opened.open_any(str(run_of(model, 1))).config)
     assert np.abs(after["head"] - before["head"]).max() > 1e-2
     for name in ("embed", "encoder/norm/scale"):
         np.testing.assert_allclose(after[name], before[name], rtol=0, atol=1e-9)

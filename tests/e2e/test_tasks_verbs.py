@@ -10,11 +10,10 @@ import subprocess
 import sys
 
 import pytest
-from click.testing import CliRunner, Result
 
 import flanjax
 from flanjax.cli import new as new_verb
-from flanjax.cli.main import main
+from tests.e2e.verbs import call
 
 ROOT = pathlib.Path(flanjax.__file__).parents[1]
 FLAN = "--catalog=flanjax.tasks.flan2021:CATALOGUE"
@@ -34,10 +33,6 @@ WORDINGS = [
     ("Make up a remark for which “is it favourable” gets {answer}.", "{text}"),
     ("Invent feedback on cinema; good in tone: {answer}.", "{text}"),
 ]
-
-
-def call(*args: str) -> Result:
-    return CliRunner().invoke(main, list(args), prog_name="flanjax")
 
 
 def run_outside(folder: pathlib.Path, *command: str) -> subprocess.CompletedProcess[str]:

@@ -6,13 +6,8 @@ import json
 
 import pytest
 import sentencepiece
-from click.testing import CliRunner, Result
 
-from flanjax.cli.main import main
-
-
-def call(*args: str) -> Result:
-    return CliRunner().invoke(main, list(args), prog_name="flanjax")
+from tests.e2e.verbs import call
 
 
 def test_a_tokenizer_is_trained_without_the_held_out_cluster(tmp_path):

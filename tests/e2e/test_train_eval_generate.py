@@ -7,10 +7,9 @@ import json
 
 import jax
 import pytest
-from click.testing import CliRunner
 from jax.experimental.compilation_cache import compilation_cache
 
-from flanjax.cli import main as program
+from tests.e2e.verbs import flanjax
 from tests.faults.tiny_run import ROOT, logged
 
 SHARED = {
@@ -59,9 +58,7 @@ def _compiled(tmp_path_factory):
 
 
 def call(*args):
-    result = CliRunner().invoke(program.main, args, prog_name="flanjax")
-    assert result.exit_code == 0, (result.output, result.exception)
-    return result.stdout
+    return flanjax(*args).stdout
 
 
 def train(family, folder, *flags, **bindings):
@@ -220,13 +217,20 @@ def test_evaluation_writes_as_the_gin_files_say(trained, tmp_path):
     asked = ("--num_beams=2", "--max_length=8", "--json")
     answers = json.loads(call("generate", f"--checkpoint={folder}", *prompts, *asked))
     assert [answer["answer"] for answer in answers] == [row["prediction"] for row in rows[:6]]
-    stops = [answer["answer"][1:3] for answer in answers if len(answer["answer"]) > 3][:1]
-    cut = json.loads(
-        call(
-            "generate", f"--checkpoint={folder}", *prompts, *asked, *(f"--stop={s}" for s in stops)
-        )
-    )
-    assert all(stop not in answer["answer"] for answer in cut for stop in stops)
+
+
+def test_an_answer_ends_where_a_stop_text_begins(trained):
+    _, folder, _, _ = trained
+    rows = [row for row in predictions(folder / "report", "after") if row["scores"] is None]
+    prompts = {row["prediction"]: row["inputs"] for row in rows}  # one for each answer
+    stops = [answer[1:3] for answer in prompts if len(answer) > 3]
+    assert stops
+    flags = [f"--prompt={prompt}" for prompt in prompts.values()]
+    flags += ["--max_length=8", f"--stop={stops[0]}", "--json"]
+    answers = json.loads(call("generate", f"--checkpoint={folder}", *flags))
+    assert [answer["answer"] for answer in answers] == [
+        answer.partition(stops[0])[0] for answer in prompts
+    ]
 
 
 def test_second_run_begins_with_the_weights_of_the_first(trained, tmp_path):

@@ -44,16 +44,18 @@ def compiled(config, how, mesh):
     params = jax.device_put(jax.jit(model.init)(jax.random.key(2)), shardings)
     rng = np.random.default_rng(0)
     prompts = [rng.integers(3, 64, n).astype(np.int32) for n in rng.integers(1, 12, BATCH)]
-    rows = parallel.put_batch(prompt_rows(prompts, 12, end_id=None), mesh=mesh)
+    rows = parallel.put_rows(prompt_rows(prompts, 12, end_id=None), mesh=mesh)
     keys_B = jax.random.split(jax.random.key(1), BATCH)
-    write = jax.jit(
-        lambda params, rows: generate(
+
+    def write(params, rows):
+        return generate(
             model, params, rows, how, start_id=1, eos_id=1, max_length=LENGTH,
             stops=((5, 6), (9,)), keys_B=keys_B,
             lay_cache=functools.partial(unrolled.lay_cache, mesh=mesh),
-        )
-    )  # fmt: skip
-    return write.lower(params, rows).compile(), (params, rows)
+        )  # fmt: skip
+
+    program = jax.jit(parallel.on_mesh(write, mesh)).lower(params, rows).compile()
+    return program, (params, rows)
 
 
 @pytest.mark.parametrize(

@@ -195,7 +195,13 @@ def test_a_machine_without_eight_bit_products_is_told_once():
         "matmul 'fp8' is computed, but slower than 'plain': cpu has no fp8"
     ]
     assert parts.slower_lines(dataclasses.replace(run, model=T5), mesh) == []
-    for capability, has in (("8.0", False), ("8.9", True), ("9.0", True), ("10.0", True)):
+    for capability, has in (
+        ("8.0", False),
+        ("8.9", True),
+        ("9.0", True),
+        ("10.0", True),
+        ("gfx90a", False),
+    ):
         device = types.SimpleNamespace(platform="gpu", compute_capability=capability)
         assert parts.has_float8(device) == has
 

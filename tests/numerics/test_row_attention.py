@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import types
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ import pytest
 
 from flanjax.data.batch import EncoderInput, SeqBatch
 from flanjax.models import attention, families, row_attention
-from flanjax.models.configs import AttentionConfig, BlockConfig, RelativeConfig
+from flanjax.models.configs import AttentionConfig, BlockConfig, RelativeConfig, RotaryConfig
 from flanjax.models.decoder import DecoderConfig
 from flanjax.models.row_attention import Sight, check_backend, choose
 from flanjax.models.t5 import T5Config
@@ -146,6 +147,17 @@ T5 = T5Config(positions=RelativeConfig(), dropout_rate=0.0)
 DECODER = DecoderConfig(attention_backend="splash")
 
 
+def mesh_of(platform, **sizes):
+    """Stands for a mesh of devices that are not here."""
+    devices = np.array([types.SimpleNamespace(platform=platform)])
+    return types.SimpleNamespace(devices=devices, shape={"context": 1, "tensor": 1, **sizes})
+
+
+def check(config, platform, *, lengths=None, **sizes):
+    lengths = lengths or ((512, 128) if isinstance(config, T5Config) else (640,))
+    check_backend(config, mesh_of(platform, **sizes), lengths)
+
+
 @pytest.mark.parametrize(
     ("config", "platform", "message"),
     [
@@ -159,7 +171,33 @@ DECODER = DecoderConfig(attention_backend="splash")
 )
 def test_a_backend_named_must_do_all_that_is_needed(config, platform, message):
     with pytest.raises(ValueError, match=message):
-        check_backend(config, platform)
+        check(config, platform)
+
+
+@pytest.mark.parametrize(
+    ("backend", "platform", "more", "message"),
+    [
+        (
+            "flash",
+            "gpu",
+            {"context": 2},
+            "must do all that the run needs, got MeshConfig.context 2",
+        ),
+        ("flash", "gpu", {"tensor": 3}, "got 8 heads of keys over tensor 3; .* or another mesh"),
+        ("cudnn", "gpu", {"lengths": (639,)}, "got rows of 639 tokens; use 'auto'."),
+    ],
+)
+def test_a_backend_named_must_do_what_mesh_and_rows_need(backend, platform, more, message):
+    config = dataclasses.replace(DECODER, attention_backend=backend, dtype="bfloat16")
+    check(config, platform)
+    with pytest.raises(ValueError, match=message):
+        check(config, platform, **more)
+
+
+def test_splash_is_refused_where_there_is_cross_attention():
+    rotary = dataclasses.replace(T5, positions=RotaryConfig(), attention_backend="splash")
+    with pytest.raises(ValueError, match="got cross-attention; use 'auto'"):
+        check(rotary, "tpu")
 
 
 @pytest.mark.parametrize(
@@ -171,4 +209,55 @@ def test_a_backend_named_must_do_all_that_is_needed(config, platform, message):
     ],
 )
 def test_a_backend_that_can_is_not_refused(config, platform):
-    check_backend(config, platform)
+    check(config, platform)
+
+
+@pytest.mark.parametrize("num_keys", [20, 19])
+def test_rows_of_an_odd_length_go_the_plain_way_on_cudnn(num_keys):
+    segments = jnp.ones((2, num_keys), jnp.int32)
+    sight = Sight(query_segments=SEGMENTS, key_segments=segments, is_self=False)
+    q = heads(4, 4)[0].astype(jnp.bfloat16)
+    assert choose("cudnn", sight, q, 4, 0.0) == ("xla" if num_keys % 2 else "cudnn")
+
+
+@pytest.mark.parametrize("kind", ["causal", "windows in turn", "an encoder-decoder"])
+def test_what_cudnn_is_given_is_what_the_plain_path_reads(monkeypatch, kind):
+    """cuDNN is nowhere but on a GPU: XLA reads its arguments in its place."""
+    attend, calls = jax.nn.dot_product_attention, []
+
+    def instead(*arrays, implementation, **given):
+        calls.append(implementation)
+        return attend(*arrays, implementation="xla", **given)
+
+    monkeypatch.setattr(jax.nn, "dot_product_attention", instead)
+    config = dataclasses.replace(MODELS[kind], dtype="bfloat16")
+    batch = rows_of_two(config)
+
+    def gradients(name):
+        model = families.make_model(dataclasses.replace(config, attention_backend=name))
+        params = model.init(jax.random.key(0))
+
+        def loss(params):
+            return jnp.sum(jnp.sin(model.hidden(params, batch)) * (SEGMENTS > 0)[..., None])
+
+        return jax.value_and_grad(loss)(params)
+
+    (loss, grads), (plain_loss, plain) = gradients("cudnn"), gradients("xla")
+    assert calls and set(calls) == {"cudnn"}
+    np.testing.assert_allclose(loss, plain_loss, rtol=2e-2)
+
+    def close(got, want):
+        assert np.linalg.norm(got - want) <= 0.03 * np.linalg.norm(want)
+
+    jax.tree.map(close, grads, plain)
+
+
+def test_a_window_is_part_of_cudnn_s_mask_and_chosen_without_a_second_kernel():
+    config = dataclasses.replace(MODELS["windows in turn"], dtype="bfloat16")
+    model = families.make_model(dataclasses.replace(config, attention_backend="cudnn"))
+    params = model.init(jax.random.key(0))
+    seen = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jax.nn, "dot_product_attention", lambda q, k, v, **_: (seen.append(q), q)[1])
+        jax.eval_shape(model.hidden, params, rows_of_two(config))
+    assert len(seen) == 1  # traced once, in the body of the scan over layers

@@ -242,6 +242,14 @@ def test_metric_functions_that_no_model_here_serves(user_tasks, add, tmp_path):
     assert judge == "has metric functions of answers, but no inputs to be answered"
 
 
+def test_stop_texts_are_refused_where_seqio_judges_whole_answers(user_tasks, add, tmp_path):
+    made = experiment(tmp_path, "user_all")
+    task = add(metric_fns=[user_tasks.accuracy])
+    stopped = dataclasses.replace(made, evaluation=EvalConfig(stop_texts=("Q:",)))
+    with refused(f"EvalConfig.stop_texts must be () for task {task.name} of SeqIO, got ('Q:',); l"):
+        foreign.make_judge(stopped, adapted(task), ByteTokenizer(extra_ids=125))
+
+
 def adapted(task: seqio.Task) -> Any:
     return as_task(task, lengths={"inputs": 96, "targets": 32}, seed=0)
 

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import seqio
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from flanjax.cli.main import main
 from flanjax.data.seqio_bridge import cache
 from flanjax.data.seqio_bridge.registry import register, unregister
 from flanjax.data.seqio_bridge.source import BridgeConfig
 from flanjax.data.tokenize import TokenizerConfig
 from flanjax.tasks.mini import CATALOGUE
+from tests.e2e.verbs import flanjax
 
 pytestmark = pytest.mark.filterwarnings("default")  # TensorFlow's own warnings
 
@@ -35,17 +35,14 @@ RUN = [
 ]
 
 
-def flanjax(*arguments: Any, code: int = 0) -> Result:
-    command = ["cache", *RUN, "--format=seqio", *map(str, arguments)]
-    ended = CliRunner().invoke(main, command, prog_name="flanjax")
-    assert ended.exit_code == code, ended.output
-    return ended
+def write(*arguments: Any, code: int = 0) -> Result:
+    return flanjax("cache", *RUN, "--format=seqio", *arguments, code=code)
 
 
 @pytest.fixture(scope="module", params=[0, 2])
 def cached(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[tuple[Any, int]]:
     out = tmp_path_factory.mktemp("cache") / "seqio"
-    said = flanjax(f"--out={out}", f"--gin.DataConfig.num_shots={request.param}", "--json")
+    said = write(f"--out={out}", f"--gin.DataConfig.num_shots={request.param}", "--json")
     config = BridgeConfig(
         tokenizer=TokenizerConfig(extra_ids=125),
         num_shots=(request.param,),
@@ -108,7 +105,7 @@ def test_a_mixture_is_drawn_from_the_cache(cached):
 
 def test_several_shards_hold_every_example(tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "_MAX_PER_SHARD", 25)
-    said = flanjax(f"--out={tmp_path}").output
+    said = write(f"--out={tmp_path}").output
     folder = next(tmp_path.iterdir())
     names = sorted(path.name for path in folder.glob("train.tfrecord*"))
     assert names == [f"train.tfrecord-0000{i}-of-00003" for i in range(3)]
@@ -117,9 +114,9 @@ def test_several_shards_hold_every_example(tmp_path, monkeypatch):
 
 
 def test_what_is_there_or_breaks_leaves_nothing_half_written(tmp_path, monkeypatch):
-    flanjax(f"--out={tmp_path}")
+    write(f"--out={tmp_path}")
     before = sorted(tmp_path.rglob("*"))
-    ended = flanjax(f"--out={tmp_path}", code=1)
+    ended = write(f"--out={tmp_path}", code=1)
     assert "a cached task must go to a new directory, got " in ended.stderr
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -127,10 +124,10 @@ def test_what_is_there_or_breaks_leaves_nothing_half_written(tmp_path, monkeypat
         raise OSError("No space left on device")
 
     monkeypatch.setattr(cache, "_serialized", broken)
-    flanjax(f"--out={tmp_path / 'full'}", code=1)
+    write(f"--out={tmp_path / 'full'}", code=1)
     assert list((tmp_path / "full").rglob("*")) == []
 
 
 def test_a_directory_must_be_named(tmp_path: pathlib.Path):
-    ended = flanjax(code=2)
+    ended = write(code=2)
     assert "--format=seqio must have a directory to write to: add --out=DIR." in ended.stderr

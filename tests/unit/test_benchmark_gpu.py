@@ -1,4 +1,4 @@
-"""Stages of GPU benchmarks: what they would run, and what becomes of its results."""
+"""What the stages of GPU benchmarks run: jobs, commands and what they need."""
 
 from __future__ import annotations
 
@@ -9,25 +9,20 @@ import os
 import pathlib
 import subprocess
 import sys
-import time
-from collections.abc import Mapping
-from typing import Any
 
 import jax
 import pytest
 
 from benchmarks.gpu import __main__ as gpu
-from benchmarks.gpu import jobs, loss_kernels
-from benchmarks.gpu.jobs import STAGES, Job
+from benchmarks.gpu import checkpoint_speed, jobs, loss_kernels, weights
+from benchmarks.gpu.jobs import STAGES
 from benchmarks.peers import flanjax_side, sizes
 from benchmarks.peers import work as work_module
-from benchmarks.peers.work import Work
 from flanjax.losses.tokens import LossConfig
 from flanjax.models import families
 
 ROOT = pathlib.Path(__file__).parents[2]
 ALL_JOBS = [job for stage in STAGES.values() for job in stage]
-TRAIN = Work(task="train", batch_size=8, target_length=16)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +42,13 @@ def test_every_job_of_a_stage_has_a_name_of_its_own_and_a_command_that_ours_read
     names = [(job.group, job.name) for job in STAGES[stage]]
     assert len(set(names)) == len(names)
     for job in STAGES[stage]:
-        if job.side != "ours":
+        if job.side == "theirs":
+            continue
+        if job.side == "weights":
+            words = gpu.command(job, None, place)
+            assert words[:3] == ["ours", "-m", "benchmarks.gpu.weights"]
+            read = weights.parse_arguments(words[3:])
+            assert (read.size, read.folder, read.tiny) == (job.size, tmp_path / job.size, True)
             continue
         if job.module:
             python, flag, module, *words = gpu.command(job, None, place)
@@ -64,6 +65,57 @@ def test_every_job_of_a_stage_has_a_name_of_its_own_and_a_command_that_ours_read
         LossConfig(**dict(read.loss))
 
 
+@pytest.mark.parametrize(
+    ("stage", "names"),
+    [
+        ("kernels", ["attention", "token loss"]),
+        (
+            "causal",
+            [
+                "weights",
+                "dots, chunk 512",
+                "transformers, compiled",
+                "none, chunk 512, unrolled",
+                "packed, dots, chunk 512",
+                "dots, chunk 512, flash",
+                "transformers, eager",  # of random weights
+            ],
+        ),
+        (
+            "t5",
+            [
+                "weights",
+                "dots, chunk 32",
+                "transformers, compiled",
+                "none, chunk 32, unrolled",
+                "dots, chunk 32, flash",
+                "packed, dots, chunk 32",
+            ],
+        ),
+        (
+            "decode",
+            [
+                "weights",
+                "scanned",
+                "unrolled",
+                "transformers, dynamic cache",
+                "transformers, static cache",
+                "shared prompts",
+                "transformers, a row an option",
+                "Orbax, AdamW's state",
+            ],
+        ),
+    ],
+)
+def test_a_brief_stage_has_one_job_of_each_kind(stage: str, names: list[str]) -> None:
+    assert [job.name for job in jobs.one_of_each_kind(STAGES[stage])] == names
+
+
+def test_weights_are_read_by_our_first_variant_and_by_peers_of_their_size() -> None:
+    readers = [job.name for job in STAGES["causal"] if job.reads_weights]
+    assert readers == ["dots, chunk 512", "transformers, compiled"]
+
+
 def test_every_target_belongs_to_a_group_and_rises() -> None:
     assert set(jobs.TARGETS) <= {job.group for job in ALL_JOBS}
     for targets in jobs.TARGETS.values():
@@ -71,142 +123,29 @@ def test_every_target_belongs_to_a_group_and_rises() -> None:
             assert target.floor < target.goal < (target.stretch or float("inf"))
 
 
-def place_of(program: str, folder: pathlib.Path) -> gpu.Place:
-    """Returns a place whose Python is a script, given the work and what to print."""
-    script = folder / "python"
-    script.write_text(f"#!{sys.executable}\nimport sys, json, time\n{program}\n")
-    script.chmod(0o755)
-    return gpu.Place(str(script), "", "cpu", folder, False)
-
-
-def job_of(**changes: Any) -> Job:
-    return Job(**{"name": "n", "group": "g", "side": "ours", "size": "llama_60m", **changes})
-
-
-def run(job: Job, place: gpu.Place, *, seconds: float = 60.0) -> list[Any]:
-    return gpu.attempts(job, place, time.monotonic() + seconds)
-
-
-def test_a_job_without_memory_is_tried_again_with_half_the_rows(tmp_path: pathlib.Path) -> None:
-    program = """rows = int(sys.argv[sys.argv.index("--batch-size") + 1])
-if rows > 2:
-    sys.exit("RESOURCE_EXHAUSTED: Out of memory while trying to allocate")
-print(json.dumps({"rows": rows}))"""
-    found = run(job_of(work=TRAIN), place_of(program, tmp_path))
-    assert [(work.batch_size, line) for work, line in found] == [
-        (8, {"error": "out of memory"}),
-        (4, {"error": "out of memory"}),
-        (2, {"rows": 2}),
-    ]
-
-
-def test_a_job_that_fails_or_takes_too_long_keeps_its_lines(tmp_path: pathlib.Path) -> None:
-    place = place_of('print("{\\"a\\": 1}", flush=True); time.sleep(60)', tmp_path)
-    (_, first), (_, second) = run(job_of(work=TRAIN, limit_s=1.5), place)
-    assert (first, second) == ({"a": 1}, {"error": "ended after 2 s"})
-    place = place_of('sys.exit("the last words")', tmp_path)
-    assert [line for _, line in run(job_of(work=TRAIN), place)] == [{"error": "the last words"}]
-
-
-def test_what_is_not_here_is_said_and_no_error(tmp_path: pathlib.Path) -> None:
-    place = gpu.Place("ours", "", "cpu", tmp_path, True)
-    ((_, theirs),) = run(job_of(work=TRAIN, side="theirs"), place)
-    ((_, module),) = run(job_of(module="benchmarks.nothing"), place)
-    assert theirs == {"absent": "no Python with torch and transformers; name it by --theirs"}
-    assert module == {"absent": "there is no benchmarks.nothing here"}
-
-
-def test_jobs_that_there_is_no_time_for_are_named(
-    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+def test_the_weights_are_where_our_command_finds_them(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    log = gpu.Log(tmp_path / "out" / "stage.jsonl")
-    place = gpu.Place("ours", "", "cpu", tmp_path, True)
-    assert gpu.run_stage([job_of(name="late")], place, log, time.monotonic() + 1)
-    lines = [
-        {"group": "g", "name": "late", "side": "ours", "skipped": "no time is left"},
-        {"left_out": 1, "of": 1},
-    ]
-    printed = capsys.readouterr().out
-    assert [json.loads(line) for line in printed.splitlines()] == lines
-    assert (tmp_path / "out" / "stage.jsonl").read_text() == printed
-    log.close()
+    place = gpu.Place("ours", "theirs", "cpu", tmp_path, True)
+    make, first, *_ = STAGES["decode"]
+    assert "--weights" not in gpu.command(first, first.work, place)
+    monkeypatch.setattr(sys, "argv", gpu.command(make, None, place)[2:])
+    weights.main()
+    assert json.loads(capsys.readouterr().out)["seconds"] >= 0
+    words = gpu.command(first, first.work, place)
+    assert words[words.index("--weights") + 1] == str(tmp_path / "llama_1b")
 
 
-def test_a_dry_run_ends_in_failure_where_a_job_did(tmp_path: pathlib.Path) -> None:
-    """So does the pipe that CI reads it through."""
-    python = tmp_path / "python"
-    broken = 'case "$*" in *benchmarks.gpu.*) exit 3;; esac'
-    python.write_text(f'#!/bin/sh\n{broken}\nexec {sys.executable} "$@"\n')
-    python.chmod(0o755)
-    script = "set -o pipefail; bash benchmarks/gpu.sh kernels --dry-run | cut -c 1-200"
-    environment = {**os.environ, "FLANJAX_PYTHON": str(python), "OUT": str(tmp_path)}
-    done = subprocess.run(
-        ["bash", "-c", script],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "a dry run must end without an error" in done.stderr
-
-
-def rated(job: Job, line: Mapping[str, Any], work: Work, folder: pathlib.Path) -> dict[str, Any]:
-    return gpu.with_rates(dict(line), job, work, gpu.Place("", "", "cuda", folder, False))
-
-
-def test_utilization_is_that_of_the_step_benchmark(tmp_path: pathlib.Path) -> None:
-    """Llama 3.2 1B: 6 flops a parameter and token, 12 a pair and channel."""
-    work = Work(task="train", batch_size=8, target_length=2048)
-    job = job_of(size="llama_1b", work=work)
-    line = {"median_s": 0.5, "device": "NVIDIA H200"}
-    found = rated(job, line, work, tmp_path)
-    attention = 12 * 8 * (2048**2 // 2) * 16 * 2048
-    parameters = 1_235_814_400 - 33 * 2048
-    assert found["model_flops_per_step"] == 6 * parameters * 16_384 + attention
-    assert found["mfu"] == round(found["model_flops_per_step"] / 0.5 / 989e12, 4)
-    assert found["rows_per_s"] == 16
-    packed = rated(dataclasses.replace(job, options=("--segments", "4")), line, work, tmp_path)
-    assert found["model_flops_per_step"] - packed["model_flops_per_step"] == attention * 3 // 4
-
-
-def test_the_first_token_is_left_out_of_the_rate_of_decoding(tmp_path: pathlib.Path) -> None:
-    work = Work(task="generate", batch_size=8, input_length=16, target_length=101)
-    job = job_of(work=work)
-    line = {"median_s": 3.0, "first_token_s": 1.0, "tokens": [[1]]}
-    assert rated(job, line, work, tmp_path)["decode_tokens_per_s"] == 8 * 100 / 2
-    noisy = {**line, "first_token_s": 4.0}
-    assert rated(job, noisy, work, tmp_path)["decode_tokens_per_s"] is None
-
-
-def test_a_summary_is_the_best_of_ours_over_the_best_of_theirs() -> None:
-    def line(side: str, name: str, tokens_per_s: float) -> dict[str, Any]:
-        return {
-            "group": "train llama_1b",
-            "side": side,
-            "name": name,
-            "tokens_per_s": tokens_per_s,
-            "mfu": 0.45,
-        }
-
-    results = [
-        line("ours", "slow", 10_000.0),
-        line("ours", "fast", 60_000.0),
-        line("theirs", "eager", 20_000.0),
-        line("theirs", "compiled", 40_000.0),
-        {"group": "train llama_1b", "side": "ours", "name": "none", "error": "out of memory"},
-    ]
-    (summary,) = gpu.summaries(results)
-    assert (summary["best"], summary["transformers"]) == ("fast", "compiled")
-    assert summary["tokens_per_s"] == {
-        "is": 60_000.0,
-        "floor": 53_000,
-        "goal": 63_000,
-        "stretch": None,
-    }
-    assert summary["mfu"] == {"is": 0.45, "floor": 0.42, "goal": 0.50, "stretch": 0.60}
-    assert summary["times_as_fast_as_transformers"]["is"] == 1.5
+def test_checkpoints_are_left_out_without_orbax_alone(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = sizes.find("llama_1b", is_tiny=True)
+    monkeypatch.delitem(sys.modules, "flanjax.train.checkpoint", raising=False)
+    monkeypatch.setitem(sys.modules, "orbax.checkpoint", None)
+    assert "orbax.checkpoint" in checkpoint_speed.measure(config, tmp_path)["absent"]
+    monkeypatch.setitem(sys.modules, "flanjax.train.checkpoint", None)
+    with pytest.raises(ModuleNotFoundError, match=r"flanjax\.train\.checkpoint"):
+        checkpoint_speed.measure(config, tmp_path)
 
 
 def test_the_loss_kernels_print_each_form_with_its_error(
@@ -263,6 +202,7 @@ def test_they_need_nothing_that_reads_data_configs_or_checkpoints() -> None:
         "benchmarks.gpu.attention_kernels",
         "benchmarks.gpu.loss_kernels",
         "benchmarks.gpu.checkpoint_speed",
+        "benchmarks.gpu.weights",
         "benchmarks.peers.flanjax_side",
     ]
     command = [sys.executable, "-c", _IMPORT_BARE, absent, *modules]

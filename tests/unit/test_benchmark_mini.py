@@ -11,6 +11,7 @@ import sys
 import time
 from typing import Any
 
+import click
 import pytest
 
 from benchmarks.mini import execute, grid, page, plots, table
@@ -20,6 +21,7 @@ from benchmarks.mini.world import fingerprint
 from flanjax import gin_bridge
 from flanjax.model_dir import write_json
 from flanjax.tasks.mini import CATALOGUE
+from flanjax.train.checkpoint import Checkpoints
 
 RUNS = list(grid.every_run(CATALOGUE))
 
@@ -110,7 +112,11 @@ def test_a_model_of_text_is_made_again_where_runs_start_from_it(tmp_path) -> Non
     write_json(place.result(tuned), {})
     assert place.is_made(tuned)
     assert _texts_wanted([text], [text, tuned], place) == []
-    (place.model(text) / "checkpoints").mkdir(parents=True)
+    saving = place.model(text) / "checkpoints" / "500.orbax-checkpoint-tmp-1"
+    saving.mkdir(parents=True)
+    assert not place.is_made(text)
+    saving.rename(saving.with_name("500"))
+    assert Checkpoints(place.model(text)).latest_step() == 500
     assert place.is_made(text)
 
 
@@ -129,6 +135,15 @@ def test_what_fails_stands_in_the_log(tmp_path) -> None:
     log = (tmp_path / "logs" / "text-t5-base-0.log").read_text("utf-8")
     assert log.startswith("$ flanjax train ")
     assert "no.such" in log.splitlines()[-1]
+
+
+def test_a_verb_that_ends_with_a_status_fails(tmp_path, monkeypatch) -> None:
+    verb = click.Command("verb", callback=lambda: click.get_current_context().exit(3))
+    monkeypatch.setattr(execute, "main", verb)
+    with pytest.raises(
+        RuntimeError, match=r"^text: a verb must end with 0, got 3; see .*text\.log"
+    ):
+        execute._flanjax(execute.Place(tmp_path, tmp_path, "", ""), log="text")
 
 
 _PARENT = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import sys
 
 import pytest
 
@@ -44,10 +45,19 @@ def test_a_result_takes_the_place_of_an_earlier_one(tmp_path: pathlib.Path) -> N
     pods.keep({**RESULT, "name": "llama_8b_v6e"}, path)
     pods.keep({**RESULT, "compile_s": 1.0}, path)
     pods.keep(RESULT, path)
+    pods.keep({**RESULT, "name": "of another day"}, path)
     kept = json.loads(path.read_text("utf-8"))
-    assert [each["name"] for each in kept] == ["llama_8b_v5e", "llama_8b_v6e"]
+    assert [each["name"] for each in kept] == ["llama_8b_v5e", "llama_8b_v6e", "of another day"]
     assert kept[0]["compile_s"] == 120.2
     assert [file.name for file in tmp_path.iterdir()] == ["pods.json"]
+
+
+def test_a_pod_without_a_report_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(
+        ChildProcessError, match="llama_8b_v5e must end with a report, got status 1; read its last"
+    ):
+        pods.measure("llama_8b_v5e")
 
 
 def test_rows_of_the_table_say_what_fits() -> None:

@@ -152,6 +152,18 @@ def test_a_full_disk_keeps_the_parts_that_are_whole(tmp_path, monkeypatch):
     assert (0, 1) in made
 
 
+def test_another_error_of_the_system_keeps_what_caused_it(tmp_path, monkeypatch):
+    cause = RuntimeError("the traceback of a worker")
+
+    def denied(folder, name, part):
+        raise OSError(errno.EACCES, "Permission denied") from cause
+
+    monkeypatch.setattr(shard, "write_part", denied)
+    with pytest.raises(OSError, match="Permission denied") as found:
+        build.build(tmp_path, [want()], SETTINGS)
+    assert found.value.__cause__ is cause
+
+
 def test_progress_ends_with_all_records(tmp_path):
     told = []
     build.build(tmp_path, [want(passes=2)], SETTINGS, on_progress=lambda *seen: told.append(seen))

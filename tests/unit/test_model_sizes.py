@@ -9,9 +9,10 @@ import re
 import jax
 import pytest
 
-from flanjax import gin_bridge, gin_statements
+from flanjax import gin_bridge, gin_statements, parallel
 from flanjax.experiment import Experiment
 from flanjax.models import families
+from flanjax.models.api import is_axes
 
 FOLDER = gin_statements.config_dir() / "models"
 TEXTS = {path.stem: path.read_text("utf-8") for path in sorted(FOLDER.glob("*.gin"))}
@@ -137,6 +138,19 @@ def count(name: str) -> dict[str, int]:
         entry: sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params[entry]))
         for entry in params
     }
+
+
+@pytest.mark.parametrize("name", [*COUNTS, *ROUNDED])
+def test_every_parameter_of_a_model_file_has_a_place_on_a_mesh(name: str) -> None:
+    mesh = parallel.make_mesh(parallel.MeshConfig(), num_devices=1)
+    model = families.make_model(resolve(name).model)
+    shapes = jax.eval_shape(model.init, jax.random.key(0))
+    jax.tree.map(
+        lambda axes, leaf: parallel.param_sharding(mesh, axes, leaf.shape),
+        model.axes,
+        shapes,
+        is_leaf=is_axes,
+    )
 
 
 @pytest.mark.parametrize(("name", "expected"), COUNTS.items())

@@ -28,7 +28,7 @@ def test_constant_schedule_warms_up_to_its_peak():
     )
 
 
-def test_linear_schedule_falls_to_its_end():
+def test_linear_schedule_falls_to_what_the_step_after_its_last_would_have():
     assert rates_of(6, name="linear", peak=1.0, warmup_steps=2, end=0.2) == pytest.approx(
         [0.5, 1.0, 1.0, 0.8, 0.6, 0.4]
     )
@@ -58,7 +58,10 @@ def test_warmup_longer_than_the_run_is_refused():
     ("settings", "message"),
     [
         ({"name": "polynomial"}, "schedule must be constant, rsqrt, cosine or linear"),
-        ({"peak": 0.0}, "schedule peak must be positive, got 0.0"),
+        ({"peak": 0.0}, "schedule peak must be positive and finite, got 0.0"),
+        ({"peak": math.inf}, "schedule peak must be positive and finite, got inf"),
+        ({"end": -1.0}, "schedule end must lie between 0 and the peak 0.001, got -1.0"),
+        ({"end": 5.0}, "schedule end must lie between 0 and the peak 0.001, got 5.0"),
         ({"warmup_steps": -1}, "warmup_steps must not be negative, got -1"),
     ],
 )
@@ -72,6 +75,12 @@ def test_bad_schedules_are_refused(settings, message):
     [
         ({"name": "adam"}, "optimizer must be one of adamw, .*, sgd, got 'adam'; choose one"),
         ({"clip_norm": -1.0}, "optimizer clip_norm must not be negative, got -1.0"),
+        ({"weight_decay": math.nan}, "optimizer weight_decay must not be negative, got nan"),
+        ({"b1": 2.0}, r"optimizer b1 must lie in \[0, 1\), got 2.0; leave it at 0.9"),
+        ({"b2": -1.0}, r"optimizer b2 must lie in \[0, 1\), got -1.0"),
+        ({"eps": 0.0}, "optimizer eps must be positive, got 0.0"),
+        ({"decay_rate": -3.0}, r"optimizer decay_rate must lie in \(0, 1\], got -3.0"),
+        ({"min_dim_to_factor": -1}, "optimizer min_dim_to_factor must be positive, got -1"),
         ({"name": "lion", "moment_dtype": "int4"}, "must be one of float32, .*, int8, got 'int4'"),
         (
             {"weight_dtype": "float16"},
@@ -82,8 +91,15 @@ def test_bad_schedules_are_refused(settings, message):
         ({"moment_dtype": "bfloat16"}, "must be float32 with adafactor, got bfloat16; it keeps"),
         ({"rate_factors": (".*", 0.1)}, r"rate_factors must hold \(pattern, factor\) pairs, got"),
         ({"rate_factors": (("[", 0.1),)}, r"rate_factors must hold regular expressions, got '\['"),
-        ({"decay_factors": ((".*", -1.0),)}, "decay_factors must not be negative, got -1.0 for"),
-        ({"decay_factors": ((".*", "no"),)}, "decay_factors must not be negative, got 'no' for"),
+        (
+            {"decay_factors": ((".*", -1.0),)},
+            "decay_factors must be numbers from 0, .*, got -1.0 f",
+        ),
+        (
+            {"decay_factors": ((".*", "no"),)},
+            "decay_factors must be numbers from 0, .*, got 'no' f",
+        ),
+        ({"rate_factors": ((".*", math.inf),)}, "rate_factors must be .* and finite, got inf for"),
     ],
 )
 def test_bad_optimizers_are_refused(settings, message):

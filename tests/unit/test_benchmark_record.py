@@ -1,0 +1,34 @@
+"""What every benchmark's result tells, and how it is written."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import pathlib
+import re
+
+import pytest
+
+from benchmarks import record
+
+
+def test_a_file_is_whole_or_as_it_was(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "results" / "pods.json"
+    record.write_json(path, [{"name": "one"}])
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        record.write_json(path, [object()])
+    assert json.loads(path.read_text("utf-8")) == [{"name": "one"}]
+    assert [file.name for file in path.parent.iterdir()] == ["pods.json"]
+
+
+def test_a_result_names_machine_versions_and_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = record.describe_machine()
+    assert machine["processor"] and machine["cores"] >= 1 and machine["load_average_1min"] >= 0
+    build = record.describe_build(("optax",))
+    assert build["versions"].keys() == {"python", "optax"}
+    assert build["versions"]["optax"] == importlib.metadata.version("optax")
+    assert build["commit"] is None or re.fullmatch(r"[0-9a-f]{40}(-dirty)?", build["commit"])
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "1")
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    malloc = record.describe_malloc()
+    assert malloc["MALLOC_ARENA_MAX"] == "1" and "GLIBC_TUNABLES" not in malloc
