@@ -5,9 +5,7 @@ from __future__ import annotations
 import html.parser
 import json
 
-import jax
 import pytest
-from jax.experimental.compilation_cache import compilation_cache
 
 from tests.e2e.verbs import flanjax
 from tests.faults.tiny_run import ROOT, logged
@@ -43,18 +41,6 @@ FAMILIES = {
     },
 }
 CLUSTERS = ["entailment", "struct_to_text"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _compiled(tmp_path_factory):
-    """Keeps compiled programs for as long as this file's tests run."""
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("compiled")))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    compilation_cache.reset_cache()
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 1)
-    compilation_cache.reset_cache()
 
 
 def call(*args):
