@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from typing import IO, TYPE_CHECKING, Any
 
@@ -65,7 +66,8 @@ def interrupts_kept() -> Iterator[Callable[[], None]]:
     """Yields a function that raises KeyboardInterrupt if Ctrl-C was pressed before.
 
     JAX has the garbage collector call it, and what Ctrl-C raises in that call
-    is lost. Long work calls the function now and then.
+    is lost, but for a traceback that Python prints: here it prints none. Long work
+    calls the function now and then.
     """
     pressed: list[int] = []
 
@@ -77,8 +79,14 @@ def interrupts_kept() -> Iterator[Callable[[], None]]:
         if pressed:
             raise KeyboardInterrupt
 
+    def on_lost(lost: sys.UnraisableHookArgs) -> None:
+        if lost.exc_type is not KeyboardInterrupt:
+            tell(lost)
+
+    tell, sys.unraisablehook = sys.unraisablehook, on_lost
     before = signal.signal(signal.SIGINT, on_signal)
     try:
         yield check
     finally:
         signal.signal(signal.SIGINT, before)
+        sys.unraisablehook = tell

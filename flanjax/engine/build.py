@@ -209,7 +209,8 @@ class _Builder:
             raise
         job.num_left += 1  # until all parts are handed out
         for work in job.works():
-            self._jobs[self._executor.submit(_make_part, work)] = job
+            with _interrupts_held():  # a worker that it forks is not yet deaf to them
+                self._jobs[self._executor.submit(_make_part, work)] = job
             self.collect(until=self._limit)
         self._told(job)
         return True
@@ -291,6 +292,16 @@ def _executor(
         initializer=_start_worker,
         initargs=(tasks, os.getpid()),
     )
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Lets Ctrl-C wait for the end of the block."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start_worker(tasks: Mapping[str, tuple[Task, TokenSettings]], builder: int) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -115,8 +116,9 @@ def train(
 ) -> TrainState:
     """Trains from the state's step to the last, and returns the last state.
 
-    The metrics of step n are read after step n + 1 is dispatched, so the
-    device never waits for the log.
+    A step returns before it is computed: the next rows are put on the device meanwhile. The line
+    of step n is written when step n + 1 is on its way, so the device never waits for the log;
+    only a checkpoint, an evaluation and the end wait for the step before them.
 
     Args:
       config: Steps and periods.
@@ -134,24 +136,27 @@ def train(
       data_log: Told of the data's position.
     """
     meter = _Meter(log, learning_rate, work, num_devices=mesh.size)
-    start = int(state.step)
-    for step in range(start + 1, config.steps + 1):
+    eval_period = config.eval_period if on_eval else 0
+    for step in range(int(state.step) + 1, config.steps + 1):
         rows = next(batches)
-        batch = put_batch(rows, mesh)
-        state, metrics = step_fn(state, batch, key)
+        state, metrics = step_fn(state, put_batch(rows, mesh), key)
+        meter.write_due()
         meter.add(step, metrics, rows)
         is_last = step == config.steps
+        is_kept = step % config.checkpoint_period == 0 or is_last
+        is_scored = eval_period > 0 and step % eval_period == 0 and not is_last
         if step % config.log_period == 0 or is_last:
-            meter.flush(data_log.metrics(batches.get_state()) if data_log else {})
-        if step % config.checkpoint_period == 0 or is_last:
+            meter.make_due(data_log.metrics(batches.get_state()) if data_log else {})
+        if is_kept or is_scored:
+            meter.write_due()
+        if is_kept:
             position = batches.get_state()
             checkpoints.save(step, state, position)
             if data_log:
                 data_log.at_checkpoint(step, position)
-        if on_eval and config.eval_period and step % config.eval_period == 0 and not is_last:
-            meter.pause()
-            on_eval(step, state)
-            meter.resume()
+        if on_eval and is_scored:
+            with meter.paused():
+                on_eval(step, state)
     checkpoints.wait()
     return state
 
@@ -173,6 +178,7 @@ class _Meter:
         self._num_devices = num_devices
         self._flops = 0.0
         self._pending: list[tuple[int, dict[str, Mean]]] = []
+        self._due: Mapping[str, float] | None = None
         self._since = time.monotonic()
 
     def add(self, step: int, metrics: dict[str, Mean], rows: SeqBatch) -> None:
@@ -181,11 +187,21 @@ class _Meter:
         if self._work:
             self._flops += self._work.flops(rows)
 
-    def pause(self) -> None:
-        """Writes what is pending, so that an evaluation's time is not counted."""
-        self.flush()
+    def make_due(self, data: Mapping[str, float]) -> None:
+        """Asks for a line of the steps so far, with what is told of the data."""
+        self._due = data
 
-    def resume(self) -> None:
+    def write_due(self) -> None:
+        """Writes the line that was asked for, if one was."""
+        if self._due is not None:
+            self.flush(self._due)
+            self._due = None
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Does not count the time of what is done meanwhile."""
+        self.flush()
+        yield
         self._since = time.monotonic()
 
     def flush(self, data: Mapping[str, float] | None = None) -> None:

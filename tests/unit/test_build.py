@@ -3,7 +3,9 @@
 import concurrent.futures
 import dataclasses
 import errno
+import os
 import pathlib
+import signal
 import threading
 
 import numpy as np
@@ -150,6 +152,22 @@ def test_a_full_disk_keeps_the_parts_that_are_whole(tmp_path, monkeypatch):
     build.build(tmp_path, [want()], SETTINGS)
     assert (0, 0) not in made
     assert (0, 1) in made
+
+
+def test_a_worker_is_born_deaf_to_an_interrupt(tmp_path, monkeypatch):
+    """From its fork on: what it printed would stand beside the builder's own line."""
+    start = build._start_worker
+
+    def watched(*arguments):
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, set())
+        (tmp_path / f"held {signal.SIGINT in held} {os.getpid()}").touch()
+        start(*arguments)
+
+    monkeypatch.setattr(build, "_start_worker", watched)
+    build.build(tmp_path / "cache", [want()], SETTINGS, workers=2)
+    names = [path.name for path in tmp_path.glob("held*")]
+    assert names and all(name.startswith("held True") for name in names)
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, set())
 
 
 def test_another_error_of_the_system_keeps_what_caused_it(tmp_path, monkeypatch):

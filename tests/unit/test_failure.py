@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 
 import pytest
 
@@ -17,7 +18,6 @@ def press() -> None:
         pass  # the handler runs between two of these
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interrupt_that_the_garbage_collector_loses_is_raised_at_the_next_check():
     pressed = []
 
@@ -36,6 +36,25 @@ def test_an_interrupt_that_the_garbage_collector_loses_is_raised_at_the_next_che
         assert pressed
         with pytest.raises(KeyboardInterrupt):
             check()
+
+
+def test_what_else_is_lost_is_told(monkeypatch):
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda lost: told.append(lost.exc_type))
+
+    class Broken:
+        def __init__(self, error: type[BaseException]) -> None:
+            self.error = error
+
+        def __del__(self) -> None:
+            raise self.error
+
+    with interrupts_kept():
+        Broken(KeyboardInterrupt)
+        Broken(OSError)
+    assert told == [OSError]
+    Broken(KeyboardInterrupt)
+    assert told == [OSError, KeyboardInterrupt]
 
 
 def test_an_interrupt_is_raised_at_once_where_it_can_be():

@@ -97,3 +97,58 @@ def test_utilization_is_that_of_one_device(monkeypatch) -> None:
     meter.add(1, {"non_padding_fraction": Mean(8.0, 16.0)}, next(Batches()))
     meter.flush()
     assert log.rows[0][1]["train/model_flops_utilization"] == pytest.approx(0.5)
+
+
+def order_of(config: loop.TrainConfig) -> list[str]:
+    """Returns what a run does, in order."""
+    done: list[str] = []
+
+    class Told(Log):
+        def write(self, step: int, metrics: Any) -> None:
+            done.append(f"line {step} of {metrics['train/loss']:g}")
+
+    class Placed(Batches):
+        def __next__(self) -> SeqBatch:
+            done.append("rows")
+            return super().__next__()
+
+    def step(state: State, batch: SeqBatch, key: Any) -> tuple[State, dict[str, Mean]]:
+        done.append(f"step {state.step + 1}")
+        loss = Mean(float(state.step + 1), 1.0)
+        return State(state.step + 1), {"non_padding_fraction": Mean(8.0, 16.0), "loss": loss}
+
+    loop.train(
+        config,
+        step,  # type: ignore[arg-type]
+        State(0),  # type: ignore[arg-type]
+        Placed(),
+        key=jax.random.key(0),
+        mesh=parallel.make_mesh(parallel.MeshConfig(), num_devices=1),
+        checkpoints=types.SimpleNamespace(  # type: ignore[arg-type]
+            save=lambda step, *_: done.append(f"kept {step}"), wait=lambda: done.append("end")
+        ),
+        log=Told(),
+        learning_rate=lambda step: 0.5,
+        on_eval=lambda step, state: done.append(f"scored {step}"),
+    )
+    return done
+
+
+def test_a_line_waits_for_the_next_step_to_be_on_its_way() -> None:
+    config = loop.TrainConfig(steps=4, batch_size=2, log_period=2)
+    assert order_of(config) == [
+        "rows", "step 1", "rows", "step 2",
+        "rows", "step 3", "line 2 of 1.5", "rows", "step 4",
+        "line 4 of 3.5", "kept 4", "end",
+    ]  # fmt: skip
+
+
+def test_a_line_is_written_before_what_waits_for_its_step() -> None:
+    config = loop.TrainConfig(
+        steps=3, batch_size=2, log_period=1, checkpoint_period=2, eval_period=1
+    )
+    assert order_of(config) == [
+        "rows", "step 1", "line 1 of 1", "scored 1",
+        "rows", "step 2", "line 2 of 2", "kept 2", "scored 2",
+        "rows", "step 3", "line 3 of 3", "kept 3", "end",
+    ]  # fmt: skip
