@@ -209,8 +209,7 @@ class _Builder:
             raise
         job.num_left += 1  # until all parts are handed out
         for work in job.works():
-            with _interrupts_held():  # a worker that it forks is not yet deaf to them
-                self._jobs[self._executor.submit(_make_part, work)] = job
+            self._jobs[self._executor.submit(_make_part, work)] = job
             self.collect(until=self._limit)
         self._told(job)
         return True
@@ -286,22 +285,12 @@ def _executor(
     if workers == 1:
         _set_context(tasks)
         return _Here()
-    return concurrent.futures.ProcessPoolExecutor(
+    return _Forked(
         workers,
         mp_context=multiprocessing.get_context("fork"),
         initializer=_start_worker,
         initargs=(tasks, os.getpid()),
     )
-
-
-@contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Lets Ctrl-C wait for the end of the block."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start_worker(tasks: Mapping[str, tuple[Task, TokenSettings]], builder: int) -> None:
@@ -321,6 +310,17 @@ def _make_part(work: _Work) -> None:
     task, settings = _context[work.task]
     part = tokenize_batch(task, work.batch, settings, pass_index=work.pass_index)
     shard.write_part(parts_folder(work.folder, work.pass_index), _part_name(work.part), part)
+
+
+class _Forked(concurrent.futures.ProcessPoolExecutor):
+    """Workers that hear of no Ctrl-C from their fork on."""
+
+    def submit(self, fn, /, *args, **kwargs):  # type: ignore[no-untyped-def]
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return super().submit(fn, *args, **kwargs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Here(concurrent.futures.Executor):
