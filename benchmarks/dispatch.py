@@ -30,8 +30,8 @@ from flanjax.train.optim import OptimizerConfig, make_optimizer
 from flanjax.train.state import make_state
 from flanjax.train.step import compile_step, put_batch
 
-_NUM_CALLS = 200
-_NUM_ROUNDS = 15
+_NUM_CALLS = 40
+_NUM_ROUNDS = 75
 _SMALL = {"vocab_size": 64, "d_model": 16, "d_ff": 16, "num_heads": 2, "d_head": 8}
 
 
