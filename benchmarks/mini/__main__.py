@@ -7,6 +7,7 @@ Usage: python -m benchmarks.mini run WORK [--short] [--workers N] [--only STUDY]
 from __future__ import annotations
 
 import concurrent.futures
+import itertools
 import pathlib
 import time
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ import click
 
 from benchmarks.mini import page, table
 from benchmarks.mini.execute import Place, make, make_tokenizer, start_workers
-from benchmarks.mini.grid import FAMILIES, Run, every_run
+from benchmarks.mini.grid import FAMILIES, SEEDS, Run, every_run
 from benchmarks.mini.words import score_words
 from benchmarks.mini.world import fingerprint
 from flanjax.cli.catalog import load_catalog
@@ -51,8 +52,9 @@ def run(work: pathlib.Path, short: bool, workers: int, only: tuple[str, ...]) ->
     make_tokenizer(place)
     score_words(catalogue, place.results, fingerprint(place.catalogue, place.text))
     with start_workers(place, workers) as pool:
-        for is_text in (True, False):  # what is tuned starts from what has read text
-            batch = [each for each in runs if (each.study == "text") == is_text]
+        for seed, is_text in itertools.product(SEEDS, (True, False)):
+            # what is tuned starts from what has read text
+            batch = [each for each in runs if (each.seed, each.study == "text") == (seed, is_text)]
             if is_text:
                 batch = _texts_wanted(batch, runs, place)
             _make_all(batch, place, pool)

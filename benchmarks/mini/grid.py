@@ -100,16 +100,15 @@ class Run(NamedTuple):
 def every_run(catalogue: Catalogue) -> Iterator[Run]:
     """Yields the runs in the order in which they are made.
 
-    The tuned models come first, then seed by seed what they are compared with, so a grid that is
+    Seed by seed, and of a seed the tuned models before what they are compared with: a grid that is
     cut short is whole in what it has.
     """
     clusters = [cluster.name for cluster in catalogue.clusters]
-    for family in FAMILIES:
-        for seed in SEEDS:
+    for seed in SEEDS:
+        for family in FAMILIES:
             yield Run("text", family, seed)
             for cluster in clusters:
                 yield Run("tuned", family, seed, cluster)
-    for seed in SEEDS:
         yield from _scale(catalogue, seed)
         for family in FAMILIES:
             yield from _controls(clusters, family, seed)

@@ -54,6 +54,11 @@ def test_a_model_of_text_comes_before_what_starts_from_it() -> None:
         made.add(run.name)
 
 
+def test_seeds_are_made_one_after_another() -> None:
+    seeds = [run.seed for run in RUNS]
+    assert seeds == sorted(seeds)
+
+
 def test_what_is_near_a_held_out_cluster_is_not_trained_on() -> None:
     assert "paraphrase" not in grid.allowed(CATALOGUE, "entailment")
     assert len(grid.allowed(CATALOGUE, "entailment")) == 9
