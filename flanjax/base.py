@@ -63,3 +63,14 @@ def nested(leaves: Mapping[str, Any]) -> dict[str, Any]:
             place = place.setdefault(parent, {})
         place[last] = leaf
     return tree
+
+
+def flat(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns dicts in dicts as a mapping of paths, what `nested` undoes."""
+    leaves: dict[str, Any] = {}
+    for name, leaf in tree.items():
+        if isinstance(leaf, Mapping):
+            leaves |= {f"{name}/{path}": deeper for path, deeper in flat(leaf).items()}
+        else:
+            leaves[name] = leaf
+    return leaves

@@ -16,7 +16,7 @@ from flanjax.interop import moments
 from flanjax.interop.places import Arrays, StoredArray, named_shapes
 from flanjax.opened import Opened
 from flanjax.parts import Parts
-from flanjax.train import ema, opt_state, restore
+from flanjax.train import ema, restore
 from flanjax.train.restore import RestoreConfig
 from flanjax.train.state import TrainState, optimizer_shapes
 
@@ -287,15 +287,12 @@ def apply(start: Start, fresh: TrainState, shardings: TrainState) -> TrainState:
         frozen = read_into(start.params, frozen, shardings.frozen)
     optimizer = fresh.opt_state
     if start.opt_state is not None:
-        names = opt_state.named(optimizer, fresh.params)
-        places = opt_state.named(shardings.opt_state, fresh.params)
-        leaves = {
-            name: _read(start.opt_state[name], leaf, places[name])
+        optimizer = {
+            name: _read(start.opt_state[name], leaf, shardings.opt_state[name])
             if name in start.opt_state
             else leaf
-            for name, leaf in names.items()
+            for name, leaf in optimizer.items()
         }
-        optimizer = opt_state.from_named(leaves, optimizer, fresh.params)
     step = jax.device_put(np.int32(start.step), shardings.step)
     return TrainState(step, params, frozen, optimizer)
 

@@ -92,12 +92,9 @@ def from_leaves(leaves: Arrays, shapes: Shapes) -> dict[str, Moment] | None:
     """
     found: dict[str, Moment] = {}
     for path, shape in shapes.items():
-        if f"v_row/{path}" not in leaves:
-            continue
-        whole = leaves[f"v/{path}"]
-        if whole.shape == shape:
+        if (whole := leaves.get(f"v/{path}")) is not None:
             found[path] = {tuple(range(len(shape))): whole}
-        else:
+        elif f"v_row/{path}" in leaves:
             rows, columns = factored_axes(path, shape)
             found[path] = {rows: leaves[f"v_row/{path}"], columns: leaves[f"v_col/{path}"]}
     return found or None
@@ -118,20 +115,16 @@ def to_leaves(moments: Moments, shapes: Shapes, wanted: Shapes, *, step: int) ->
         if role == "count":
             found[name] = _filled(shape, np.dtype(np.int32), step)
         elif role in _SLOTS and path in moments:
-            is_whole = wanted[f"v/{path}"] == shapes[path]
-            kept = _kept(role, path, shapes[path], is_whole=is_whole)
-            found[name] = mean(moments[path], shapes[path], kept) if kept else zeros(shape)
+            found[name] = mean(moments[path], shapes[path], _kept(role, path, shapes[path]))
         else:
             return None
     return found
 
 
-def _kept(role: str, path: str, shape: tuple[int, ...], *, is_whole: bool) -> Kept:
-    """Returns the axes that a slot keeps; () for one that is not used."""
-    if is_whole:
-        return tuple(range(len(shape))) if role == "v" else ()
+def _kept(role: str, path: str, shape: tuple[int, ...]) -> Kept:
+    """Returns the axes that a slot keeps."""
     if role == "v":
-        return ()
+        return tuple(range(len(shape)))
     rows, columns = factored_axes(path, shape)
     return rows if role == "v_row" else columns
 

@@ -10,8 +10,7 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
-from flanjax.base import nested
-from flanjax.train import opt_state
+from flanjax.base import flat, nested
 from flanjax.train.state import TrainState
 
 _FOLDER = "checkpoints"
@@ -94,8 +93,7 @@ class Checkpoints:
             ),
         )
         tree = restored["state"]
-        leaves = opt_state.flat(tree["opt_state"])
-        optimizer = opt_state.from_named(leaves, like.opt_state, like.params)
+        optimizer = flat(tree["opt_state"])
         state = TrainState(tree["step"], tree["params"], tree.get("frozen"), optimizer)
         return state, dict(restored["data"])
 
@@ -111,12 +109,11 @@ class Checkpoints:
 
 
 def _tree(state: TrainState) -> dict[str, Any]:
-    """Returns a state as nested dicts, without the types of its optimizer's library."""
-    leaves = opt_state.named(state.opt_state, state.params)
+    """Returns a state as nested dicts."""
     tree = {
         "step": state.step,
         "params": state.params,
-        "opt_state": nested(leaves),
+        "opt_state": nested(state.opt_state),
     }
     if state.frozen is not None:
         tree["frozen"] = state.frozen

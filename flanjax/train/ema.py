@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from flanjax.base import Params
-from flanjax.train import opt_state, rounding
+from flanjax.base import Params, path_name
+from flanjax.train import rounding
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,15 +100,13 @@ def _share(config: EmaConfig, count: jax.Array) -> jax.Array:
     return jnp.where(num > 1, (1 - config.decay) / rest, 1.0)
 
 
-def averaged(state: Any, params: Params) -> Params:
+def averaged(state: Mapping[str, Any], params: Params) -> Params:
     """Returns the average of the weights; they themselves where none is kept yet.
 
     Args:
-      state: The optimizer's.
+      state: The optimizer's, by names.
       params: What is trained.
     """
-    leaves = opt_state.named(state, params)
-    if COUNT not in leaves or int(leaves[COUNT]) == 0:
+    if COUNT not in state or int(state[COUNT]) == 0:
         return params
-    found = [leaves[leaf(path)] for path in opt_state.flat(params)]
-    return jax.tree.unflatten(jax.tree.structure(params), found)
+    return jax.tree_util.tree_map_with_path(lambda path, _: state[leaf(path_name(path))], params)

@@ -4,25 +4,41 @@
   v_row/encoder/layers/attention/q   what the optimizer keeps of a parameter: its name, the path
   count/encoder/layers/0             what it keeps beside: its name, the stack, a number
 ```
+
+A flat dict is also what a call of a compiled step takes apart and puts together soonest: trees of
+the library's own types, one within another, cost the host more than the call itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import jax
+import optax
 
 from flanjax.base import Params, path_name
 
 
-def named(opt_state: Any, params: Params) -> dict[str, Any]:
-    """Returns name -> leaf of an optimizer's state, in the order of its leaves.
+def by_name(tx: optax.GradientTransformation) -> optax.GradientTransformation:
+    """Returns an optimizer that does the same and whose state is name -> array."""
 
-    Args:
-      opt_state: The state, or shapes of it.
-      params: The parameters, or anything of their structure.
-    """
+    def init(params: Params) -> dict[str, Any]:
+        return _named(tx.init(params), params)
+
+    def update(
+        updates: Params, state: dict[str, Any], params: Params | None = None
+    ) -> tuple[Params, dict[str, Any]]:
+        like = jax.eval_shape(tx.init, params)
+        leaves = [state[name] for name in _named(like, params)]
+        theirs = jax.tree.unflatten(jax.tree.structure(like), leaves)
+        updates, new = tx.update(updates, theirs, params)
+        return updates, _named(new, params)
+
+    return optax.GradientTransformation(init, update)
+
+
+def _named(opt_state: Any, params: Params) -> dict[str, Any]:
+    """Returns name -> leaf of a library's state, in the order of its leaves."""
     paths = {tuple(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)}
     found: dict[str, Any] = {}
     numbers: dict[str, int] = {}
@@ -42,14 +58,3 @@ def named(opt_state: Any, params: Params) -> dict[str, Any]:
 def _labels(path: tuple[Any, ...]) -> list[str]:
     """Returns the labels that `optax.partition` gave the parts that a leaf is of."""
     return [str(e.key) for e in path if isinstance(e, jax.tree_util.DictKey) and e.key]
-
-
-def from_named(leaves: Mapping[str, Any], like: Any, params: Params) -> Any:
-    """Returns the state of `like`'s structure whose leaves are those of a mapping."""
-    names = named(like, params)
-    return jax.tree.unflatten(jax.tree.structure(like), [leaves[name] for name in names])
-
-
-def flat(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns dicts in dicts as a mapping of paths."""
-    return {path_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}

@@ -13,7 +13,7 @@ import optax.contrib
 
 from flanjax.base import Params, path_name
 from flanjax.models.api import is_axes
-from flanjax.train import path_rules
+from flanjax.train import opt_state, path_rules
 from flanjax.train.ema import EmaConfig, averaging
 from flanjax.train.quantized_moments import quantized
 from flanjax.train.rounding import WeightDtype
@@ -25,6 +25,8 @@ ScheduleName = Literal["constant", "rsqrt", "cosine", "linear"]
 OptimizerName = Literal["adamw", "adafactor", "lion", "muon", "sgd"]
 MomentDtype = Literal["float32", "bfloat16", "int8"]
 _MUON_RMS = 0.2
+_SLOTS = ("v", "v_row", "v_col")
+"""What optax calls Adafactor's second moments: whole, and their means by rows and by columns."""
 _NOT_MATRICES = ("vocab", "buckets", "places")
 """Axes whose arrays are tables that are read by row, which Muon leaves to Adam."""
 
@@ -191,6 +193,8 @@ def make_optimizer(
     root-mean-squares over whole arrays, so it runs once per layer; Muon takes
     the first axis as one of many matrices; every other part is the same anyway.
 
+    Its state is name -> array, as `train.opt_state` names them.
+
     Args:
       config: The settings.
       axes: Logical axes, a tree like the parameters that are trained.
@@ -209,7 +213,7 @@ def make_optimizer(
             min_dim_size_to_factor=config.min_dim_to_factor,
             decay_rate=config.decay_rate,
         )
-        parts += [per_layer(adafactor, axes), scaled]
+        parts += [per_layer(_without_places(adafactor), axes), scaled]
         parts += [path_rules.decayed(-config.weight_decay, decay)]
     else:
         parts += [
@@ -220,7 +224,42 @@ def make_optimizer(
         ]
     if config.ema.decay:
         parts.append(averaging(config.ema))
-    return optax.chain(*parts)
+    return opt_state.by_name(optax.chain(*parts))
+
+
+def _without_places(adafactor: optax.GradientTransformation) -> optax.GradientTransformation:
+    """Keeps those of Adafactor's moments that it uses.
+
+    Of each parameter optax holds three, whole and by rows and columns, with an
+    array of one element in place of what it does not use.
+    """
+
+    def drop(state: Any, params: Params) -> Any:
+        moments, *rest = state
+
+        def used(slot: str) -> Params:
+            return jax.tree.map(
+                lambda p, whole, own: own if (whole.shape == p.shape) == (slot == "v") else None,
+                *(params, moments.v, getattr(moments, slot)),
+            )
+
+        return (moments._replace(**{slot: used(slot) for slot in _SLOTS}), *rest)
+
+    def fill(state: Any) -> Any:
+        moments, *rest = state
+
+        def filled(tree: Params) -> Params:
+            return jax.tree.map(
+                lambda x: jnp.zeros((1,)) if x is None else x, tree, is_leaf=lambda x: x is None
+            )
+
+        return (moments._replace(**{s: filled(getattr(moments, s)) for s in _SLOTS}), *rest)
+
+    def update(updates: Params, state: Any, params: Params | None = None) -> tuple[Params, Any]:
+        updates, new = adafactor.update(updates, fill(state), params)
+        return updates, drop(new, params)
+
+    return optax.GradientTransformation(lambda p: drop(adafactor.init(p), p), update)
 
 
 def _direction(config: OptimizerConfig, axes: Params) -> optax.GradientTransformation:

@@ -11,9 +11,9 @@ import optax
 from jax.sharding import Mesh
 
 from flanjax import parallel
-from flanjax.base import Key, Params
+from flanjax.base import Key, Params, path_name
 from flanjax.models.api import Model, is_axes
-from flanjax.train import ema, frozen, opt_state, rounding
+from flanjax.train import ema, frozen, rounding
 
 
 class TrainState(NamedTuple):
@@ -23,13 +23,13 @@ class TrainState(NamedTuple):
       step: int32 [], updates done.
       params: What is trained.
       frozen: What is read but not trained; None where all is trained.
-      opt_state: The optimizer's state.
+      opt_state: The optimizer's state by names, as `train.opt_state` gives them.
     """
 
     step: Any
     params: Params
     frozen: Any
-    opt_state: Any
+    opt_state: dict[str, Any]
 
     def model_params(self) -> Params:
         """Returns the parameters of the model, trained or not."""
@@ -71,8 +71,7 @@ def optimizer_shapes(
 ) -> dict[str, tuple[int, ...]]:
     """Returns name -> shape of the leaves of an optimizer's state."""
     state = _abstract(model, tx, frozen_paths)
-    leaves = opt_state.named(state.opt_state, state.params)
-    return {name: tuple(leaf.shape) for name, leaf in leaves.items()}
+    return {name: tuple(leaf.shape) for name, leaf in state.opt_state.items()}
 
 
 def _abstract(
@@ -94,9 +93,8 @@ def state_shardings(
     """Returns a TrainState of shardings.
 
     An optimizer array with as many axes as its parameter lies as that does; an
-    axis that its mesh axis does not divide stays whole (block scales, the
-    places that Adafactor does not use), and so do all others (its factors,
-    counters).
+    axis that its mesh axis does not divide stays whole (block scales), and so
+    do all others (Adafactor's factors, counters).
     """
     abstract = _abstract(model, tx, frozen_paths)
 
@@ -113,18 +111,17 @@ def state_shardings(
     rest = None if abstract.frozen is None else lay(frozen_axes, abstract.frozen)
     whole = parallel.replicated(mesh)
     axes_of = {
-        tuple(path): names
+        path_name(path): names
         for path, names in jax.tree_util.tree_leaves_with_path(trained_axes, is_leaf=is_axes)
     }
 
-    def of_optimizer(path: tuple[Any, ...], leaf: Any) -> Any:
-        for start in range(len(path)):
-            names = axes_of.get(tuple(path[start:]))
-            if names is not None and len(names) == leaf.ndim:
-                return parallel.param_sharding(mesh, names, leaf.shape)
+    def of_optimizer(name: str, leaf: Any) -> Any:
+        names = axes_of.get(name.partition("/")[2])
+        if names is not None and len(names) == leaf.ndim:
+            return parallel.param_sharding(mesh, names, leaf.shape)
         return whole
 
-    optimizer = jax.tree_util.tree_map_with_path(of_optimizer, abstract.opt_state)
+    optimizer = {name: of_optimizer(name, leaf) for name, leaf in abstract.opt_state.items()}
     return TrainState(whole, params, rest, optimizer)
 
 

@@ -118,7 +118,7 @@ def test_frozen_parameters_stay_bit_for_bit(model, sample):
     flanjax("convert", "verify", run_of(model, 2), model.parent / "hf", "--tolerance=0")
     ended = train(model, 3, run_of(model, 2), KEEP, code=1)  # all of it trained: another optimizer
     assert "optimizer_state 'keep' must have the run's own optimizer, got flanjax" in ended.stderr
-    assert "v/embed (1,) from none" in ended.stderr
+    assert "mlp_norm/scale (2, 128) from none" in ended.stderr
     assert "optimizer kept, from step 2" in train(model, 3, run_of(model, 2), KEEP, freeze).output
 
 

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
+from flanjax.base import flat
 from flanjax.data.batch import Example
 from flanjax.engine.pack import Layout, pack
 from flanjax.losses.tokens import LossConfig
 from flanjax.models import families
 from flanjax.models.decoder import DecoderConfig
 from flanjax.parallel import MeshConfig, make_mesh
-from flanjax.train import opt_state, quantized_moments, rounding
+from flanjax.train import quantized_moments, rounding
 from flanjax.train.ema import EmaConfig
 from flanjax.train.objectives import token_loss
 from flanjax.train.optim import OptimizerConfig, ScheduleConfig, make_optimizer
@@ -76,8 +77,7 @@ def test_a_layout_gives_the_same_curve(layout):
 
 def test_codes_scales_and_average_lie_as_their_parameters():
     _, state = trained(SHARDED, 8)
-    leaves = opt_state.named(state.opt_state, state.params)
-    params = opt_state.flat(state.params)
+    leaves, params = state.opt_state, flat(state.params)
     up = params["layers/mlp/up"].sharding
     assert up.spec == PartitionSpec(None, "fsdp", "tensor")
     for kind, dtype in (("mu", jnp.int8), ("nu", jnp.uint8), ("ema", jnp.float32)):

@@ -9,13 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from flanjax.base import flat
 from flanjax.data.batch import Example
 from flanjax.engine.pack import Layout, pack
 from flanjax.losses.tokens import LossConfig
 from flanjax.models import families
 from flanjax.models.api import is_axes
 from flanjax.models.decoder import DecoderConfig
-from flanjax.train import frozen, opt_state, path_rules, restore
+from flanjax.train import frozen, path_rules, restore
 from flanjax.train.objectives import token_loss
 from flanjax.train.optim import OptimizerConfig, ScheduleConfig, make_optimizer
 from flanjax.train.state import init_state
@@ -45,9 +46,9 @@ def moved(rules, *, scan_layers):
     batch = pack([[Example(ids[:3], ids[3:])]], Layout(None, 8, 1))
     step = jax.jit(make_train_step(token_loss(model, LossConfig()), tx))
     after, _ = step(state, batch, jax.random.key(1))
-    before = opt_state.flat(state.model_params())
-    found = opt_state.flat(after.model_params())
-    assert not any("attention/" in name for name in opt_state.named(after.opt_state, after.params))
+    before = flat(state.model_params())
+    found = flat(after.model_params())
+    assert not any("attention/" in name for name in after.opt_state)
     return {name: np.asarray(found[name] - before[name]) for name in before}, before
 
 

@@ -139,6 +139,22 @@ def test_adafactor_on_stacked_layers_is_adafactor_on_each_layer():
         np.testing.assert_allclose(stacked["w"][layer], alone, rtol=1e-5, atol=1e-7)
 
 
+def test_adafactor_keeps_the_moments_that_it_uses():
+    axes = {"wide": ("layers", "embed", "mlp"), "narrow": ("embed", "mlp"), "norm": ("norm",)}
+    params = {"wide": jnp.ones((3, 8, 6)), "narrow": jnp.ones((8, 3)), "norm": jnp.ones(1)}
+    made = make_optimizer(OptimizerConfig(min_dim_to_factor=6), axes, num_steps=10)
+    state = made.init(params)
+    _, after = made.update(params, state, params)
+    for leaves in (state, after):
+        shapes = {name: leaf.shape for name, leaf in leaves.items() if name.startswith("v")}
+        assert shapes == {
+            "v_row/wide": (3, 6),
+            "v_col/wide": (3, 8),
+            "v/narrow": (8, 3),
+            "v/norm": (1,),
+        }
+
+
 def test_stacks_may_differ_in_their_number_of_layers():
     params, grads = unlike_layers()
     names = ("layers", "embed", "mlp")
