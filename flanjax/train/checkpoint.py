@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -82,16 +83,24 @@ class Checkpoints:
           like: A state of the same shapes.
           shardings: Where each array goes; the mesh may differ from the one
             that wrote the checkpoint.
+
+        Raises:
+          ValueError: The checkpoint has other arrays.
         """
         abstract = jax.tree.map(
             lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), like, shardings
         )
-        restored = self._manager.restore(
-            step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardRestore(_tree(abstract)), data=ocp.args.JsonRestore()
-            ),
-        )
+        wanted = ocp.args.StandardRestore(_tree(abstract))
+        try:
+            restored = self._manager.restore(
+                step, args=ocp.args.Composite(state=wanted, data=ocp.args.JsonRestore())
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"checkpoint {self._folder / str(step)} must hold the arrays of the run's state, "
+                f"got others: {textwrap.shorten(str(error), 240)}; start a new MODEL_DIR from its "
+                "parameters by INITIAL_CHECKPOINT_PATH."
+            ) from error
         tree = restored["state"]
         optimizer = flat(tree["opt_state"])
         state = TrainState(tree["step"], tree["params"], tree.get("frozen"), optimizer)

@@ -110,3 +110,13 @@ def test_only_the_newest_are_kept(tmp_path):
         checkpoints.wait()
     checkpoints.close()
     assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["2", "3"]
+
+
+def test_the_state_of_another_optimizer_is_refused_in_a_line(tmp_path):
+    save(tmp_path, 4, make("decoder", ONE_AXIS, optimizer="adamw")[0])
+    like, shardings = make("decoder", ONE_AXIS, optimizer="adafactor")
+    message = (
+        r"checkpoint .*/4 must hold the arrays of the run's state, got others: .{9,240}; start"
+    )
+    with pytest.raises(ValueError, match=message):
+        Checkpoints(tmp_path).restore(4, like, shardings)
