@@ -48,6 +48,27 @@ def stable_hash(*parts: object) -> int:
     return int.from_bytes(digest, "little")
 
 
+class StableHash:
+    """`stable_hash` of many things that begin alike, at a third of its time.
+
+    Args:
+      *parts: What they begin with.
+
+    Example:
+      StableHash("a", 1).of(2) == stable_hash("a", 1, 2)
+    """
+
+    def __init__(self, *parts: object):
+        text = "".join(f"{part!r}\0" for part in parts)
+        self._state = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8)
+
+    def of(self, part: object) -> int:
+        """Returns the 64-bit hash of the parts and one more."""
+        state = self._state.copy()
+        state.update(repr(part).encode("utf-8", "surrogatepass"))
+        return int.from_bytes(state.digest(), "little")
+
+
 def path_name(path: tuple[Any, ...]) -> str:
     """Returns a JAX tree path as `a/b/c`, the form used in logs and rules."""
     return "/".join(str(getattr(entry, "key", getattr(entry, "name", entry))) for entry in path)

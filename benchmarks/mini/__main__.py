@@ -23,7 +23,7 @@ from flanjax.cli.catalog import load_catalog
 from flanjax.cli.output import write_text
 
 PUBLISHED = ("flanjax.tasks.mini.published:CATALOGUE", "flanjax.tasks.mini.published:TEXT")
-DEVELOPED = ("flanjax.tasks.mini:CATALOGUE", "flanjax.tasks.mini.prose:CATALOGUE")
+DEVELOPED = ("flanjax.tasks.mini.developed:CATALOGUE", "flanjax.tasks.mini.developed:TEXT")
 RESULTS = pathlib.Path(__file__).parents[1] / "results" / "mini"
 DOCUMENT = pathlib.Path(__file__).parents[2] / "docs" / "miniature.md"
 SHORT = ("TRAIN_STEPS=20", "ScheduleConfig.warmup_steps=2", "DataConfig.max_examples=60")

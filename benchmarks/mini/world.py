@@ -28,7 +28,7 @@ def fingerprint(catalogue: str, text: str) -> str:
     for name, splits in ((catalogue, SPLITS), (text, SPLITS[:-1])):
         for cluster in load_catalog(name).clusters:
             for task in cluster.tasks:
-                told = [cluster.name, task.name, *map(str, task.templates)]
+                told = [cluster.name, task.name, task.source.describe(), *map(str, task.templates)]
                 digest.update(json.dumps(told).encode())
                 for split in splits:
                     digest.update(json.dumps([split, *_examples(task, split)]).encode())

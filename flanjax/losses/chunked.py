@@ -3,7 +3,15 @@
 The logits of a batch are its largest array: 8,192 tokens of a vocabulary of 128,256 are 4.2 GB
 in float32, and the backward pass wants them again. Here a chunk of logits is made, its sums are
 added up, and its gradient is taken at once, so nothing of the vocabulary's size is kept but the
-output matrix's gradient.
+output matrix's gradient. Tokens that carry weight come first and chunks without any are passed
+over: of a prompt that is only read, a causal model has no logits made at all.
+
+```
+  weights   0 0 1 1 0 1 0 0     columns of a row, two to a chunk
+  order     2 3 5 0 1 4 6 7
+  chunks    [2 3] [5 0]         made
+            [1 4] [6 7]         passed over, if no other row has weights there
+```
 """
 
 from __future__ import annotations
@@ -15,6 +23,7 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 
+from flanjax import parallel
 from flanjax.losses.tokens import LossConfig, TokenSums, token_sums
 
 Unembed: TypeAlias = Callable[[Any, jax.Array], jax.Array]
@@ -48,9 +57,15 @@ def chunked_sums(
     head = _narrowed(head, hidden_BTD)
 
     def add(sums: TokenSums, chunk: Any) -> tuple[TokenSums, None]:
-        return jax.tree.map(jnp.add, sums, _sums(unembed, config, head, *chunk)), None
+        added = jax.lax.cond(
+            jnp.any(chunk[-1] != 0),
+            lambda: jax.tree.map(jnp.add, sums, _sums(unembed, config, head, *chunk)),
+            lambda: sums,
+        )
+        return added, None
 
-    chunks = split_columns((hidden_BTD, targets_BT, weights_BT), config.chunk)
+    order_BT = _weighted_first(weights_BT)
+    chunks = _cut((hidden_BTD, targets_BT, weights_BT), order_BT, config.chunk)
     return jax.lax.scan(add, _no_sums(), chunks)[0]
 
 
@@ -62,11 +77,9 @@ def split_columns(arrays: Any, chunk: int) -> Any:
     """
 
     def split(array: jax.Array) -> jax.Array:
-        rows, length = array.shape[:2]
-        num_chunks = -(-length // chunk)
-        padding = [(0, 0), (0, num_chunks * chunk - length)] + [(0, 0)] * (array.ndim - 2)
-        strided = jnp.pad(array, padding).reshape(rows, chunk, num_chunks, *array.shape[2:])
-        return jnp.moveaxis(strided, 2, 0)
+        padded, num_chunks = _filled_up(array, chunk)
+        rows, _, *rest = array.shape
+        return jnp.moveaxis(padded.reshape(rows, chunk, num_chunks, *rest), 2, 0)
 
     return jax.tree.map(split, arrays)
 
@@ -80,6 +93,51 @@ def join_columns(chunks: Any, length: int) -> Any:
         return joined[:, :length]
 
     return jax.tree.map(join, chunks)
+
+
+def _filled_up(array: jax.Array, chunk: int) -> tuple[jax.Array, int]:
+    """Returns [B, T, ...] with zeros after its columns, and how many chunks those make."""
+    num_chunks = -(-array.shape[1] // chunk)
+    padding = [(0, 0), (0, num_chunks * chunk - array.shape[1])] + [(0, 0)] * (array.ndim - 2)
+    return jnp.pad(array, padding), num_chunks
+
+
+def _weighted_first(weights_BT: jax.Array) -> jax.Array | None:
+    """Returns the columns of each row, those of weight first; None where devices share a row.
+
+    There a row's order would send most of it from one device to another.
+    """
+    if parallel.splits_columns():
+        return None
+    return jnp.argsort(weights_BT == 0, axis=1, stable=True)
+
+
+def _cut(arrays: Any, order_BT: jax.Array | None, chunk: int) -> Any:
+    """Cuts [B, T, ...] into [num_chunks, B, chunk, ...] in an order, or as `split_columns` does."""
+    if order_BT is None:
+        return split_columns(arrays, chunk)
+
+    def cut(array: jax.Array) -> jax.Array:
+        padded, num_chunks = _filled_up(_taken(array, order_BT), chunk)
+        rows, _, *rest = array.shape
+        return jnp.moveaxis(padded.reshape(rows, num_chunks, chunk, *rest), 1, 0)
+
+    return jax.tree.map(cut, arrays)
+
+
+def _put_back(chunks: jax.Array, order_BT: jax.Array | None, length: int) -> jax.Array:
+    """Undoes `_cut`."""
+    if order_BT is None:
+        joined: jax.Array = join_columns(chunks, length)
+        return joined
+    num_chunks, rows, chunk, *rest = chunks.shape
+    ordered = jnp.moveaxis(chunks, 0, 1).reshape(rows, num_chunks * chunk, *rest)[:, :length]
+    return _taken(ordered, jnp.argsort(order_BT, axis=1))
+
+
+def _taken(array: jax.Array, order_BT: jax.Array) -> jax.Array:
+    places = order_BT.reshape(*order_BT.shape, *[1] * (array.ndim - 2))
+    return jnp.take_along_axis(array, places, axis=1)
 
 
 def _sums(
@@ -114,11 +172,21 @@ def _forward(
         of_head = jax.tree.map(jnp.add, of_head, more)
         return (jax.tree.map(jnp.add, sums, part), of_head), of_hidden
 
+    def add_weighted(carry: Any, chunk: Any) -> tuple[Any, jax.Array]:
+        def pass_over() -> tuple[Any, jax.Array]:
+            return carry, jnp.zeros_like(chunk[0])
+
+        added: tuple[Any, jax.Array] = jax.lax.cond(
+            jnp.any(chunk[-1] != 0), lambda: add(carry, chunk), pass_over
+        )
+        return added
+
     empty = [jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, jnp.float32), head)] * is_trained
-    chunks = split_columns((hidden, targets, weights), config.chunk)
-    (sums, of_head), of_hidden = jax.lax.scan(add, (_no_sums(), empty), chunks)
+    order_BT = _weighted_first(weights)
+    chunks = _cut((hidden, targets, weights), order_BT, config.chunk)
+    (sums, of_head), of_hidden = jax.lax.scan(add_weighted, (_no_sums(), empty), chunks)
     of_head = jax.tree.map(lambda g, leaf: g.astype(leaf.dtype), of_head, [whole] * is_trained)
-    return sums, (of_head, join_columns(of_hidden, hidden.shape[1]))
+    return sums, (of_head, _put_back(of_hidden, order_BT, hidden.shape[1]))
 
 
 def _backward(

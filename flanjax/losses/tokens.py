@@ -8,6 +8,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+AVERAGES = ("tokens", "examples")
+"""What counts alike in a loss."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LossConfig:
@@ -17,6 +20,9 @@ class LossConfig:
       z_loss: Weight of log(Z)^2, which keeps the softmax normaliser near one
         (PaLM, section 5; T5X trains with 1e-4).
       label_smoothing: Probability spread over the whole vocabulary.
+      average: "tokens": every weighted token counts alike, so long targets count
+        more than short ones. "examples": every example does, each of its tokens
+        by one part of its weight (T5X's AVERAGE_PER_SEQUENCE).
       chunk: Columns of a batch whose logits exist at a time, [B, chunk, V]; 0
         for all. Any value gives the same sums. A multiple of the mesh's
         `context` axis splits evenly.
@@ -24,9 +30,15 @@ class LossConfig:
 
     z_loss: float = 0.0
     label_smoothing: float = 0.0
+    average: str = "tokens"
     chunk: int = 0
 
     def __post_init__(self) -> None:
+        if self.average not in AVERAGES:
+            raise ValueError(
+                f"average must be one of {', '.join(AVERAGES)}, got {self.average!r}; "
+                "use 'tokens' for what most trainers do."
+            )
         if self.z_loss < 0:
             raise ValueError(f"z_loss must not be negative, got {self.z_loss}; T5X uses 1e-4.")
         if not 0 <= self.label_smoothing < 1:
@@ -126,6 +138,22 @@ def _normalizer_and_target_backward(
 
 
 _normalizer_and_target.defvjp(_normalizer_and_target_forward, _normalizer_and_target_backward)
+
+
+def per_example(weights_BT: jax.Array, segments_BT: jax.Array) -> jax.Array:
+    """Returns the weights over the sum of those of their example: each example's add up to one.
+
+    Args:
+      weights_BT: Each token's weight; an example without any keeps zeros.
+      segments_BT: int32, 0 for padding.
+
+    Example:
+      weights 0 1 1 0 2, segments 1 1 1 2 2
+      becomes 0 .5 .5 0 1
+    """
+    is_same_BTT = segments_BT[:, :, None] == segments_BT[:, None, :]
+    sums_BT = jnp.sum(is_same_BTT * weights_BT[:, None, :], axis=-1)
+    return jnp.where(weights_BT > 0, weights_BT / jnp.where(sums_BT > 0, sums_BT, 1.0), 0.0)
 
 
 def example_sums(

@@ -11,7 +11,13 @@ import jax.numpy as jnp
 from flanjax.base import Key, Mean, Params
 from flanjax.data.batch import SeqBatch
 from flanjax.losses.chunked import chunked_sums, join_columns, split_columns
-from flanjax.losses.tokens import LossConfig, TokenSums, example_sums, token_values
+from flanjax.losses.tokens import (
+    LossConfig,
+    TokenSums,
+    example_sums,
+    per_example,
+    token_values,
+)
 from flanjax.models.api import Model
 from flanjax.train import frozen
 
@@ -44,6 +50,7 @@ def token_loss(model: Model, config: LossConfig) -> LossFn:
     ) -> tuple[jax.Array, LossAux]:
         params = frozen.merge(trained, rest)
         hidden_BTD = model.hidden(params, batch, key=key)
+        batch = _weighted(batch, config)
         sums = _token_sums(model, params, hidden_BTD, batch, config)
         real = jnp.sum(batch.segments > 0)
         slots: float = batch.segments.size
@@ -78,8 +85,16 @@ def example_losses(
       batch: Packed rows.
       num_segments: Columns; the most examples that a row may hold.
     """
-    values = _token_values(model, params, model.hidden(params, batch), batch, config)
+    hidden_BTD = model.hidden(params, batch)
+    batch = _weighted(batch, config)
+    values = _token_values(model, params, hidden_BTD, batch, config)
     return example_sums(values.loss, batch.weights, batch.segments, num_segments=num_segments)
+
+
+def _weighted(batch: SeqBatch, config: LossConfig) -> SeqBatch:
+    if config.average == "tokens":
+        return batch
+    return batch._replace(weights=per_example(batch.weights, batch.segments))
 
 
 def _token_sums(

@@ -43,11 +43,16 @@ _EXCLUSIONS = (
 )
 
 
-def of_world(seed: int) -> Catalogue:
-    """Returns the collection as a world of its own tells it: other people and facts."""
+def of_world(seed: int, *, num_train: int = 2000) -> Catalogue:
+    """Returns the collection as a world of its own tells it: other people and facts.
+
+    Args:
+      seed: Of the world.
+      num_train: Training records of each task; validation and test stay the same.
+    """
 
     def told(task: Task) -> Task:
-        source = dataclasses.replace(task.source, seed=seed)  # type: ignore[type-var]
+        source = dataclasses.replace(task.source, seed=seed, num_train=num_train)  # type: ignore[type-var]
         return dataclasses.replace(task, source=source)
 
     clusters = (TaskCluster(c.name, tuple(map(told, c.tasks))) for c in _CLUSTERS)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from flanjax.base import stable_hash
+from flanjax.base import StableHash, stable_hash
 from flanjax.data.render import record_uid
 from flanjax.data.task import SPLITS, Record, nearest
 
 Item = TypeVar("Item")
+
+SHARES = dict(zip(SPLITS, (2000, 300, 300), strict=True))
+"""Split -> its share of what a grammar can ask about."""
 
 _MAX_REPEATS = 10_000
 
@@ -30,13 +33,13 @@ class Draw:
 
     def __init__(self, *key: str | int, world: int = 0):
         self.world = world
-        self._key = key
+        self._hash = StableHash(*key)
         self._num_drawn = 0
 
     def below(self, limit: int) -> int:
         """Returns an integer from 0 to limit - 1."""
         self._num_drawn += 1
-        return stable_hash(*self._key, self._num_drawn) % limit
+        return self._hash.of(self._num_drawn) % limit
 
     def choice(self, items: Sequence[Item]) -> Item:
         """Returns one of the items."""
@@ -57,7 +60,8 @@ class GrammarSource:
     """A task's records, written by a grammar as they are asked for.
 
     No record comes twice, and records that agree on `topic` stand in the same
-    split: what the test asks about was never read in training.
+    split: what the test asks about was never read in training. Splits share the
+    topics as SHARES says, however many records are asked of each.
 
     Attributes:
       name: Separates this grammar's choices from every other's.
@@ -102,25 +106,24 @@ class GrammarSource:
         """Returns the records of a split; `data_dir` is not read.
 
         Raises:
-          ValueError: There is no such split, or the grammar has fewer distinct
-            records than are asked for.
+          ValueError: There is no such split; once read that far, the grammar
+            has fewer distinct records than are asked for.
         """
         if split not in SPLITS:
             raise ValueError(
                 f"grammar {self.name}: split must be one of {', '.join(SPLITS)}, got {split!r}; "
                 f"{nearest(split, SPLITS)}"
             )
-        return map(dict, _dealt(self)[split])
+        return dealing(self).split(split)
 
     def split_of(self, record: Record) -> str:
         """Returns the split that a record's topic belongs to."""
-        sizes = self.sizes()
         topic = (str(record[name]) for name in self.topic)
-        place = stable_hash("split", self.name, *topic) % sum(sizes.values())
-        for split, size in sizes.items():
-            if place < size:
+        place = stable_hash("split", self.name, *topic) % sum(SHARES.values())
+        for split, share in SHARES.items():
+            if place < share:
                 return split
-            place -= size
+            place -= share
         raise AssertionError("unreachable")
 
     def sizes(self) -> dict[str, int]:
@@ -128,27 +131,47 @@ class GrammarSource:
         return dict(zip(SPLITS, (self.num_train, self.num_validation, self.num_test), strict=True))
 
 
-@functools.lru_cache(maxsize=64)  # a run reads each split of each task several times
-def _dealt(source: GrammarSource) -> Mapping[str, Sequence[Record]]:
-    """Returns the records of all splits, written in one go."""
-    sizes = source.sizes()
-    dealt: dict[str, list[Record]] = {split: [] for split in sizes}
-    seen: set[int] = set()
-    last_found = 0
-    for index in itertools.count():
-        missing = [split for split, size in sizes.items() if len(dealt[split]) < size]
-        if not missing:
-            return dealt
-        if index - last_found > _MAX_REPEATS:
-            (split, *_), size = missing, sizes[missing[0]]
+class _Dealing:
+    """A grammar's records, written as far as they were asked for.
+
+    What a split holds does not depend on which splits were read before it, nor how far.
+    """
+
+    def __init__(self, source: GrammarSource):
+        self._source = source
+        self._sizes = source.sizes()
+        self._dealt: dict[str, list[Record]] = {split: [] for split in self._sizes}
+        self._seen: set[int] = set()
+        self._index = self._last_found = 0
+        self._lock = threading.Lock()
+
+    def split(self, name: str) -> Iterator[Record]:
+        """Yields copies of the records of a split."""
+        for place in range(self._sizes[name]):
+            with self._lock:
+                while len(self._dealt[name]) <= place:
+                    self._write(name)
+            yield dict(self._dealt[name][place])
+
+    def _write(self, wanted: str) -> None:
+        """Writes one record and keeps it, if it is new and its split has room."""
+        source, index = self._source, self._index
+        if index - self._last_found > _MAX_REPEATS:
             raise ValueError(
-                f"grammar {source.name}: num_{split} must not exceed its distinct records, "
-                f"got {size} where {len(dealt[split])} were found; lower it or widen the grammar."
+                f"grammar {source.name}: num_{wanted} must not exceed its distinct records, got "
+                f"{self._sizes[wanted]} where {len(self._dealt[wanted])} were found; lower it or "
+                "widen the grammar."
             )
+        self._index += 1
         record = source.make(Draw(source.name, source.seed, index, world=source.seed))
         split, uid = source.split_of(record), record_uid(record)
-        if split in missing and uid not in seen:
-            seen.add(uid)
-            dealt[split].append(record)
-            last_found = index
-    raise AssertionError("unreachable")
+        if len(self._dealt[split]) < self._sizes[split] and uid not in self._seen:
+            self._seen.add(uid)
+            self._dealt[split].append(record)
+            self._last_found = index
+
+
+@functools.lru_cache(maxsize=64)  # a run reads each split several times
+def dealing(source: GrammarSource) -> _Dealing:
+    """Returns what has been written of a grammar's records, the same for equal grammars."""
+    return _Dealing(source)

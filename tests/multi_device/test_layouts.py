@@ -124,10 +124,11 @@ def test_microbatches_on_a_mesh_give_the_same_curve(references, family):
     np.testing.assert_allclose(curve, references[family][0], rtol=2e-5)
 
 
+@pytest.mark.parametrize("context", [1, 2])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_chunked_loss_on_a_mesh_gives_the_same_curve(references, family):
+def test_a_chunked_loss_on_a_mesh_gives_the_same_curve(references, family, context):
     config, layout = FAMILIES[family]
-    mesh = MeshConfig(data=1, fsdp=2, context=2, tensor=2)
+    mesh = MeshConfig(data=2 // context, fsdp=2, context=context, tensor=2)
     curve, _ = loss_curve(config, layout, mesh, chunk=4)
     np.testing.assert_allclose(curve, references[family][0], rtol=2e-5)
 

@@ -61,6 +61,41 @@ def test_sums_and_gradients_are_those_of_all_logits(chunk, dtype):
     np.testing.assert_allclose(plain.loss, wanted_sums.loss, rtol=1e-5)
 
 
+def few_weights():
+    """Weights of 2, 0 and 4 columns of 10, none of them in order."""
+    weights = np.zeros((B, T), np.float32)
+    weights[0, [9, 3]] = weights[2, [1, 8, 0, 6]] = 0.5
+    return jnp.asarray(weights)
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 4, 5, 64])
+def test_chunks_without_weight_are_passed_over(chunk):
+    config = LossConfig(z_loss=0.1, label_smoothing=0.2, chunk=chunk)
+    head, hidden, targets, _ = tokens()
+    arrays = head, hidden, targets, few_weights()
+    (loss, sums), grads = value_and_grads(functools.partial(chunked_sums, logits, config), *arrays)
+    whole = functools.partial(whole_sums, config)
+    (wanted_loss, wanted_sums), wanted = value_and_grads(whole, *arrays)
+    np.testing.assert_allclose(loss, wanted_loss, rtol=1e-5)
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-5), sums, wanted_sums)
+    for got, want in zip(jax.tree.leaves(grads), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(got, want, rtol=2e-6, atol=2e-6)
+
+
+def test_what_is_passed_over_has_no_logits():
+    """Nothing is computed of it: not a number there stays where it is."""
+    config = LossConfig(chunk=4)
+    head, hidden, targets, _ = tokens()
+    weights = few_weights()
+    hidden = jnp.where((weights == 0)[..., None], jnp.nan, hidden).at[:2].set(0.0)
+    hidden = hidden.at[:2, 4:].set(jnp.nan).at[0, 9].set(0.0)  # rows 0 and 1 fill their chunk
+    run = functools.partial(chunked_sums, logits, config)
+    (loss, _), (_, of_hidden) = value_and_grads(run, head, hidden, targets, weights)
+    assert np.isfinite(loss)
+    assert np.isfinite(of_hidden).all()
+    assert np.isfinite(run(head, hidden, targets, weights).loss)
+
+
 def test_the_gradient_is_that_of_finite_differences():
     config = LossConfig(z_loss=0.1, label_smoothing=0.2, chunk=3)
     head, hidden, targets, weights = tokens()

@@ -42,9 +42,21 @@ def test_no_two_runs_share_a_name() -> None:
 
 
 def test_each_cluster_is_held_out_of_three_seeds_of_both_families() -> None:
-    tuned = {(run.family, run.hold_out, run.seed) for run in RUNS if run.study == "tuned"}
     clusters = [cluster.name for cluster in CATALOGUE.clusters]
-    assert tuned == {(f, c, s) for f in grid.FAMILIES for c in clusters for s in (0, 1, 2)}
+    wanted = sorted((f, c, s) for f in grid.FAMILIES for c in clusters for s in (0, 1, 2))
+    for study in ("tuned", "shuffled", "dataset_name", "nearest"):
+        runs = [run for run in RUNS if run.study == study]
+        assert sorted((run.family, held, run.seed) for run in runs for held in run.held) == wanted
+
+
+def test_clusters_that_leave_the_same_share_a_run() -> None:
+    held = [name.split("+") for name in grid.together(CATALOGUE)]
+    assert ["entailment", "paraphrase"] in held
+    assert ["reading_comprehension", "coreference"] in held
+    assert len(held) == 9
+    for names in held:
+        alone = {tuple(grid.allowed(CATALOGUE, name)) for name in names}
+        assert alone == {tuple(grid.allowed(CATALOGUE, "+".join(names)))}
 
 
 def test_a_model_of_text_comes_before_what_starts_from_it() -> None:
@@ -93,7 +105,7 @@ def test_the_settings_of_every_study_are_a_run(study: str) -> None:
     if study in ("shuffled", "dataset_name", "wording"):
         assert experiment.ablation.wording == (run.changed or study)
     if study == "nearest":
-        assert experiment.ablation.clusters == (grid.NEAREST[run.hold_out],)
+        assert {(grid.NEAREST[held],) for held in run.held} == {experiment.ablation.clusters}
     if study == "size":
         assert experiment.model.d_model == {"small": 64, "large": 192}[run.size]
     assert experiment.evaluation.max_decode_length == 32

@@ -7,7 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flanjax.losses.tokens import LossConfig, example_sums, target_logps, token_sums, token_values
+from flanjax.losses.tokens import (
+    LossConfig,
+    example_sums,
+    per_example,
+    target_logps,
+    token_sums,
+    token_values,
+)
 
 LOGITS = jnp.log(jnp.array([[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]]))
 TARGETS = jnp.array([0, 2])
@@ -83,6 +90,20 @@ def test_the_gradient_of_an_example_sum_is_one_at_its_tokens():
         return example_sums(losses, jnp.ones((1, 5)), segments, num_segments=3)[0][0, 1]
 
     np.testing.assert_array_equal(jax.grad(second)(jnp.ones((1, 5))), [[0, 0, 1, 1, 0]])
+
+
+def test_the_weights_of_every_example_add_up_to_one():
+    weights = jnp.array([[0.0, 1.0, 1.0, 0.0, 2.0, 0.0], [3.0, 1.0, 0.0, 0.0, 0.0, 0.0]])
+    segments = jnp.array([[1, 1, 1, 2, 2, 0], [1, 1, 2, 3, 0, 0]])  # two of the last have no weight
+    expected = [[0, 0.5, 0.5, 0, 1, 0], [0.75, 0.25, 0, 0, 0, 0]]
+    np.testing.assert_array_equal(per_example(weights, segments), expected)
+
+
+def test_an_average_has_a_name_that_is_known():
+    with pytest.raises(
+        ValueError, match="average must be one of tokens, examples, got 'rows'; use"
+    ):
+        LossConfig(average="rows")
 
 
 def test_target_logps():

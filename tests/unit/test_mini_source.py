@@ -8,7 +8,7 @@ import itertools
 import pytest
 
 from flanjax.data.task import Record
-from flanjax.tasks.mini.source import Draw, GrammarSource
+from flanjax.tasks.mini.source import Draw, GrammarSource, dealing
 
 
 def test_a_draw_is_the_hash_of_its_key_and_count():
@@ -37,10 +37,40 @@ def test_records_are_the_first_distinct_ones_dealt_by_a_hash_of_their_topic():
         key = f"'digits'\x000\x00{index}\x001".encode()
         digit = int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little") % 10
         place = hashlib.blake2b(f"'split'\x00'digits'\x00'{digit}'".encode(), digest_size=8)
-        is_train = int.from_bytes(place.digest(), "little") % 4 < 2
+        is_train = int.from_bytes(place.digest(), "little") % 2600 < 2000  # shares 2000, 300, 300
         if is_train and digit not in expected:
             expected.append(digit)
     assert [int(record["digit"]) for record in source.records("train")] == expected[:2]
+
+
+def make_number(draw: Draw) -> Record:
+    return {"number": str(draw.below(10_000))}
+
+
+def test_a_split_holds_the_same_whatever_was_read_before_it():
+    def source() -> GrammarSource:
+        dealing.cache_clear()
+        return GrammarSource(name="numbers", make=make_number, topic=("number",), num_train=200)
+
+    alone = {split: list(source().records(split)) for split in ("train", "validation", "test")}
+    together = source()
+    interleaved = list(zip(*map(together.records, alone), strict=False))
+    assert interleaved == list(zip(*alone.values(), strict=False))
+    assert {split: list(together.records(split)) for split in alone} == alone
+
+
+def test_a_grammar_writes_no_more_than_is_read():
+    written = []
+
+    def make(draw: Draw) -> Record:
+        written.append(draw)
+        return make_number(draw)
+
+    source = GrammarSource(name="lazy", make=make, topic=("number",), num_train=5000)
+    first = next(source.records("train"))
+    first["number"] = "changed"  # a reader's copy
+    assert len(written) < 20
+    assert next(source.records("train")) != first
 
 
 def test_a_grammar_too_small_for_its_split_says_how_many_it_found():

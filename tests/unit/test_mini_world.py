@@ -13,7 +13,8 @@ import pytest
 
 from flanjax.data.render import record_uid, render
 from flanjax.data.task import SPLITS, Record, Task
-from flanjax.tasks.mini import CATALOGUE, world
+from flanjax.tasks.mini import CATALOGUE, published, world
+from flanjax.tasks.mini.source import GrammarSource
 from flanjax.tasks.mini.text import paragraphs
 
 TASKS = {task.name: task for task in CATALOGUE.tasks()}
@@ -118,6 +119,22 @@ def test_what_one_split_speaks_of_no_other_split_does(name):
     assert not told["train"] & told["validation"]
     assert not told["train"] & told["test"]
     assert not told["validation"] & told["test"]
+
+
+@every_task
+def test_the_published_world_has_more_to_train_on_and_shares_none_of_its_test(name):
+    task = published.CATALOGUE.task(name)
+    assert isinstance(task.source, GrammarSource)
+    records = {split: list(task.source.records(split)) for split in SPLITS}
+    assert [len(each) for each in records.values()] == [10_000, 300, 300]
+    prompts = {
+        split: {render(task, record, template=0).inputs for record in each}
+        for split, each in records.items()
+    }
+    assert not prompts["train"] & (prompts["validation"] | prompts["test"])
+    smaller = dataclasses.replace(task.source, num_train=50)
+    assert list(smaller.records("test")) == records["test"]
+    assert list(smaller.records("train")) == records["train"][:50]
 
 
 @every_task

@@ -69,6 +69,22 @@ def test_token_loss_is_the_sum_over_examples(chunk):
     assert aux.metrics["non_padding_fraction"].value() == 7 / 8
 
 
+@pytest.mark.parametrize("chunk", [0, 1, 3])
+def test_every_example_counts_alike_where_they_are_averaged(chunk):
+    config = LossConfig(average="examples", chunk=chunk)
+    loss_sum, aux = token_loss(table_model(), config)({"table": TABLE}, None, BATCH, None)
+    lengths_BN = np.array([[2, 2, 1], [1, 1, 1]])  # 1 for none: its probability is 1
+    expected = -(np.log(PROBABILITIES_BN) / lengths_BN).sum()
+    assert float(loss_sum) == pytest.approx(expected, rel=1e-6)
+    assert aux.weight == 5  # examples
+    assert aux.metrics["loss"].value() == pytest.approx(expected / 5, rel=1e-6)
+    loss_BN, weight_BN = example_losses(
+        table_model(), config, {"table": TABLE}, BATCH, num_segments=3
+    )
+    np.testing.assert_allclose(loss_BN.sum(), expected, rtol=1e-6)
+    np.testing.assert_array_equal(weight_BN, [[1, 1, 0], [1, 1, 1]])
+
+
 @pytest.mark.parametrize(("chunk", "num_tokens"), [(0, 8), (1, 2)])
 def test_no_more_logits_than_a_chunk_exist_in_the_gradient(chunk, num_tokens):
     vocab = 1000
