@@ -109,9 +109,9 @@ def every_run(catalogue: Catalogue) -> Iterator[Run]:
             yield Run("text", family, seed)
             for held in held_in_turn:
                 yield Run("tuned", family, seed, held)
+        yield from _controls(held_in_turn, FAMILIES[0], seed)
         yield from _scale(catalogue, seed)
-        for family in FAMILIES:
-            yield from _controls(held_in_turn, family, seed)
+        yield from _controls(held_in_turn, FAMILIES[1], seed)
 
 
 def together(catalogue: Catalogue) -> list[str]:
