@@ -96,14 +96,14 @@ def join_columns(chunks: Any, length: int) -> Any:
 
 
 def _filled_up(array: jax.Array, chunk: int) -> tuple[jax.Array, int]:
-    """Returns [B, T, ...] with zeros after its columns, and how many chunks those make."""
+    """Returns [B, T, ...] filled up with zeros, and how many chunks it makes."""
     num_chunks = -(-array.shape[1] // chunk)
     padding = [(0, 0), (0, num_chunks * chunk - array.shape[1])] + [(0, 0)] * (array.ndim - 2)
     return jnp.pad(array, padding), num_chunks
 
 
 def _weighted_first(weights_BT: jax.Array) -> jax.Array | None:
-    """Returns the columns of each row, those of weight first; None where devices share a row.
+    """Returns each row's columns, those of weight first; None if devices share rows.
 
     There a row's order would send most of it from one device to another.
     """
@@ -113,7 +113,7 @@ def _weighted_first(weights_BT: jax.Array) -> jax.Array | None:
 
 
 def _cut(arrays: Any, order_BT: jax.Array | None, chunk: int) -> Any:
-    """Cuts [B, T, ...] into [num_chunks, B, chunk, ...] in an order, or as `split_columns` does."""
+    """Cuts columns in an order, to the shapes of `split_columns`; None is its own."""
     if order_BT is None:
         return split_columns(arrays, chunk)
 

@@ -141,7 +141,7 @@ _normalizer_and_target.defvjp(_normalizer_and_target_forward, _normalizer_and_ta
 
 
 def per_example(weights_BT: jax.Array, segments_BT: jax.Array) -> jax.Array:
-    """Returns the weights over the sum of those of their example: each example's add up to one.
+    """Returns weights that add up to one in every example.
 
     Args:
       weights_BT: Each token's weight; an example without any keeps zeros.

@@ -24,6 +24,14 @@ _STACKED = ("layers",)
 ScheduleName = Literal["constant", "rsqrt", "cosine", "linear"]
 OptimizerName = Literal["adamw", "adafactor", "lion", "muon", "sgd"]
 MomentDtype = Literal["float32", "bfloat16", "int8"]
+_UNREAD: dict[str, tuple[str, ...]] = {
+    "adamw": ("decay_rate", "min_dim_to_factor"),
+    "adafactor": ("b1", "b2", "eps"),
+    "lion": ("eps", "decay_rate", "min_dim_to_factor"),
+    "muon": ("decay_rate", "min_dim_to_factor"),
+    "sgd": ("b2", "eps", "decay_rate", "min_dim_to_factor"),
+}
+"""Optimizer -> settings that are another's."""
 _MUON_RMS = 0.2
 _SLOTS = ("v", "v_row", "v_col")
 """What optax calls Adafactor's second moments: whole, and their means by rows and by columns."""
@@ -150,6 +158,13 @@ class OptimizerConfig:
             if not is_met:
                 raise ValueError(
                     f"optimizer {name} must {rule}, got {getattr(self, name)}; {remedy}."
+                )
+        for name in _UNREAD[self.name]:
+            value, default = getattr(self, name), type(self).__dataclass_fields__[name].default
+            if value != default:
+                raise ValueError(
+                    f"optimizer {name} must stay {default} with {self.name}, which does not read "
+                    f"it, got {value}; leave it out."
                 )
 
 

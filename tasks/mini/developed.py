@@ -1,4 +1,4 @@
-"""The miniature's world to develop in: the embedded collection's, with more to train on."""
+"""The world to develop the miniature in: that of the embedded collection."""
 
 from __future__ import annotations
 

@@ -173,5 +173,5 @@ class _Dealing:
 
 @functools.lru_cache(maxsize=64)  # a run reads each split several times
 def dealing(source: GrammarSource) -> _Dealing:
-    """Returns what has been written of a grammar's records, the same for equal grammars."""
+    """Returns what was written of a grammar so far, one for equal grammars."""
     return _Dealing(source)

@@ -33,7 +33,8 @@ POSITION = {"window": 3, "row": 17}
 def make(family, mesh_config, *, optimizer="adafactor", seed=0):
     """Returns a state of random numbers laid over a mesh, and its shardings."""
     model = families.make_model(CONFIGS[family])
-    settings = OptimizerConfig(name=optimizer, min_dim_to_factor=16)
+    width = {"min_dim_to_factor": 16} if optimizer == "adafactor" else {}
+    settings = OptimizerConfig(name=optimizer, **width)
     tx = make_optimizer(settings, model.axes, num_steps=9)
     shardings = state_shardings(model, tx, make_mesh(mesh_config))
     shapes = jax.eval_shape(lambda key: init_state(model, tx, key), jax.random.key(0))

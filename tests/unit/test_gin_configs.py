@@ -101,7 +101,9 @@ def test_the_miniature_reads_text_and_then_learns_instructions(family: str) -> N
     tuned = resolve(f"runs/miniature_{family}_tuned.gin", paths=paths)
     assert text.is_encoder_decoder == (family == "t5")
     assert text.model == tuned.model
-    assert text.data.catalogue == "flanjax.tasks.mini.prose:CATALOGUE"
+    assert text.data.catalogue == "flanjax.tasks.mini.developed:TEXT"
+    assert tuned.data.catalogue == "flanjax.tasks.mini.developed:CATALOGUE"
+    assert (text.loss.average, tuned.loss.average) == ("tokens", "examples")
     assert text.objective.name == ("instruction" if family == "t5" else "causal_lm")
     assert (tuned.data.hold_out, tuned.objective.name) == ("entailment", "instruction")
     assert not (text.evaluation.before_and_after or tuned.evaluation.before_and_after)

@@ -81,6 +81,12 @@ def test_bad_schedules_are_refused(settings, message):
         ({"eps": 0.0}, "optimizer eps must be positive, got 0.0"),
         ({"decay_rate": -3.0}, r"optimizer decay_rate must lie in \(0, 1\], got -3.0"),
         ({"min_dim_to_factor": -1}, "optimizer min_dim_to_factor must be positive, got -1"),
+        (
+            {"b2": 0.95},
+            "optimizer b2 must stay 0.999 with adafactor, which .*, got 0.95; leave it out",
+        ),
+        ({"name": "sgd", "eps": 1e-6}, "optimizer eps must stay 1e-08 with sgd, .*, got 1e-06"),
+        ({"name": "adamw", "decay_rate": 0.9}, "decay_rate must stay 0.8 with adamw, .* got 0.9"),
         ({"name": "lion", "moment_dtype": "int4"}, "must be one of float32, .*, int8, got 'int4'"),
         (
             {"weight_dtype": "float16"},
@@ -237,7 +243,7 @@ def by_hand(name, w, g, steps):
 @pytest.mark.parametrize("name", ["lion", "sgd"])
 def test_a_rule_is_that_of_its_paper(name):
     w, g = np.array([1.0, -2.0, 3.0]), np.array([0.5, 0.1, -0.2])
-    tx = made(name, {"w": ("embed",)}, b2=0.99)
+    tx = made(name, {"w": ("embed",)}, **({"b2": 0.99} if name == "lion" else {}))
     found = two_updates(tx, {"w": jnp.array(w)}, {"w": jnp.array(g)})
     np.testing.assert_allclose(found["w"], by_hand(name, w, g, 2), rtol=1e-6)
 
