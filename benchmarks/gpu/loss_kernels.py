@@ -2,7 +2,8 @@
 
 Prints one JSON line for each form: all logits at once, and some rows of them
 at a time. Errors are against all logits in float32 products, as norms of the
-difference over the norm.
+difference over the norm. FLOPs are those of all tokens, with weight or without,
+so a form that leaves some out shows more of them in a second.
 """
 
 from __future__ import annotations
@@ -28,15 +29,24 @@ from flanjax.train import objectives
 
 
 class Shape(NamedTuple):
-    """Tokens, width and vocabulary of a loss."""
+    """Tokens, width and vocabulary of a loss, and the share of the tokens that carry weight."""
 
     num_tokens: int
     d_model: int
     vocab_size: int
+    weighted: float = 1.0
 
 
-SHAPES = {"llama_1b": Shape(16_384, 2048, 128_256), "t5_large": Shape(8_192, 1024, 32_128)}
-TINY = {"llama_1b": Shape(2048, 16, 96), "t5_large": Shape(1536, 16, 64)}
+SHAPES = {
+    "llama_1b": Shape(16_384, 2048, 128_256),
+    "llama_1b, short answers": Shape(16_384, 2048, 128_256, 0.2),
+    "t5_large": Shape(8_192, 1024, 32_128),
+}
+TINY = {
+    "llama_1b": Shape(2048, 16, 96),
+    "llama_1b, short answers": Shape(2048, 16, 96, 0.2),
+    "t5_large": Shape(1536, 16, 64),
+}
 _CHUNKS = (0, 8192, 4096, 2048, 1024, 512)
 
 
@@ -69,12 +79,14 @@ def _only_head(config: DecoderConfig) -> Model:
 
 
 def _batch(shape: Shape) -> SeqBatch:
-    targets_1N = np.random.default_rng(2).integers(0, shape.vocab_size, (1, shape.num_tokens))
+    rng = np.random.default_rng(2)
+    targets_1N = rng.integers(0, shape.vocab_size, (1, shape.num_tokens))
+    is_weighted_1N = rng.permutation(shape.num_tokens)[None] < shape.weighted * shape.num_tokens
     ones_1N = np.ones((1, shape.num_tokens), np.int32)
     return SeqBatch(
         tokens=ones_1N,
         targets=targets_1N.astype(np.int32),
-        weights=ones_1N.astype(np.float32),
+        weights=is_weighted_1N.astype(np.float32),
         segments=ones_1N,
         positions=ones_1N,
         prefix=ones_1N == 0,
@@ -85,7 +97,8 @@ def measure(name: str, shape: Shape, *, num_steps: int) -> None:
     """Prints a line for each form of one shape."""
     keys = jax.random.split(jax.random.key(0))
     hidden_1ND = jax.random.normal(keys[0], (1, shape.num_tokens, shape.d_model), jnp.float32)
-    head_DV = shape.d_model**-0.5 * jax.random.normal(keys[1], shape[1:], jnp.float32)
+    size_DV = (shape.d_model, shape.vocab_size)
+    head_DV = shape.d_model**-0.5 * jax.random.normal(keys[1], size_DV, jnp.float32)
     hidden_1ND = hidden_1ND.astype(jnp.bfloat16).astype(jnp.float32)
     head_DV = head_DV.astype(jnp.bfloat16).astype(jnp.float32)
 
@@ -107,7 +120,7 @@ def measure(name: str, shape: Shape, *, num_steps: int) -> None:
             seconds = turns.median_s(functools.partial(_wait, step, hidden_1ND, head_DV), num_steps)
             line |= {
                 "ms": round(1e3 * seconds, 3),
-                "tflop_per_s": round(6 * np.prod(np.float64(shape)) / seconds / 1e12, 2),
+                "tflop_per_s": round(6 * np.prod(np.float64(shape[:3])) / seconds / 1e12, 2),
                 "temporary_bytes": step.memory_analysis().temp_size_in_bytes,
                 "errors": dict(
                     zip(

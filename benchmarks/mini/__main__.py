@@ -25,7 +25,9 @@ from flanjax.cli.output import write_text
 PUBLISHED = ("flanjax.tasks.mini.published:CATALOGUE", "flanjax.tasks.mini.published:TEXT")
 DEVELOPED = ("flanjax.tasks.mini.developed:CATALOGUE", "flanjax.tasks.mini.developed:TEXT")
 RESULTS = pathlib.Path(__file__).parents[1] / "results" / "mini"
-DOCUMENT = pathlib.Path(__file__).parents[2] / "docs" / "miniature.md"
+_ROOT = pathlib.Path(__file__).parents[2]
+DOCUMENT = _ROOT / "docs" / "miniature.md"
+DOCUMENTS = (DOCUMENT, _ROOT / "README.md")
 SHORT = ("TRAIN_STEPS=20", "ScheduleConfig.warmup_steps=2", "DataConfig.max_examples=60")
 """What makes a run small enough to try the whole path on every change."""
 
@@ -92,14 +94,15 @@ def _make_all(runs: Sequence[Run], place: Place, pool: concurrent.futures.Execut
 def report(results: pathlib.Path) -> None:
     """Print the tables of what there is, and write RESULTS/index.html.
 
-    Those of the published results go into docs/miniature.md too.
+    Those of the published results go into docs/miniature.md and README.md too.
     """
     found = table.read(results)
     for family in FAMILIES:
         click.echo(f"{family}\n\n{table.markdown(found, family)}")
     write_text(str(results / "index.html"), page.render(found), with_size=True)
     if results == RESULTS:
-        write_text(str(DOCUMENT), table.documented(DOCUMENT.read_text("utf-8"), found))
+        for path in DOCUMENTS:
+            write_text(str(path), table.documented(path.read_text("utf-8"), found))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from benchmarks.mini import plots, table
 from benchmarks.mini.grid import FAMILIES, PROBED, SIZES
 from flanjax import html_page
 
-_FAMILIES = {"t5": "Encoder-decoder", "decoder": "Causal model"}
 _COLUMNS = {
     "untuned": "has read plain text alone",
     "words": "counts of words, no order",
@@ -82,7 +81,7 @@ def _family(results: Sequence[Mapping[str, Any]], family: str) -> str:
         for column, found in table.differences(results, family).items()
     ]
     added = f"<p>{_ADDED}</p><ul>{''.join(told)}</ul>" if told else ""
-    return _section(_FAMILIES[family], cards, added)
+    return _section(table.TITLES[family], cards, added)
 
 
 def _question(results: Sequence[Mapping[str, Any]], study: str) -> str:
@@ -124,7 +123,7 @@ def _table(results: Sequence[Mapping[str, Any]], family: str) -> str:
         f'<tr><th scope="row">{escape(name)}</th>{html_page.number_cells(told)}</tr>'
         for name, *told in table.rows(results, family)
     ]
-    name = f"All numbers: {_FAMILIES[family].lower()}"
+    name = f"All numbers: {table.TITLES[family].lower()}"
     return f"<section>{html_page.folded(name, html_page.table(heads, lines, name))}</section>"
 
 

@@ -6,11 +6,14 @@ import collections
 import json
 import pathlib
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from benchmarks.mini.grid import FAMILIES, NUM_TEMPLATES, SIZES
 from flanjax.evaluation.results import standard_error
+
+TITLES = {"t5": "Encoder-decoder", "decoder": "Causal model"}
+"""Family -> what readers call it."""
 
 COLUMNS = ("untuned", "words", "nearest", "dataset_name", "shuffled", "tuned")
 """What a held-out cluster is scored with, from the least to the most."""
@@ -153,8 +156,16 @@ class Difference(NamedTuple):
     num_clusters: int
 
 
-def differences(results: Iterable[Mapping[str, Any]], family: str) -> dict[str, Difference]:
-    """Returns what tuning adds to each column, over the clusters that have both."""
+def differences(
+    results: Iterable[Mapping[str, Any]], family: str, *, of: Collection[str] | None = None
+) -> dict[str, Difference]:
+    """Returns what tuning adds to each column, over the clusters that have both.
+
+    Args:
+      results: All results.
+      family: Of FAMILIES.
+      of: Only these clusters; None for all.
+    """
     scores = held_out(results)
     found = {}
     for column in COLUMNS[:-1]:
@@ -163,6 +174,7 @@ def differences(results: Iterable[Mapping[str, Any]], family: str) -> dict[str, 
             for (kind, cluster, name), value in scores.items()
             if name == column
             and kind in (family, "words")
+            and (of is None or cluster in of)
             and Cell(family, cluster, "tuned") in scores
         ]
         if values:
@@ -224,14 +236,39 @@ def rows(results: Sequence[Mapping[str, Any]], family: str) -> Iterator[list[str
 
 def markdown(results: Sequence[Mapping[str, Any]], family: str) -> str:
     """Returns the table of a family, a row for each held-out cluster."""
-    lines = [HEADS, ["---"] * len(HEADS), *rows(results, family)]
+    return _joined([HEADS, ["---"] * len(HEADS), *rows(results, family)])
+
+
+def summary(results: Sequence[Mapping[str, Any]]) -> str:
+    """Returns a short table: means over the clusters of options, and what tuning adds to them."""
+    chances = {name: chance for name, (chance, _) in baselines(results).items() if chance}
+    lines: list[Sequence[str]] = [("", *HEADS[1:]), ["---"] * len(HEADS)]
+    for family in FAMILIES:
+        scored, learnt = cells(results, family), seen(results, family)
+
+        def mean(values: Iterable[Value | None]) -> str:
+            there = [value.mean for value in values if value is not None]
+            return f"{statistics.fmean(there):.1f}" if len(there) == len(chances) else "-"
+
+        told = [mean(scored[name].get(column) for name in chances) for column in COLUMNS]
+        told.append(mean(learnt.get(name) for name in chances))
+        lines.append((TITLES[family], f"{statistics.fmean(chances.values()):.1f}", *told))
+        added = differences(results, family, of=chances)
+        told = [added[column].value.text("+") if column in added else "" for column in COLUMNS]
+        lines.append(("tuned less column", "", *told, ""))
+    return _joined(lines)
+
+
+def _joined(lines: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def documented(text: str, results: Sequence[Mapping[str, Any]]) -> str:
-    """Returns a document with the families' tables between its marks put anew."""
-    for family in FAMILIES:
-        begin, end = (f"<!-- {family}{mark} -->" for mark in ("", " ends"))
-        before, _, rest = text.partition(begin)
-        text = f"{before}{begin}\n\n{markdown(results, family)}\n{end}{rest.partition(end)[2]}"
+    """Returns a document with the tables between its marks put anew: a family's, or "summary"."""
+    tables = {family: markdown(results, family) for family in FAMILIES}
+    for name, table in (tables | {"summary": summary(results)}).items():
+        begin, end = (f"<!-- {name}{mark} -->" for mark in ("", " ends"))
+        before, found, rest = text.partition(begin)
+        if found:
+            text = f"{before}{begin}\n\n{table}\n{end}{rest.partition(end)[2]}"
     return text

@@ -15,7 +15,14 @@ import click
 import pytest
 
 from benchmarks.mini import execute, grid, page, plots, table
-from benchmarks.mini.__main__ import DEVELOPED, DOCUMENT, PUBLISHED, RESULTS, _texts_wanted
+from benchmarks.mini.__main__ import (
+    DEVELOPED,
+    DOCUMENT,
+    DOCUMENTS,
+    PUBLISHED,
+    RESULTS,
+    _texts_wanted,
+)
 from benchmarks.mini.bag_of_words import BagOfWords
 from benchmarks.mini.world import fingerprint
 from flanjax import gin_bridge
@@ -208,8 +215,10 @@ def test_a_fingerprint_tells_worlds_apart() -> None:
     assert fingerprint(*PUBLISHED) != fingerprint(*DEVELOPED)
 
 
-def test_the_documented_tables_are_those_of_the_results() -> None:
-    text = DOCUMENT.read_text("utf-8")
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_the_documented_tables_are_those_of_the_results(path) -> None:
+    text = path.read_text("utf-8")
+    assert "<!-- summary -->" in text or path == DOCUMENT
     assert table.documented(text, table.read(RESULTS)) == text
 
 
@@ -303,6 +312,24 @@ def test_a_table_has_a_row_for_each_cluster() -> None:
     ]
     assert lines[2].split("|")[2].strip() == "50.0"  # chance
     assert len({line.count("|") for line in lines}) == 1
+
+
+def test_a_summary_is_over_the_clusters_of_options() -> None:
+    results = [result("tuned", "nli", 60), result("tuned", "qa", 50), result("nearest", "nli", 52)]
+    results += [result("nearest", "qa", 50), result("text", "nli", 40)]
+    written = result("tuned", "talk", 90)  # no options, no chance
+    for task in written["held_out"]["talk"].values():
+        task["chance"] = None
+    results[0]["seen"] = {"nli": results[0]["held_out"]["nli"], "qa": results[1]["held_out"]["qa"]}
+    lines = [line.split("|")[1:-1] for line in table.summary([*results, written]).splitlines()]
+    rows = [[cell.strip() for cell in line] for line in lines]
+    named = dict(zip(rows[0], rows[2], strict=True))
+    assert named == {
+        "": "Encoder-decoder", "chance": "50.0", "untuned": "-", "words": "-", "nearest": "51.0",
+        "dataset_name": "-", "shuffled": "-", "tuned": "55.0", "trained on": "55.0",
+    }  # fmt: skip
+    assert dict(zip(rows[0], rows[3], strict=True))["nearest"] == "+4.0 ± 4.0"
+    assert rows[4][0] == "Causal model"
 
 
 # --- the page ----------------------------------------------------------------
