@@ -1,6 +1,7 @@
 """Any layout over eight devices gives the unsharded loss curve."""
 
 import dataclasses
+import functools
 
 import jax
 import numpy as np
@@ -15,7 +16,7 @@ from flanjax.models.t5 import T5Config
 from flanjax.parallel import MeshConfig, make_mesh
 from flanjax.train.objectives import token_loss
 from flanjax.train.optim import OptimizerConfig, ScheduleConfig, make_optimizer
-from flanjax.train.state import make_state
+from flanjax.train.state import make_state, state_shardings
 from flanjax.train.step import compile_step, make_train_step, put_batch
 
 EOS = 1
@@ -56,14 +57,27 @@ def batches(layout):
     return made
 
 
-def make_step(config, mesh, *, optimizer="sgd", microbatches=1, chunk=0):
-    model = families.make_model(config)
+@functools.cache
+def start_of(config, optimizer):
+    """Returns a run's first state as it is on one device: to make it takes as long as a step."""
+    model, tx = make_parts(config, optimizer)
+    state, _ = make_state(model, tx, make_mesh(MeshConfig(), num_devices=1), jax.random.key(0))
+    return jax.device_get(state)
+
+
+def make_parts(config, optimizer):
     # Without clipping, SGD moves by the gradient's own size, which the others divide by.
     settings = OptimizerConfig(name=optimizer, schedule=ScheduleConfig(peak=0.02))
     if optimizer == "adafactor":
         settings = dataclasses.replace(settings, min_dim_to_factor=16)
-    tx = make_optimizer(settings, model.axes, num_steps=STEPS)
-    state, shardings = make_state(model, tx, mesh, jax.random.key(0))
+    model = families.make_model(config)
+    return model, make_optimizer(settings, model.axes, num_steps=STEPS)
+
+
+def make_step(config, mesh, *, optimizer="sgd", microbatches=1, chunk=0):
+    model, tx = make_parts(config, optimizer)
+    shardings = state_shardings(model, tx, mesh)
+    state = jax.device_put(start_of(config, optimizer), shardings, may_alias=False)
     loss_fn = token_loss(model, LossConfig(z_loss=1e-4, chunk=chunk))
     step = make_train_step(loss_fn, tx, microbatches=microbatches)
     return compile_step(step, mesh, shardings), state
@@ -106,6 +120,17 @@ def test_sharded_curve_is_the_unsharded_curve(references, family, mesh):
     np.testing.assert_allclose(curve, expected, rtol=2e-5)
     for a, b in zip(jax.tree.leaves(params), jax.tree.leaves(expected_params), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("mesh", ["8x1", "fsdp2-context2-tensor2"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_state_made_in_pieces_is_that_of_one_device(family, mesh):
+    config, _ = FAMILIES[family]
+    model, tx = make_parts(config, "adafactor")
+    state, _ = make_state(model, tx, make_mesh(MESHES[mesh]), jax.random.key(0))
+    expected = start_of(config, "adafactor")
+    for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_adafactor_s_sharded_curve_is_the_unsharded_curve():
