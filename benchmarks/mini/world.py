@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator
 
 from flanjax.cli.catalog import load_catalog
-from flanjax.data.records import read_records
-from flanjax.data.render import render, template_index
+from flanjax.data.render import record_uid, render, template_index
 from flanjax.data.task import SPLITS, Task
 
 _NUM_READ = 100
@@ -36,8 +36,8 @@ def fingerprint(catalogue: str, text: str) -> str:
 
 
 def _examples(task: Task, split: str) -> Iterator[str]:
-    """Yields each record as a model meets it in one of its wordings, and as it is."""
-    read = read_records(task, split, limit=_NUM_READ)
-    for record, uid in zip(read.records, read.uids, strict=True):
-        example = render(task, record, template=template_index(task, uid, seed=0))
+    """Yields the first records as a model meets them in one wording, and as they are."""
+    for record in itertools.islice(task.source.records(split), _NUM_READ):
+        template = template_index(task, record_uid(record), seed=0)
+        example = render(task, record, template=template)
         yield str((example, sorted(record.items())))

@@ -59,7 +59,7 @@ def batches(layout):
 
 @functools.cache
 def start_of(config, optimizer):
-    """Returns a run's first state as it is on one device: to make it takes as long as a step."""
+    """Returns the first state, from one device: to make it takes as long as a step."""
     model, tx = make_parts(config, optimizer)
     state, _ = make_state(model, tx, make_mesh(MeshConfig(), num_devices=1), jax.random.key(0))
     return jax.device_get(state)

@@ -49,9 +49,12 @@ T5X_CLASSES = {
     "Trainer",
 }
 SEQIO_MIXTURES = pathlib.Path(__file__).parents[2] / "tasks/seqio_mixtures.py"
-OTHER_CAPITALS = {"NUM_REAL_TARGET_TOKENS", "PARAM_RULES", "TFDS_DATA_DIR"} | set(
-    re.findall(r'environ.get\("(FLANJAX_\w+)"', SEQIO_MIXTURES.read_text("utf-8"))
-)
+OTHER_CAPITALS = {
+    "AVERAGE_PER_SEQUENCE",
+    "NUM_REAL_TARGET_TOKENS",
+    "PARAM_RULES",
+    "TFDS_DATA_DIR",
+} | set(re.findall(r'environ.get\("(FLANJAX_\w+)"', SEQIO_MIXTURES.read_text("utf-8")))
 
 FIELD = re.compile(r"\b([A-Z]\w+)\.([a-z]\w*)")
 CAPITALS = re.compile(r"(?<![\w./])[A-Z][A-Z0-9_]{3,}\b(?![.(])")

@@ -23,7 +23,7 @@ def test_every_paragraph_is_parted_somewhere_and_nothing_is_lost() -> None:
     for text in itertools.islice(paragraphs(0, "train"), 300):
         fields = prose.to_fields({"text": text})
         assert f"{fields['beginning']} {fields['answer']}" == text
-        assert fields["beginning"].endswith(".")
+        assert fields["beginning"].endswith(".") or ". " not in text
         cuts.add(fields["beginning"].count("."))
     assert len(cuts) > 2
 

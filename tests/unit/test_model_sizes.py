@@ -106,8 +106,8 @@ COUNTS = {
     "miniature_t5_small": 467_840,
     "miniature_t5_base": 1_328_896,
     "miniature_t5_large": 3_911_232,
-    "miniature_decoder_small": 332_352,
-    "miniature_decoder_base": 1_057_920,
+    "miniature_decoder_small": 246_208,
+    "miniature_decoder_base": 713_600,
     "miniature_decoder_large": 3_062_208,
 }
 """Counts of the public checkpoints: what the arrays that their config.json implies add up to, tied
