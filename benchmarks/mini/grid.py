@@ -103,18 +103,18 @@ def every_run(catalogue: Catalogue) -> Iterator[Run]:
     Seed by seed, and of a seed the tuned models before what they are compared with: a grid that is
     cut short is whole in what it has.
     """
-    held_in_turn = together(catalogue)
+    in_turn = held_in_turn(catalogue)
     for seed in SEEDS:
         for family in FAMILIES:
             yield Run("text", family, seed)
-            for held in held_in_turn:
+            for held in in_turn:
                 yield Run("tuned", family, seed, held)
-        yield from _controls(held_in_turn, FAMILIES[0], seed)
+        yield from _controls(in_turn, FAMILIES[0], seed)
         yield from _scale(catalogue, seed)
-        yield from _controls(held_in_turn, FAMILIES[1], seed)
+        yield from _controls(in_turn, FAMILIES[1], seed)
 
 
-def together(catalogue: Catalogue) -> list[str]:
+def held_in_turn(catalogue: Catalogue) -> list[str]:
     """Returns what is held out in turn, as `Run.hold_out`: every cluster once.
 
     Clusters that are near each other leave the same to be trained on, so one run answers for both.
@@ -125,10 +125,10 @@ def together(catalogue: Catalogue) -> list[str]:
     return ["+".join(names) for names in found.values()]
 
 
-def _controls(held_in_turn: list[str], family: str, seed: int) -> Iterator[Run]:
+def _controls(in_turn: list[str], family: str, seed: int) -> Iterator[Run]:
     """Yields what the tuned models are compared with."""
     for wording in ("shuffled", "dataset_name"):
-        for held in held_in_turn:
+        for held in in_turn:
             bindings = (f"AblationConfig.wording='{wording}'",)
             yield Run(wording, family, seed, held, bindings=bindings)
     for nearest in sorted(set(NEAREST.values())):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
 
-AVERAGES = ("tokens", "examples")
+Average = Literal["tokens", "examples"]
 """What counts alike in a loss."""
 
 
@@ -30,13 +30,13 @@ class LossConfig:
 
     z_loss: float = 0.0
     label_smoothing: float = 0.0
-    average: str = "tokens"
+    average: Average = "tokens"
     chunk: int = 0
 
     def __post_init__(self) -> None:
-        if self.average not in AVERAGES:
+        if self.average not in get_args(Average):
             raise ValueError(
-                f"average must be one of {', '.join(AVERAGES)}, got {self.average!r}; "
+                f"average must be one of {', '.join(get_args(Average))}, got {self.average!r}; "
                 "use 'tokens' for what most trainers do."
             )
         if self.z_loss < 0:
@@ -153,7 +153,7 @@ def per_example(weights_BT: jax.Array, segments_BT: jax.Array) -> jax.Array:
     """
     is_same_BTT = segments_BT[:, :, None] == segments_BT[:, None, :]
     sums_BT = jnp.sum(is_same_BTT * weights_BT[:, None, :], axis=-1)
-    return jnp.where(weights_BT > 0, weights_BT / jnp.where(sums_BT > 0, sums_BT, 1.0), 0.0)
+    return weights_BT / jnp.where(sums_BT > 0, sums_BT, 1.0)
 
 
 def example_sums(
