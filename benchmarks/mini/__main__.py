@@ -65,9 +65,8 @@ def run(work: pathlib.Path, short: bool, workers: int, only: tuple[str, ...]) ->
 def _is_wanted(each: Run, short: bool, only: Sequence[str]) -> bool:
     if short:
         is_first = each.seed == 0 and each.size == "base"
-        return (
-            is_first and each.study in ("text", "tuned") and each.hold_out in (None, "entailment")
-        )
+        is_held = each.study == "tuned" and "entailment" in each.held
+        return is_first and (each.study == "text" or is_held)
     return not only or each.study in (*only, "text")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pathlib
 import re
@@ -21,6 +22,7 @@ from benchmarks.mini.__main__ import (
     DOCUMENTS,
     PUBLISHED,
     RESULTS,
+    _is_wanted,
     _texts_wanted,
 )
 from benchmarks.mini.bag_of_words import BagOfWords
@@ -71,6 +73,11 @@ def test_a_model_of_text_comes_before_what_starts_from_it() -> None:
     for run in RUNS:
         assert run.study == "text" or run.text.name in made
         made.add(run.name)
+
+
+def test_the_short_grid_tunes_both_families() -> None:
+    wanted = [(run.study, run.family) for run in RUNS if _is_wanted(run, True, ())]
+    assert sorted(wanted) == sorted(itertools.product(("text", "tuned"), grid.FAMILIES))
 
 
 def test_seeds_are_made_one_after_another() -> None:
