@@ -7,7 +7,6 @@ Usage: python -m benchmarks.mini run WORK [--short] [--workers N] [--only STUDY]
 from __future__ import annotations
 
 import concurrent.futures
-import itertools
 import pathlib
 import time
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ import click
 
 from benchmarks.mini import page, table
 from benchmarks.mini.execute import Place, make, make_tokenizer, start_workers
-from benchmarks.mini.grid import FAMILIES, SEEDS, Run, every_run
+from benchmarks.mini.grid import FAMILIES, Run, every_run
 from benchmarks.mini.words import score_words
 from benchmarks.mini.world import fingerprint
 from flanjax.cli.catalog import load_catalog
@@ -54,12 +53,7 @@ def run(work: pathlib.Path, short: bool, workers: int, only: tuple[str, ...]) ->
     make_tokenizer(place)
     score_words(catalogue, place.results, fingerprint(place.catalogue, place.text))
     with start_workers(place, workers) as pool:
-        for seed, is_text in itertools.product(SEEDS, (True, False)):
-            # what is tuned starts from what has read text
-            batch = [each for each in runs if (each.seed, each.study == "text") == (seed, is_text)]
-            if is_text:
-                batch = _texts_wanted(batch, runs, place)
-            _make_all(batch, place, pool)
+        _make_all(_without_idle_texts(runs, place), place, pool, workers)
 
 
 def _is_wanted(each: Run, short: bool, only: Sequence[str]) -> bool:
@@ -70,22 +64,32 @@ def _is_wanted(each: Run, short: bool, only: Sequence[str]) -> bool:
     return not only or each.study in (*only, "text")
 
 
-def _texts_wanted(texts: Sequence[Run], runs: Sequence[Run], place: Place) -> list[Run]:
+def _without_idle_texts(runs: Sequence[Run], place: Place) -> list[Run]:
     """Leaves out models of text that are scored already and that no missing run starts from."""
     needed = {each.text for each in runs if not place.result(each).exists()}
-    return [each for each in texts if each in needed or not place.result(each).exists()]
+    return [each for each in runs if each in needed or not place.result(each).exists()]
 
 
-def _make_all(runs: Sequence[Run], place: Place, pool: concurrent.futures.Executor) -> None:
+def _make_all(
+    runs: Sequence[Run], place: Place, pool: concurrent.futures.Executor, num_workers: int
+) -> None:
+    """Makes runs in their order; a run waits for the text that it starts from, no other for it."""
     missing = [each for each in runs if not place.is_made(each)]
-    futures = {pool.submit(make, each, place): each for each in missing}
-    started, num_before = time.monotonic(), len(runs) - len(missing)
-    for num, future in enumerate(concurrent.futures.as_completed(futures), 1):
-        future.result()
-        left_s = (time.monotonic() - started) / num * (len(missing) - num)
-        click.echo(
-            f"{num_before + num} of {len(runs)}: {futures[future].name}, {left_s / 60:.0f} min left"
-        )
+    making: dict[concurrent.futures.Future[None], Run] = {}
+    started, total = time.monotonic(), len(missing)
+    while missing or making:
+        for each in list(missing):
+            is_waiting = each.text in (*missing, *making.values()) and each.text != each
+            if len(making) < num_workers and not is_waiting:
+                missing.remove(each)
+                making[pool.submit(make, each, place)] = each
+        ended, _ = concurrent.futures.wait(making, return_when=concurrent.futures.FIRST_COMPLETED)
+        for future in ended:
+            future.result()
+            num = total - len(missing) - len(making) + 1
+            left_s = (time.monotonic() - started) / num * (total - num)
+            name = making.pop(future).name
+            click.echo(f"{num} of {total}: {name}, {left_s / 60:.0f} min left")
 
 
 @main.command()

@@ -28,7 +28,7 @@ from benchmarks.mini.world import fingerprint
 from flanjax.cli.catalog import load_catalog
 from flanjax.cli.main import main
 from flanjax.data.catalogue import Catalogue
-from flanjax.model_dir import write_json
+from flanjax.model_dir import EXPERIMENT, write_json
 
 _PLACES = {"command", "checkpoint"}
 """Facts of a report that name folders of one machine."""
@@ -67,12 +67,15 @@ class Place(NamedTuple):
 
     def is_made(self, run: Run) -> bool:
         """Whether a run has its scores, and its model where others start from it."""
-        return self.result(run).exists() and (run.study != "text" or self._has_checkpoint(run))
+        return self.result(run).exists() and (run.study != "text" or self._is_trained(run))
 
-    def _has_checkpoint(self, run: Run) -> bool:
-        """Whether a save has ended: only then does its folder bear the step alone as its name."""
-        steps = (self.model(run) / "checkpoints").glob("*")
-        return any(step.name.isdigit() for step in steps)
+    def _is_trained(self, run: Run) -> bool:
+        """Whether the last step is saved; a save that has not ended has a longer name."""
+        told = self.model(run) / EXPERIMENT
+        if not told.exists():
+            return False
+        last = json.loads(told.read_text("utf-8"))["train"]["steps"]
+        return (self.model(run) / "checkpoints" / str(last)).exists()
 
     @property
     def tokenizer(self) -> pathlib.Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import itertools
 import os
 import pathlib
@@ -9,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from typing import Any
 
@@ -23,12 +25,13 @@ from benchmarks.mini.__main__ import (
     PUBLISHED,
     RESULTS,
     _is_wanted,
-    _texts_wanted,
+    _make_all,
+    _without_idle_texts,
 )
 from benchmarks.mini.bag_of_words import BagOfWords
 from benchmarks.mini.world import fingerprint
 from flanjax import gin_bridge
-from flanjax.model_dir import write_json
+from flanjax.model_dir import EXPERIMENT, write_json
 from flanjax.tasks.mini import CATALOGUE
 from flanjax.train.checkpoint import Checkpoints
 
@@ -125,6 +128,29 @@ def test_the_settings_of_every_study_are_a_run(study: str) -> None:
     assert experiment.evaluation.max_decode_length == 32
 
 
+def test_a_run_waits_for_its_text_and_for_no_other(tmp_path, monkeypatch) -> None:
+    """A large model reads for long; the other core goes on meanwhile with what it can."""
+    place = execute.Place(tmp_path, tmp_path, "a:B", "a:C")
+    text, large = grid.Run("text", "t5", 0), grid.Run("text", "t5", 0, size="large")
+    tuned, size = grid.Run("tuned", "t5", 0, "topics"), grid.Run("size", "t5", 0, "a", "large")
+    is_read, is_tuned, made = threading.Event(), threading.Event(), []
+
+    def make(run: grid.Run, place: execute.Place) -> None:
+        if run == text:
+            assert is_read.wait(10)  # the large one has started beside it
+        if run == large:
+            is_read.set()
+            assert is_tuned.wait(10)
+        if run == tuned:
+            is_tuned.set()
+        made.append(run)
+
+    monkeypatch.setattr("benchmarks.mini.__main__.make", make)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        _make_all([text, large, size, tuned], place, pool, 2)
+    assert made == [text, tuned, large, size]
+
+
 def test_a_failing_verb_names_its_run(tmp_path) -> None:
     place = execute.Place(tmp_path, tmp_path, "no.such:CATALOGUE", "no.such:TEXT")
     with pytest.raises(RuntimeError, match=r"text-t5-base-0: .*no\.such"):
@@ -139,14 +165,19 @@ def test_a_model_of_text_is_made_again_where_runs_start_from_it(tmp_path) -> Non
     place.results.mkdir()
     write_json(place.result(text), {})
     assert not place.is_made(text)
-    assert _texts_wanted([text], [text, tuned], place) == [text]
+    assert _without_idle_texts([text, tuned], place) == [text, tuned]
     write_json(place.result(tuned), {})
     assert place.is_made(tuned)
-    assert _texts_wanted([text], [text, tuned], place) == []
-    saving = place.model(text) / "checkpoints" / "500.orbax-checkpoint-tmp-1"
-    saving.mkdir(parents=True)
+    assert _without_idle_texts([text, tuned], place) == []
+    checkpoints = place.model(text) / "checkpoints"
+    (checkpoints / "400").mkdir(parents=True)
+    write_json(place.model(text) / EXPERIMENT, {"train": {"steps": 500}})
+    assert not place.is_made(text)  # cut short after a save, not at its end
+    saving = checkpoints / "500.orbax-checkpoint-tmp-1"
+    saving.mkdir()
     assert not place.is_made(text)
     saving.rename(saving.with_name("500"))
+    assert place.is_made(text)
     assert Checkpoints(place.model(text)).latest_step() == 500
     assert place.is_made(text)
 
