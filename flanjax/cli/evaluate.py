@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 from typing import TYPE_CHECKING
 
@@ -105,7 +106,9 @@ def evaluate(
     if weights == "averaged" and not checkpoint:
         raise click.UsageError("--weights=averaged must stand with a --checkpoint to read.")
     from flanjax import run
+    from flanjax.compilation_cache import keep_programs
 
+    keep_programs(os.environ)
     outcome = run.evaluate(
         experiment,
         catalogue,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -112,8 +113,10 @@ def generate(
     if not asked:
         raise click.UsageError("No prompt given: use --prompt, or write prompts to standard input.")
     from flanjax import run
+    from flanjax.compilation_cache import keep_programs
     from flanjax.models.generation import DecodeConfig
 
+    keep_programs(os.environ)
     answers = run.generate(
         checkpoint,
         asked,

@@ -58,6 +58,7 @@ def train(
 
     from flanjax import distributed
     from flanjax.cli.catalog import run_catalog
+    from flanjax.compilation_cache import keep_programs
 
     catalogue = run_catalog(resolved.experiment)
     processes = distributed.resolve(
@@ -67,6 +68,7 @@ def train(
         environ=os.environ,
     )
     distributed.initialize(processes)
+    keep_programs(os.environ)
     import jax
 
     from flanjax import run

@@ -16,7 +16,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 LAYERS: tuple[dict[str, str], ...] = (
     {"flanjax": "base chips"},
     {
-        "flanjax": "losses parallel distributed html_page",
+        "flanjax": "losses parallel distributed compilation_cache html_page",
         "flanjax.data": "task schema render fewshot mixing tokenize hf_tokenizer batch chat "
         "formats catalogue objective holdout ablation",
         "flanjax.engine": "permutation bin_packing",
