@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 
 from flanjax import model_dir
-from flanjax.data.hf_tokenizer import TOKENIZER_FILE
+from flanjax.data.hf_tokenizer import TOKENIZER_FILE, begins_prompts
 from flanjax.data.tokenize import Tokenizer, TokenizerConfig, load_tokenizer, make_tokenizer
 from flanjax.interop import moments, orbax_format, t5x, t5x_format, t5x_slots
 from flanjax.interop.hf import checkpoint as hf
@@ -159,7 +159,8 @@ def _hf_tokenizers(folder: pathlib.Path) -> list[Tokenizer]:
     if (file := folder / "spiece.model").is_file():
         configs.append(TokenizerConfig(kind="sentencepiece", path=str(file), extra_ids=extra_ids))
     if (file := folder / TOKENIZER_FILE).is_file():
-        configs.append(TokenizerConfig(kind="huggingface", path=str(file)))
+        has_bos = not configs and about.is_file() and begins_prompts(file)
+        configs.append(TokenizerConfig(kind="huggingface", path=str(file), has_bos=has_bos))
     if not configs and plain.get("tokenizer_class") == _BYTE_TOKENIZER:
         configs.append(TokenizerConfig(extra_ids=int(plain.get("extra_ids", 125))))
     if not configs:

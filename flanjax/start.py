@@ -80,6 +80,7 @@ def open_start(path: str, parts: Parts, config: RestoreConfig | None = None) -> 
     if any(name and ours.rpartition("/")[2] in _TABLES for ours, name in sources.items()):
         _check_tokenizer(source, parts)
     notes = _check_model(source, parts, is_mapped=bool(config.assignment_map))
+    notes += _beginnings(source, parts)
     notes += ["averaged weights"] if config.weights == "averaged" else []
     _check_shapes(source, sources, shapes)
     params = {ours: source.arrays[name] for ours, name in sources.items() if name}
@@ -169,6 +170,18 @@ def _check_tokenizer(source: Opened, parts: Parts) -> None:
             f"tokenizer must be the checkpoint's {' or '.join(theirs)} ({source.path}), got "
             f"{parts.tokenizer.fingerprint}; name the tokenizer that lies in {where}."
         )
+
+
+def _beginnings(source: Opened, parts: Parts) -> list[str]:
+    """Tells where prompts begin otherwise than a checkpoint's tokenizer begins them."""
+    ours = parts.tokenizer.bos_id
+    theirs = {tokenizer.bos_id for tokenizer in source.tokenizers}
+    if not theirs or ours in theirs:
+        return []
+    where = "there, not here" if ours is None else "here, not there"
+    return [
+        f"prompts begin with a bos_token {where} (TokenizerConfig.has_bos = {ours is not None})"
+    ]
 
 
 def _check_model(source: Opened, parts: Parts, *, is_mapped: bool) -> list[str]:

@@ -18,7 +18,7 @@ _OWN_CONFIG = "flanjax_tokenizer.json"
 
 
 class HfTokenizer:
-    """A tokenizer.json, and what tokenizer_config.json says of its end id.
+    """A tokenizer.json, and what tokenizer_config.json says of its special ids.
 
     Text is encoded without the special tokens that a template would add, and
     whole, whatever cuts or padding the file asks for.
@@ -26,10 +26,13 @@ class HfTokenizer:
     Args:
       content: The bytes of tokenizer.json.
       about: Those of tokenizer_config.json, which names the end token.
+      has_bos: Whether prompts begin with its bos_token.
       name: What messages call it.
     """
 
-    def __init__(self, content: bytes, about: bytes, *, name: str = TOKENIZER_FILE):
+    def __init__(
+        self, content: bytes, about: bytes, *, has_bos: bool = False, name: str = TOKENIZER_FILE
+    ):
         # Its threads do not survive the fork that makes a cache's workers.
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         self._content, self._about = content, about
@@ -43,15 +46,20 @@ class HfTokenizer:
         self._tokenizer.no_padding()
         vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
         self.vocab_size = max(vocabulary.values()) + 1
-        self.eos_id = _end_id(vocabulary, about, name)
+        self.eos_id = _special_id("eos_token", vocabulary, about, name)
+        self.bos_id = _special_id("bos_token", vocabulary, about, name) if has_bos else None
         self._sentinels = _sentinels(vocabulary)
 
     @classmethod
-    def from_file(cls, path: pathlib.Path) -> HfTokenizer:
+    def from_file(cls, path: pathlib.Path, *, has_bos: bool = False) -> HfTokenizer:
         """Reads a tokenizer.json and the tokenizer_config.json beside it.
 
+        Args:
+          path: The former.
+          has_bos: Whether prompts begin with its bos_token.
+
         Raises:
-          ValueError: The latter is missing, or either is damaged.
+          ValueError: The latter is missing or lacks a token, or either is damaged.
         """
         about = path.with_name(ABOUT_FILE)
         if not about.is_file():
@@ -59,7 +67,7 @@ class HfTokenizer:
                 f"tokenizer {path} must have {ABOUT_FILE} beside it, which names its end token, "
                 "got none; copy it from the model."
             )
-        return cls(path.read_bytes(), about.read_bytes(), name=str(path))
+        return cls(path.read_bytes(), about.read_bytes(), has_bos=has_bos, name=str(path))
 
     @property
     def num_sentinels(self) -> int:
@@ -86,6 +94,10 @@ class HfTokenizer:
         encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
 
+    def template_ids(self) -> list[int]:
+        """Returns the ids that the file's template puts around an empty text."""
+        return list(self._tokenizer.encode("", add_special_tokens=True).ids)
+
     def decode(self, ids: Sequence[int]) -> str:
         """Returns the text before the first end id; id 0 may be a word of its own."""
         known = [int(i) for i in ids]
@@ -104,11 +116,12 @@ class HfTokenizer:
     def save(self, directory: str | os.PathLike[str]) -> None:
         folder = pathlib.Path(directory)
         folder.mkdir(parents=True, exist_ok=True)
-        own = json.dumps({"kind": "huggingface", "extra_ids": 0}) + "\n"
+        own = {"kind": "huggingface", "extra_ids": 0}
+        own |= {"has_bos": True} if self.bos_id is not None else {}
         contents = {
             TOKENIZER_FILE: self._content,
             ABOUT_FILE: self._about,
-            _OWN_CONFIG: own.encode(),
+            _OWN_CONFIG: json.dumps(own).encode() + b"\n",
         }
         for name, content in contents.items():
             aside = folder / f"{name}.partial"
@@ -116,16 +129,33 @@ class HfTokenizer:
             os.replace(aside, folder / name)
 
 
-def _end_id(vocabulary: dict[str, int], about: bytes, name: str) -> int:
+def begins_prompts(path: pathlib.Path) -> bool:
+    """Returns whether a tokenizer.json begins texts with its bos_token.
+
+    Its template decides, as in transformers 5, which does not heed "add_bos_token" beside one.
+
+    Args:
+      path: The tokenizer.json; tokenizer_config.json lies beside it.
+
+    Raises:
+      ValueError: As `HfTokenizer.from_file`.
+    """
+    template_ids = HfTokenizer.from_file(path).template_ids()
+    if not json.loads(path.with_name(ABOUT_FILE).read_bytes()).get("bos_token"):
+        return False
+    return template_ids[:1] == [HfTokenizer.from_file(path, has_bos=True).bos_id]
+
+
+def _special_id(token_name: str, vocabulary: dict[str, int], about: bytes, name: str) -> int:
     try:
         config: Any = json.loads(about)
-        token = config["eos_token"]
+        token = config[token_name]
         token = token["content"] if isinstance(token, dict) else token
         return vocabulary[token]
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f"{ABOUT_FILE} of {name} must name an eos_token of its vocabulary, got {error!r:.80}; "
-            "add it."
+            f"{ABOUT_FILE} of {name} must give {token_name}, a token of the vocabulary, got "
+            f"{error!r:.80}; add it."
         ) from None
 
 

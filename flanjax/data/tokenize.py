@@ -38,17 +38,25 @@ class Tokenizer(Protocol):
         ...
 
     @property
+    def bos_id(self) -> int | None:
+        """Begins every prompt; None where nothing does."""
+        ...
+
+    @property
     def num_sentinels(self) -> int:
         """The number of span-corruption sentinels."""
         ...
 
     @property
     def fingerprint(self) -> str:
-        """A hash that differs whenever any text would be encoded otherwise."""
+        """A hash that differs whenever any text would be encoded otherwise.
+
+        What a prompt begins with is no part of it: ids mean the same.
+        """
         ...
 
     def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Returns int32 ids of each text, without any end marker."""
+        """Returns int32 ids of each text, without `bos_id` or any end marker."""
         ...
 
     def encode_flat(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -79,11 +87,15 @@ class TokenizerConfig:
         tokenizer_config.json beside it.
       extra_ids: Sentinels for span corruption, the last ids of the
         vocabulary; T5 has 100, ByT5 125. A tokenizer.json has its own.
+      has_bos: Whether every prompt begins with the tokenizer's
+        beginning-of-sequence id, as in the pretraining of Llama, Mistral and
+        Gemma.
     """
 
     kind: Literal["bytes", "sentencepiece", "huggingface"] = "bytes"
     path: str | None = None
     extra_ids: int = 100
+    has_bos: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in ("bytes", "sentencepiece", "huggingface"):
@@ -100,13 +112,18 @@ class TokenizerConfig:
             raise ValueError(
                 f"tokenizer extra_ids must not be negative, got {self.extra_ids}; T5 has 100."
             )
+        if self.has_bos and self.kind == "bytes":
+            raise ValueError(
+                "tokenizer has_bos must be False for kind 'bytes', got True; bytes have no such id."
+            )
 
 
 def make_tokenizer(config: TokenizerConfig) -> Tokenizer:
     """Returns the tokenizer of a config.
 
     Raises:
-      ValueError: The model file is missing or not a SentencePiece model.
+      ValueError: The model file is missing, not a SentencePiece model, or has
+        no id to begin a prompt with.
     """
     if config.kind == "bytes":
         return ByteTokenizer(extra_ids=config.extra_ids)
@@ -114,8 +131,18 @@ def make_tokenizer(config: TokenizerConfig) -> Tokenizer:
     if not path.is_file():
         raise ValueError(f"tokenizer path must be a file, got {path}; check the path.")
     if config.kind == "huggingface":
-        return HfTokenizer.from_file(path)
-    return SentencePieceTokenizer(path.read_bytes(), extra_ids=config.extra_ids, name=str(path))
+        return HfTokenizer.from_file(path, has_bos=config.has_bos)
+    return SentencePieceTokenizer(
+        path.read_bytes(), extra_ids=config.extra_ids, has_bos=config.has_bos, name=str(path)
+    )
+
+
+def encode_prompts(tokenizer: Tokenizer, texts: Sequence[str]) -> list[np.ndarray]:
+    """Returns int32 ids of each prompt, after `bos_id` where there is one."""
+    encoded = tokenizer.encode_batch(texts)
+    if tokenizer.bos_id is None:
+        return encoded
+    return [np.insert(ids, 0, tokenizer.bos_id) for ids in encoded]
 
 
 def load_tokenizer(directory: str | os.PathLike[str]) -> Tokenizer:
@@ -142,19 +169,21 @@ def saved_config(directory: str | os.PathLike[str]) -> TokenizerConfig:
     try:
         config = json.loads(file.read_text("utf-8"))
         kind, extra_ids = config["kind"], config["extra_ids"]
-    except (ValueError, KeyError, TypeError) as error:
+        has_bos = bool(config.get("has_bos", False))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{file} must give kind and extra_ids as JSON, got {error!r}; restore the file."
         ) from None
     files = {"sentencepiece": MODEL_FILE, "huggingface": TOKENIZER_FILE}
     path = str(folder / files[kind]) if kind in files else None
-    return TokenizerConfig(kind=kind, path=path, extra_ids=extra_ids)
+    return TokenizerConfig(kind=kind, path=path, extra_ids=extra_ids, has_bos=has_bos)
 
 
 class ByteTokenizer:
     """UTF-8 bytes; byte b has id b + 3 (ByT5, section 3.1)."""
 
     eos_id = 1
+    bos_id: int | None = None
 
     def __init__(self, *, extra_ids: int = 125):
         self.num_sentinels = extra_ids
@@ -193,7 +222,9 @@ class SentencePieceTokenizer:
     T5 numbers sentinels from the end: <extra_id_0> is the last id.
     """
 
-    def __init__(self, model: bytes, *, extra_ids: int = 100, name: str = "model"):
+    def __init__(
+        self, model: bytes, *, extra_ids: int = 100, has_bos: bool = False, name: str = "model"
+    ):
         self._model = model
         self._processor = sentencepiece.SentencePieceProcessor()
         try:
@@ -212,6 +243,13 @@ class SentencePieceTokenizer:
                 f"tokenizer {name} must have an end-of-sequence id, got none; "
                 "train it with `flanjax tokenizer train`."
             )
+        bos_id = int(self._processor.bos_id())
+        if has_bos and bos_id < 0:
+            raise ValueError(
+                f"tokenizer {name} must have a beginning-of-sequence id for has_bos, got none; "
+                "set TokenizerConfig.has_bos to False."
+            )
+        self.bos_id = bos_id if has_bos else None
 
     @property
     def fingerprint(self) -> str:
@@ -238,7 +276,8 @@ class SentencePieceTokenizer:
         return _sentinel(index, self.num_sentinels, self.vocab_size)
 
     def save(self, directory: str | os.PathLike[str]) -> None:
-        _write_config(directory, "sentencepiece", self.num_sentinels)
+        has_bos = self.bos_id is not None
+        _write_config(directory, "sentencepiece", self.num_sentinels, has_bos=has_bos)
         _write(pathlib.Path(directory) / MODEL_FILE, self._model)
 
 
@@ -296,10 +335,13 @@ def _sentinel(index: int, extra_ids: int, vocab_size: int) -> int:
     return vocab_size - 1 - index
 
 
-def _write_config(directory: str | os.PathLike[str], kind: str, extra_ids: int) -> None:
+def _write_config(
+    directory: str | os.PathLike[str], kind: str, extra_ids: int, *, has_bos: bool = False
+) -> None:
     folder = pathlib.Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"kind": kind, "extra_ids": extra_ids}) + "\n"
+    about = {"kind": kind, "extra_ids": extra_ids} | ({"has_bos": True} if has_bos else {})
+    text = json.dumps(about) + "\n"
     _write(folder / CONFIG_FILE, text.encode("utf-8"))
 
 

@@ -33,7 +33,7 @@ def task_key(
       max_examples: Records used of the task at most.
     """
     tokenizer = settings.tokenizer
-    return {
+    key = {
         "format": FORMAT,
         "task": task.name,
         "version": task.version,
@@ -48,6 +48,7 @@ def task_key(
         "max_examples": max_examples,
         SOURCE: source_identity(task.source, "train", data_dir=data_dir),
     }
+    return key if tokenizer.bos_id is None else key | {"begins_with": tokenizer.bos_id}
 
 
 def fingerprint(key: Mapping[str, Any]) -> str:

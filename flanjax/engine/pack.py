@@ -10,7 +10,7 @@ Training reads rows with `gather`, which gives the same arrays.
                    segments 1 1 1 2 2 0 0 0
 ```
 `$` is the end id: it ends prompts for an encoder, separates prompt and target
-in a causal row, and ends every target.
+in a causal row, and ends every target. A prompt's ids hold what begins it.
 """
 
 from __future__ import annotations

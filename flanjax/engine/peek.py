@@ -17,7 +17,7 @@ from flanjax.engine.plan import Plan, Position
 from flanjax.engine.row_index import RowIndex
 from flanjax.engine.shard import INPUTS_CUT, TARGETS_CUT
 
-END = "<end>"
+BEGIN, END = "<begin>", "<end>"
 """Stands for the end id where texts are shown."""
 
 
@@ -259,7 +259,9 @@ def _sides(row: SeqBatch, segment: int, num_inputs: int) -> tuple[Side, Side]:
 def special_names(tokenizer: Tokenizer) -> dict[int, str]:
     """Returns what stands for ids that decoding leaves out."""
     sentinels = range(tokenizer.num_sentinels)
-    return {tokenizer.eos_id: END} | {tokenizer.sentinel(i): f"<extra_id_{i}>" for i in sentinels}
+    begin = {} if tokenizer.bos_id is None else {tokenizer.bos_id: BEGIN}
+    ends = {tokenizer.eos_id: END}  # GPT-2 begins and ends with one id
+    return begin | ends | {tokenizer.sentinel(i): f"<extra_id_{i}>" for i in sentinels}
 
 
 def pieces(

@@ -11,7 +11,7 @@ from flanjax.data.fewshot import choose_shots, render_fitted
 from flanjax.data.objective import ObjectiveConfig, make_example
 from flanjax.data.render import template_index
 from flanjax.data.task import Pretokenized, Record, Task
-from flanjax.data.tokenize import Tokenizer
+from flanjax.data.tokenize import Tokenizer, encode_prompts
 from flanjax.engine.shard import EXAMPLE, INPUTS_CUT, TARGETS_CUT, Part, token_dtype
 
 OverLong: TypeAlias = Literal["truncate_right", "truncate_left", "drop", "error"]
@@ -34,7 +34,7 @@ class TokenSettings(NamedTuple):
     Attributes:
       tokenizer: Text to ids.
       objective: What an example asks to predict.
-      max_inputs: Most tokens of a prompt, its end id included.
+      max_inputs: Most tokens of a prompt, its first and its end id included.
       max_targets: Most tokens of a target, its end id included.
       over_long: What becomes of an example that exceeds either.
       seed: Draws templates, exemplars and spans.
@@ -102,9 +102,10 @@ def batch_of(
 def tokenize_batch(task: Task, batch: Batch, settings: TokenSettings, *, pass_index: int) -> Part:
     """Renders and tokenizes records, each in its wording of one pass.
 
-    A prompt and a target each get an end id. What is too long is cut, dropped
+    A prompt begins with the tokenizer's `bos_id` where it has one; a prompt and
+    a target each get an end id. What is too long is cut, dropped
     or an error, as the settings say: "truncate_right" keeps the beginning and
-    "truncate_left" the end, and the end id stays last. Before a prompt is cut,
+    "truncate_left" the end; `bos_id` stays first and the end id last. Before a prompt is cut,
     its exemplars are left out one by one until it fits.
 
     Args:
@@ -120,10 +121,11 @@ def tokenize_batch(task: Task, batch: Batch, settings: TokenSettings, *, pass_in
         return _given(task, task.pretokenized, batch, settings)
     texts, templates, num_shots_dropped = _rendered(task, batch, settings, pass_index)
     inputs, targets = _encoded(texts, batch.uids, settings, pass_index)
-    limits = (settings.max_inputs - 1, settings.max_targets - 1)
+    firsts = (settings.tokenizer.bos_id, None)
+    limits = (settings.max_inputs - 1 - (firsts[0] is not None), settings.max_targets - 1)
     is_long = (inputs.lengths > limits[0], targets.lengths > limits[1])
     if settings.over_long == "error":
-        _check_lengths(task, batch, inputs, targets, settings)
+        _check_lengths(task, batch, (inputs, targets), limits, settings)
     is_empty = targets.lengths == 0
     reasons = {EMPTY_TARGET: is_empty}
     kept = ~is_empty
@@ -137,8 +139,8 @@ def tokenize_batch(task: Task, batch: Batch, settings: TokenSettings, *, pass_in
     if num_shots_dropped:
         counts[SHOTS_DROPPED] = num_shots_dropped
     sides = [
-        _ended(side, kept, limit, settings)
-        for side, limit in zip((inputs, targets), limits, strict=True)
+        _ended(side, kept, limit, first, settings)
+        for side, limit, first in zip((inputs, targets), limits, firsts, strict=True)
     ]
     part = _part(sides[0], sides[1], np.asarray(batch.rows, np.int64)[kept], counts, settings)
     part.examples["template"] = np.asarray(templates, np.int64)[kept]
@@ -219,8 +221,7 @@ def _rendered(
 
 def _fits(settings: TokenSettings) -> Callable[[str], bool]:
     def fits(prompt: str) -> bool:
-        ids = settings.tokenizer.encode_batch([prompt])[0]
-        return int(ids.size) < settings.max_inputs
+        return encode_prompts(settings.tokenizer, [prompt])[0].size < settings.max_inputs
 
     return fits
 
@@ -256,34 +257,43 @@ def _ragged(arrays: Sequence[np.ndarray]) -> Ragged:
 
 
 def _check_lengths(
-    task: Task, batch: Batch, inputs: Ragged, targets: Ragged, settings: TokenSettings
+    task: Task,
+    batch: Batch,
+    sides: tuple[Ragged, Ragged],
+    limits: tuple[int, int],
+    settings: TokenSettings,
 ) -> None:
-    sides = (
-        ("inputs", inputs.lengths, settings.max_inputs),
-        ("targets", targets.lengths, settings.max_targets),
-    )
-    for name, lengths, limit in sides:
-        for at in np.flatnonzero(lengths >= limit)[:1]:
+    wholes = (settings.max_inputs, settings.max_targets)
+    named = zip(("inputs", "targets"), sides, limits, wholes, strict=True)
+    for name, (_, lengths), limit, whole in named:
+        for at in np.flatnonzero(lengths > limit)[:1]:
             raise ValueError(
                 f"task {task.name}, source row {batch.rows[at]}: {name} and their end must fit "
-                f"{limit} tokens, got {lengths[at] + 1}; raise TASK_FEATURE_LENGTHS, or set "
-                "DataConfig.over_long to 'truncate_right', 'truncate_left' or 'drop'."
+                f"{whole} tokens, got {lengths[at] + whole - limit}; raise "
+                "TASK_FEATURE_LENGTHS, or set DataConfig.over_long to 'truncate_right', "
+                "'truncate_left' or 'drop'."
             )
 
 
-def _ended(side: Ragged, kept: np.ndarray, limit: int, settings: TokenSettings) -> Ragged:
-    """Returns the kept sequences, cut to `limit`, each with its end id."""
+def _ended(
+    side: Ragged, kept: np.ndarray, limit: int, first: int | None, settings: TokenSettings
+) -> Ragged:
+    """Returns the kept sequences, cut to `limit`, after `first` and ended."""
     lengths = np.minimum(side.lengths[kept], limit)
     starts = side.starts[kept]
     if settings.over_long == "truncate_left":
         starts = starts + side.lengths[kept] - lengths
-    values = np.full(int(lengths.sum()) + len(lengths), settings.tokenizer.eos_id, np.int32)
-    ends = np.cumsum(lengths + 1)
+    wholes = lengths + 1 + (first is not None)
+    values = np.full(int(wholes.sum()), settings.tokenizer.eos_id, np.int32)
+    ends = np.cumsum(wholes)
     is_inner = np.ones(len(values), bool)
     is_inner[ends - 1] = False
+    if first is not None:
+        values[ends - wholes] = first
+        is_inner[ends - wholes] = False
     offsets = starts - (np.cumsum(lengths) - lengths)
     values[is_inner] = side.values[np.arange(int(lengths.sum())) + np.repeat(offsets, lengths)]
-    return Ragged(values, lengths + 1)
+    return Ragged(values, wholes)
 
 
 def _alternating(inputs: Ragged, targets: Ragged) -> np.ndarray:

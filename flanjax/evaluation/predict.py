@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from flanjax import parallel
 from flanjax.base import Params
 from flanjax.data.batch import EncoderInput
-from flanjax.data.tokenize import Tokenizer
+from flanjax.data.tokenize import Tokenizer, encode_prompts
 from flanjax.engine.pack import prompts as prompt_rows
 from flanjax.evaluation.converted import EvaluatorFunctions, evaluator_functions
 from flanjax.evaluation.stop_texts import cut_at, stop_ids
@@ -128,7 +128,7 @@ class ModelPredictor:
 
     def fits(self, prompt: str) -> bool:
         """Returns whether a prompt is short enough not to be cut."""
-        return int(self._tokenizer.encode_batch([prompt])[0].size) <= self._input_room
+        return encode_prompts(self._tokenizer, [prompt])[0].size <= self._input_room
 
     def score(self, prompts: Sequence[str], options: Sequence[Sequence[str]]) -> list[np.ndarray]:
         """Returns log p(option, end | prompt) in nats, float32 [N] per prompt.
@@ -188,7 +188,7 @@ class ModelPredictor:
         ]
 
     def _encode_prompts(self, prompts: Sequence[str]) -> list[np.ndarray]:
-        encoded = self._tokenizer.encode_batch(prompts)
+        encoded = encode_prompts(self._tokenizer, prompts)
         limit = self._input_room
         self.num_truncated += sum(ids.size > limit for ids in encoded)
         return [ids[:limit] for ids in encoded]

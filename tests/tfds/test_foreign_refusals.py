@@ -129,6 +129,14 @@ def test_features_and_vocabularies_that_are_not_the_models(
     assert "\n" not in str(error.value)
 
 
+def test_prompts_of_seqio_begin_as_it_begins_them(user_tasks, add, tmp_path):
+    tokenizer = ByteTokenizer(extra_ids=125)
+    tokenizer.bos_id = 5
+    task = add()
+    with refused(f"has_bos must be False for task {task.name} of SeqIO, got True; leave it out"):
+        prepare(experiment(tmp_path, task.name), tokenizer)
+
+
 def test_a_vocabulary_file_is_compared_by_its_content(user_tasks, add, tmp_path):
     trained = []
     for number, text in enumerate(("one two three four", "one two three fuor")):

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 import pathlib
+import types
 
 import numpy as np
 import pytest
 import tokenizers
 
-from flanjax.data.hf_tokenizer import ABOUT_FILE, TOKENIZER_FILE, HfTokenizer
-from flanjax.data.tokenize import TokenizerConfig, load_tokenizer, make_tokenizer
+from flanjax import opened, start
+from flanjax.data.hf_tokenizer import ABOUT_FILE, TOKENIZER_FILE, HfTokenizer, begins_prompts
+from flanjax.data.tokenize import (
+    TokenizerConfig,
+    encode_prompts,
+    load_tokenizer,
+    make_tokenizer,
+    saved_config,
+)
 
 TEXTS = ["the cat sat on the mat", "", "Où est-il ? 42\n\tünïcode", "the the the"]
 SPECIAL = ["!", "</s>", "<s>", "<extra_id_0>", "<extra_id_1>"]
@@ -62,6 +70,76 @@ def test_ids_are_the_library_s_without_template_cut_and_padding(folder, tokenize
     assert values.dtype == np.int32
 
 
+def about(folder: pathlib.Path, **changed) -> pathlib.Path:
+    """Changes tokenizer_config.json; returns where tokenizer.json lies."""
+    told = {"eos_token": "</s>", "bos_token": "<s>"} | changed
+    (folder / ABOUT_FILE).write_text(json.dumps(told), "utf-8")
+    return folder / TOKENIZER_FILE
+
+
+def test_prompts_begin_as_the_library_s_template_begins_them(folder):
+    ours = HfTokenizer.from_file(about(folder), has_bos=True)
+    theirs = plain(folder)
+    assert [ids.tolist() for ids in encode_prompts(ours, TEXTS)] == [
+        theirs.encode(text, add_special_tokens=True).ids for text in TEXTS
+    ]
+    assert encode_prompts(ours, TEXTS)[0].dtype == np.int32
+    without = HfTokenizer.from_file(folder / TOKENIZER_FILE)
+    assert without.bos_id is None
+    assert encode_prompts(without, TEXTS)[0].tolist() == ours.encode_batch(TEXTS)[0].tolist()
+    assert without.fingerprint == ours.fingerprint  # ids mean the same
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({}, True),
+        ({"bos_token": {"content": "<s>"}}, True),
+        ({"bos_token": None}, False),
+        ({"bos_token": "</s>"}, False),
+    ],
+)
+def test_whether_prompts_begin_so_stands_in_the_files(folder, told, expected):
+    assert begins_prompts(about(folder, **told)) is expected
+
+
+def test_a_tokenizer_without_a_beginning_is_refused(folder):
+    with pytest.raises(
+        ValueError, match="must give bos_token, a token of the vocabulary, got KeyError"
+    ):
+        HfTokenizer.from_file(folder / TOKENIZER_FILE, has_bos=True)
+    with pytest.raises(ValueError, match="has_bos must be False for kind 'bytes', got True"):
+        TokenizerConfig(has_bos=True)
+
+
+def test_the_beginning_travels(tmp_path, folder):
+    HfTokenizer.from_file(about(folder), has_bos=True).save(tmp_path / "saved")
+    assert saved_config(tmp_path / "saved").has_bos
+    assert load_tokenizer(tmp_path / "saved").bos_id == plain(folder).token_to_id("<s>")
+
+
+def test_a_directory_of_transformers_says_how_its_prompts_begin(folder):
+    def opened_with(**told):
+        about(folder, **told)
+        return opened._hf_tokenizers(folder)
+
+    (begun,) = opened_with()
+    assert begun.bos_id == plain(folder).token_to_id("<s>")
+    (unbegun,) = opened_with(bos_token=None)
+    assert unbegun.bos_id is None
+    for theirs, ours, expected in (
+        (begun, begun, []),
+        (unbegun, unbegun, []),
+        (begun, unbegun, ["prompts begin with a bos_token there, not here"]),
+        (unbegun, begun, ["prompts begin with a bos_token here, not there"]),
+    ):
+        source = types.SimpleNamespace(tokenizers=(theirs,))
+        parts = types.SimpleNamespace(tokenizer=ours)
+        notes = start._beginnings(source, parts)
+        assert [note.partition(" (TokenizerConfig.has_bos")[0] for note in notes] == expected
+    assert start._beginnings(types.SimpleNamespace(tokenizers=()), parts) == []
+
+
 def test_text_comes_back_up_to_the_end_id(tokenizer):
     for text, ids in zip(TEXTS, tokenizer.encode_batch(TEXTS), strict=True):
         assert tokenizer.decode([*ids, tokenizer.eos_id, 7, 7]) == text
@@ -93,19 +171,19 @@ def test_another_end_id_or_vocabulary_is_another_fingerprint(folder, tokenizer):
 
 
 @pytest.mark.parametrize(
-    ("about", "message"),
+    ("text", "message"),
     [
         (None, "must have tokenizer_config.json beside it, which names its end token, got none"),
-        ("{}", "must name an eos_token of its vocabulary, got KeyError"),
-        ("[", "must name an eos_token of its vocabulary, got JSONDecodeError"),
-        ('{"eos_token": "<nope>"}', "must name an eos_token of its vocabulary, got KeyError"),
-        ('{"eos_token": null}', "must name an eos_token of its vocabulary, got KeyError"),
+        ("{}", "must give eos_token, a token of the vocabulary, got KeyError"),
+        ("[", "must give eos_token, a token of the vocabulary, got JSONDecodeError"),
+        ('{"eos_token": "<nope>"}', "must give eos_token, a token of the vocabulary, got KeyError"),
+        ('{"eos_token": null}', "must give eos_token, a token of the vocabulary, got KeyError"),
     ],
 )
-def test_a_tokenizer_without_an_end_is_refused(folder, about, message):
+def test_a_tokenizer_without_an_end_is_refused(folder, text, message):
     (folder / ABOUT_FILE).unlink()
-    if about is not None:
-        (folder / ABOUT_FILE).write_text(about, "utf-8")
+    if text is not None:
+        (folder / ABOUT_FILE).write_text(text, "utf-8")
     with pytest.raises(ValueError, match=message):
         HfTokenizer.from_file(folder / TOKENIZER_FILE)
 

@@ -25,9 +25,9 @@ def model(request):
     return found, jax.tree.map(lambda leaf: 4 * leaf, jax.jit(found.init)(jax.random.key(1)))
 
 
-def predictor(model, *, batch_size=4, **how):
+def predictor(model, *, batch_size=4, tokenizer=TOKENIZER, **how):
     return ModelPredictor(
-        *model, TOKENIZER, max_input_length=64, max_target_length=16, batch_size=batch_size,
+        *model, tokenizer, max_input_length=64, max_target_length=16, batch_size=batch_size,
         mesh=make_mesh(MeshConfig(), num_devices=1), **how,
     )  # fmt: skip
 
@@ -38,6 +38,21 @@ def test_stop_texts_cut_answers_and_are_not_part_of_them(model):
     found = predictor(model, stop_texts=(stop,)).generate(PROMPTS, max_length=12)
     assert found == [text.partition(stop)[0] for text in plain]
     assert found != plain
+
+
+class BeginningTokenizer(ByteTokenizer):
+    bos_id = ord("^") + 3  # a letter, so that a text can begin with it too
+
+
+def test_a_prompt_begins_as_if_its_text_did(model):
+    begun = predictor(model, tokenizer=BeginningTokenizer(extra_ids=0))
+    plain, written = predictor(model), [f"^{prompt}" for prompt in PROMPTS]
+    assert begun.generate(PROMPTS, max_length=5) == plain.generate(written, max_length=5)
+    assert begun.generate(PROMPTS, max_length=5) != plain.generate(PROMPTS, max_length=5)
+    options = [["yes", "no"]] * len(PROMPTS)
+    np.testing.assert_array_equal(begun.score(PROMPTS, options), plain.score(written, options))
+    for length in (62, 63, 64):
+        assert begun.fits("x" * length) == plain.fits("^" + "x" * length)
 
 
 def test_prompts_of_many_lengths_compile_few_programs(model):

@@ -82,6 +82,47 @@ def test_what_is_too_long_is_cut_on_the_stated_side_and_counted(policy, expected
     assert part.counts == {"inputs_truncated": 1, "targets_truncated": 2}
 
 
+class BeginningTokenizer(ByteTokenizer):
+    bos_id = ord("^") + 3  # so that it can be read, and written into a text
+
+
+def beginning(**changed):
+    return SETTINGS._replace(tokenizer=BeginningTokenizer(), **changed)
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [("truncate_right", ("^abcd$", "wxy$")), ("truncate_left", ("^cdef$", "xyz$"))],
+)
+def test_what_begins_a_prompt_stays_first_and_takes_room(policy, expected):
+    settings = beginning(over_long=policy)
+    pairs = (("abcdef", "wxyz"), ("", "x"), ("abcd", "x"))
+    part = tokenize(*pairs, settings=settings, task=one_wording())
+    assert sides(part) == [expected, ("^$", "x$"), ("^abcd$", "x$")]
+    assert part.counts == {"inputs_truncated": 1, "targets_truncated": 1}
+
+
+def test_a_prompt_that_is_too_long_with_what_begins_it_is_an_error():
+    with pytest.raises(ValueError, match="inputs and their end must fit 6 tokens, got 7"):
+        tokenize(("abcde", "x"), settings=beginning(over_long="error"), task=one_wording())
+    tokenize(("abcd", "xyz"), settings=beginning(over_long="error"), task=one_wording())
+
+
+def test_exemplars_leave_room_for_what_begins_a_prompt():
+    """As if a text were longer by a character."""
+    for room in range(6, 24):
+        lengths = []
+        for text, settings in (("^ab", SETTINGS), ("ab", beginning())):
+            records = [{"text": text, "answer": "x"}, {"text": "cd", "answer": "y"}]
+            uids = [record_uid({"text": "ab"}), record_uid(records[1])]
+            settings = settings._replace(max_inputs=room, num_shots=1)
+            batch = Batch(records[:1], uids[:1], [1], [(records[1],)])
+            lengths.append(
+                tokenize_batch(one_wording(), batch, settings, pass_index=0).examples["inputs"]
+            )
+        assert lengths[0].tolist() == lengths[1].tolist()
+
+
 def test_what_is_too_long_is_dropped_and_counted_once():
     settings = SETTINGS._replace(over_long="drop")
     part = tokenize(

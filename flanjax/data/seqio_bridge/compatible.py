@@ -29,9 +29,15 @@ def check(task: Task, tokenizer: Tokenizer, *, has_encoder: bool) -> None:
       has_encoder: Whether the model reads prompts by an encoder.
 
     Raises:
-      ValueError: The model does not read a feature or lacks one, or a
-        feature's ids are those of another vocabulary.
+      ValueError: The model does not read a feature or lacks one, a feature's
+        ids are those of another vocabulary, or prompts begin with an id that
+        SeqIO's do not.
     """
+    if tokenizer.bos_id is not None:
+        raise ValueError(
+            f"TokenizerConfig.has_bos must be False for task {task.name} of SeqIO, got True; leave "
+            "it out, and begin prompts in the task's preprocessors."
+        )
     features = foreign_of(task).task.output_features
     _check_names(task.name, list(features), has_encoder)
     for side, feature in features.items():

@@ -24,6 +24,7 @@ from flanjax.data.tokenize import (
     SentencePieceTokenizer,
     Tokenizer,
     TokenizerConfig,
+    encode_prompts,
     make_tokenizer,
 )
 
@@ -156,7 +157,7 @@ def examples(
     task = wording.task
 
     def fits(prompt: str) -> bool:
-        return len(tokenizer.encode_batch([prompt])[0]) < config.max_inputs
+        return encode_prompts(tokenizer, [prompt])[0].size < config.max_inputs
 
     for number in chosen:
         pass_index, place = divmod(number, len(records.records))
@@ -177,11 +178,13 @@ def _tokenized(
     example: Rendered, tokenizer: Tokenizer, wording: Wording, *, row: int, template: int
 ) -> Iterator[dict[str, Any]]:
     targets = example.options if wording.is_scored else (example.targets,)
-    ids = tokenizer.encode_batch([example.inputs, *targets])
-    for option, (target, target_ids) in enumerate(zip(targets, ids[1:], strict=True)):
+    (inputs,) = encode_prompts(tokenizer, [example.inputs])
+    for option, (target, ids) in enumerate(
+        zip(targets, tokenizer.encode_batch(targets), strict=True)
+    ):
         yield {
-            "inputs": ids[0],
-            "targets": target_ids,
+            "inputs": inputs,
+            "targets": ids,
             "inputs_pretokenized": example.inputs,
             "targets_pretokenized": target,
             "references": list(example.references),
