@@ -64,9 +64,14 @@ def test_the_short_grid_tunes_both_families() -> None:
     assert sorted(wanted) == sorted(itertools.product(("text", "tuned"), grid.FAMILIES))
 
 
-def test_seeds_are_made_one_after_another() -> None:
-    seeds = [run.seed for run in RUNS]
-    assert seeds == sorted(seeds)
+def test_every_question_is_asked_of_the_first_seed_before_a_second_begins() -> None:
+    second = next(at for at, run in enumerate(RUNS) if run.seed > 0)
+    assert {run.study for run in RUNS[:second]} == {run.study for run in RUNS}
+
+
+def test_tuned_models_of_every_seed_come_before_the_controls_of_a_second() -> None:
+    last_tuned = max(at for at, run in enumerate(RUNS) if run.study == "tuned")
+    assert all(run.seed == 0 for run in RUNS[:last_tuned] if run.study not in ("text", "tuned"))
 
 
 def test_what_is_near_a_held_out_cluster_is_not_trained_on() -> None:
