@@ -100,7 +100,7 @@ class Run(NamedTuple):
 def every_run(catalogue: Catalogue) -> Iterator[Run]:
     """Yields the runs in the order in which they are made.
 
-    A grid that is cut short is whole in what it has: of the first seed every question is asked once,
+    A grid that is cut short is whole in what it has: of one seed every question is asked,
     then the tuned models of the others tell how far a seed matters, then all the rest follows.
     """
     in_turn = held_in_turn(catalogue)
