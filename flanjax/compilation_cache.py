@@ -16,8 +16,10 @@ def keep_programs(environ: Mapping[str, str], *, platform: str | None = None) ->
     """Has JAX keep what it compiles for GPUs and TPUs, unless told otherwise.
 
     Call it before the first compilation. The directory is the user's own: who can write to it
-    chooses what runs. Programs for CPUs hold instructions of the machine they were compiled on
-    and are kept only where JAX_COMPILATION_CACHE_DIR asks for it.
+    chooses what runs. Two kinds are kept only where JAX_COMPILATION_CACHE_DIR asks for it: programs
+    for CPUs hold instructions of the machine they were compiled on, and of several processes JAX
+    has the first alone write, so that a directory that not all of them see would have them run
+    programs of different make.
 
     Args:
       environ: Where XDG_CACHE_HOME is looked up.
@@ -30,15 +32,15 @@ def keep_programs(environ: Mapping[str, str], *, platform: str | None = None) ->
     told: str | None = getattr(jax.config, _DIRECTORY)
     if not getattr(jax.config, _IS_ON):
         return None
-    if told is not None or (platform or jax.default_backend()) == "cpu":
+    if told is not None or (platform or jax.default_backend()) == "cpu" or jax.process_count() > 1:
         return told
     # A relative XDG_CACHE_HOME is void (XDG Base Directory Specification).
     home = environ.get("XDG_CACHE_HOME", "")
-    base = pathlib.Path(home if os.path.isabs(home) else pathlib.Path.home() / ".cache")
-    folder = base / "flanjax" / "compiled"
     try:
+        base = pathlib.Path(home) if os.path.isabs(home) else pathlib.Path.home() / ".cache"
+        folder = base / "flanjax" / "compiled"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # the latter: there is no home
         warnings.warn(
             f"the compilation cache must be a directory that can be made, got {error}; programs "
             "are compiled anew at each start; set JAX_COMPILATION_CACHE_DIR.",

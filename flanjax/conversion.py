@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from flanjax import model_dir
+from flanjax.data.hf_tokenizer import TOKENIZER_FILE, begins_prompts
 from flanjax.data.tokenize import Tokenizer, TokenizerConfig, saved_config
 from flanjax.experiment import to_plain
 from flanjax.interop import moments, orbax_format, t5x, t5x_export, t5x_slots
@@ -231,6 +232,28 @@ def export_hf(
         about_tokenizer=_about_tokenizer(made_by / model_dir.TOKENIZER),
     )
     return model_type
+
+
+def beginnings(source: Opened, folder: pathlib.Path) -> str:
+    """Tells where transformers begins texts otherwise than a run its prompts.
+
+    Args:
+      source: What was exported.
+      folder: As what.
+
+    Returns:
+      What to do about it; "" where both do the same.
+    """
+    file = folder / TOKENIZER_FILE
+    has_bos = any(tokenizer.bos_id is not None for tokenizer in source.tokenizers)
+    if not source.tokenizers or has_bos == (file.is_file() and begins_prompts(file)):
+        return ""
+    if has_bos:
+        return "its prompts began with the bos_token, which its tokenizer does not add: write it"
+    return (
+        "its prompts had no bos_token, which its tokenizer adds: encode texts with "
+        "add_special_tokens=False"
+    )
 
 
 def _about_tokenizer(folder: pathlib.Path) -> Mapping[str, Any] | None:

@@ -73,7 +73,7 @@ def check_owner(experiment: Experiment) -> None:
         shown = "; ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
         raise ValueError(
             f"MODEL_DIR must hold the same experiment, got {folder} with {shown}; "
-            "choose another MODEL_DIR, or remove that one."
+            "set it back, choose another MODEL_DIR, or remove that one."
         )
 
 

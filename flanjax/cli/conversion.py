@@ -195,6 +195,8 @@ def export_hf(
     assert wanted is not None
     model_type = conversion.export_hf(found, target, model_type=family, dtype=wanted)
     click.echo(f"wrote {target}: {_size(found)}, as {model_type} in {dtype}")
+    if otherwise := conversion.beginnings(found, target):
+        click.echo(otherwise)
 
 
 @export.command("t5x")

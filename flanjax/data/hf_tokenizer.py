@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -15,6 +16,8 @@ import tokenizers
 TOKENIZER_FILE = "tokenizer.json"
 ABOUT_FILE = "tokenizer_config.json"
 _OWN_CONFIG = "flanjax_tokenizer.json"
+_TEXT = "In the beginning"
+"""What a template is tried on."""
 
 
 class HfTokenizer:
@@ -94,9 +97,13 @@ class HfTokenizer:
         encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
 
-    def template_ids(self) -> list[int]:
-        """Returns the ids that the file's template puts around an empty text."""
-        return list(self._tokenizer.encode("", add_special_tokens=True).ids)
+    def template_begin(self) -> int | None:
+        """Returns the id that the file's template puts before a text, None for none."""
+        whole, bare = (
+            self._tokenizer.encode(_TEXT, add_special_tokens=is_whole).ids
+            for is_whole in (True, False)
+        )
+        return whole[0] if len(whole) > len(bare) and whole[1 : 1 + len(bare)] == bare else None
 
     def decode(self, ids: Sequence[int]) -> str:
         """Returns the text before the first end id; id 0 may be a word of its own."""
@@ -140,10 +147,12 @@ def begins_prompts(path: pathlib.Path) -> bool:
     Raises:
       ValueError: As `HfTokenizer.from_file`.
     """
-    template_ids = HfTokenizer.from_file(path).template_ids()
-    if not json.loads(path.with_name(ABOUT_FILE).read_bytes()).get("bos_token"):
+    begin = HfTokenizer.from_file(path).template_begin()
+    if begin is None:
         return False
-    return template_ids[:1] == [HfTokenizer.from_file(path, has_bos=True).bos_id]
+    with contextlib.suppress(ValueError):  # a bos_token that is none, or not in the vocabulary
+        return HfTokenizer.from_file(path, has_bos=True).bos_id == begin
+    return False
 
 
 def _special_id(token_name: str, vocabulary: dict[str, int], about: bytes, name: str) -> int:

@@ -235,14 +235,17 @@ def read_entry(folder: pathlib.Path) -> dict[str, Any]:
 
 
 def mismatch(root: pathlib.Path, key: Mapping[str, Any]) -> str | None:
-    """Returns in what the task's nearest entry differs, None if there is none."""
+    """Returns in what the task's nearest entry differs, None if there is none.
+
+    Sources are compared only where the key has one.
+    """
     nearest: list[str] | None = None
     for file in sorted((root / key["task"]).glob(f"*/{ENTRY}")):
         old = shard.read_json(file)["key"]
         found = [
-            f"{name}: {old.get(name)!r} -> {value!r}"
-            for name, value in key.items()
-            if old.get(name) != value
+            f"{name}: {old.get(name)!r} -> {key.get(name)!r}"
+            for name in (*key, *(old.keys() - key.keys() - {cache_key.SOURCE}))
+            if old.get(name) != key.get(name)
         ]
         if nearest is None or len(found) < len(nearest):
             nearest = found

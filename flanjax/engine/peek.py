@@ -285,7 +285,8 @@ def pieces(
                 text += "".join(names[int(ids[at])] for at in places)
                 continue
             # What decoding adds: a piece by itself would lose the space it begins with.
-            whole = tokenizer.decode(ids[: places[-1] + 1].tolist())
+            before = [id for id in ids[: places[-1] + 1].tolist() if id not in names]
+            whole = tokenizer.decode(before)
             text, said = text + whole[len(said) :], whole
         found.append(Piece(text, tuple(ids[here].tolist()), trained))
     return tuple(found)

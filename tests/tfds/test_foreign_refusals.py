@@ -133,7 +133,7 @@ def test_prompts_of_seqio_begin_as_it_begins_them(user_tasks, add, tmp_path):
     tokenizer = ByteTokenizer(extra_ids=125)
     tokenizer.bos_id = 5
     task = add()
-    with refused(f"has_bos must be False for task {task.name} of SeqIO, got True; leave it out"):
+    with refused(f"has_bos must be False for task {task.name} of SeqIO, got True; set it"):
         prepare(experiment(tmp_path, task.name), tokenizer)
 
 

@@ -13,14 +13,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
+import sentencepiece
 import seqio
 import tensorflow as tf
 
 from flanjax.data.catalogue import Catalogue, rates
 from flanjax.data.holdout import hold_out
 from flanjax.data.records import read_records
-from flanjax.data.render import render
-from flanjax.data.seqio_bridge import metrics
+from flanjax.data.render import Rendered, render
+from flanjax.data.seqio_bridge import metrics, source
 from flanjax.data.seqio_bridge.names import hold_out_name, mixture_name, task_name
 from flanjax.data.seqio_bridge.registry import (
     Registered,
@@ -29,9 +30,9 @@ from flanjax.data.seqio_bridge.registry import (
     register,
     unregister,
 )
-from flanjax.data.seqio_bridge.source import BridgeConfig
+from flanjax.data.seqio_bridge.source import BridgeConfig, Wording
 from flanjax.data.task import TaskCluster
-from flanjax.data.tokenize import TokenizerConfig, make_tokenizer
+from flanjax.data.tokenize import TokenizerConfig, encode_prompts, make_tokenizer
 from flanjax.evaluation.cluster import EvalConfig, evaluate_cluster
 from flanjax.tasks.flan2021 import CATALOGUE as FLAN
 from flanjax.tasks.mini import CATALOGUE
@@ -252,6 +253,24 @@ def test_vocabularies_are_seqio_s_own_where_it_has_one(test_data: pathlib.Path):
         assert vocabulary.vocab_size == make_tokenizer(config).vocab_size
         text = "A café's tale, 12 pages.\n- yes"
         assert vocabulary.encode(text) == make_tokenizer(config).encode_batch([text])[0].tolist()
+
+
+def test_prompts_begin_as_those_of_a_run(tmp_path: pathlib.Path):
+    path = str(tmp_path / "begins.model")
+    with open(path, "wb") as file:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(["one two three four"] * 20), model_writer=file, vocab_size=30,
+            pad_id=0, eos_id=1, unk_id=2, bos_id=3, hard_vocab_limit=False, minloglevel=2,
+        )  # fmt: skip
+    config = TokenizerConfig(kind="sentencepiece", path=path, has_bos=True)
+    loaded = BridgeConfig(tokenizer=config).loaded_tokenizer
+    rendered = Rendered("one two", "three", (), ("three",))
+    wording = Wording(task=CATALOGUE.tasks()[0])
+    (example,) = source._tokenized(rendered, loaded, wording, row=1, template=0)
+    (expected,) = encode_prompts(make_tokenizer(config), ["one two"])
+    assert example["inputs"].tolist() == expected.tolist()
+    assert expected[0] == 3
+    assert 3 not in example["targets"]
 
 
 def test_a_tokenizer_that_seqio_lacks_is_wrapped():

@@ -127,9 +127,9 @@ def test_a_run_waits_for_its_text_and_for_no_other(tmp_path, monkeypatch) -> Non
         if run == large:
             is_read.set()
             assert is_tuned.wait(10)
+        made.append(run)
         if run == tuned:
             is_tuned.set()
-        made.append(run)
 
     monkeypatch.setattr("benchmarks.mini.__main__.make", make)
     with concurrent.futures.ThreadPoolExecutor(2) as pool:

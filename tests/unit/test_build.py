@@ -223,6 +223,23 @@ def test_another_setting_has_another_key_and_is_named(tmp_path, part, change):
     assert ";" not in cache.mismatch(tmp_path, other.key)
 
 
+class BeginningTokenizer(ByteTokenizer):
+    bos_id = 5
+
+
+@pytest.mark.parametrize("is_built", [True, False])
+def test_what_begins_a_prompt_is_part_of_the_key_and_named(tmp_path, is_built):
+    with_bos = SETTINGS._replace(tokenizer=BeginningTokenizer())
+    built, wanted = (with_bos, SETTINGS) if is_built else (SETTINGS, with_bos)
+    build.build(tmp_path, [want(settings=built)], built)
+    key = want(settings=wanted).key
+    assert cache.find_entry(tmp_path, key) is None
+    change = "5 -> None" if is_built else "None -> 5"
+    assert cache.mismatch(tmp_path, key) == f"begins_with: {change}"
+    without = {name: value for name, value in key.items() if name != cache_key.SOURCE}
+    assert cache.mismatch(tmp_path, without) == cache.mismatch(tmp_path, key)
+
+
 def test_an_entry_is_found_without_its_source(tmp_path):
     needed = want()
     build.build(tmp_path, [needed], SETTINGS)

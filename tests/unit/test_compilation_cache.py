@@ -18,6 +18,7 @@ found = []
 jax.monitoring.register_event_listener(lambda name, **_: found.append(name))
 with warnings.catch_warnings(record=True) as told:
     warnings.simplefilter("always")
+    jax.process_count = lambda: int(sys.argv[2])
     folder = keep_programs(os.environ, platform=sys.argv[1])
 jax.jit(lambda x: x * 3 + 1)(2.0)
 hits = found.count("/jax/compilation_cache/cache_hits")
@@ -25,12 +26,14 @@ print(json.dumps([folder, hits, [str(each.message) for each in told]]))
 """
 
 
-def start(platform: str, **variables: str) -> tuple[str | None, int, list[str]]:
+def start(
+    platform: str, *, num_processes: int = 1, **variables: str
+) -> tuple[str | None, int, list[str]]:
     """Returns where a process keeps programs, how many it found, and its warnings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
     small = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, platform],
+        [sys.executable, "-c", PROGRAM, platform, str(num_processes)],
         env={**kept, "PYTHONPATH": ROOT, **small, **variables},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
@@ -60,6 +63,8 @@ def test_what_jax_is_told_goes_before(tmp_path) -> None:
     assert start("cpu", **told)[0] == own
     assert start("gpu", JAX_ENABLE_COMPILATION_CACHE="0", XDG_CACHE_HOME=home)[0] is None
     assert start("cpu", XDG_CACHE_HOME=home)[0] is None
+    assert start("gpu", num_processes=2, XDG_CACHE_HOME=home)[0] is None
+    assert start("gpu", num_processes=2, **told)[0] == own
     assert not os.path.exists(home)
 
 

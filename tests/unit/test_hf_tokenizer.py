@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tokenizers
 
-from flanjax import opened, start
+from flanjax import conversion, opened, start
 from flanjax.data.hf_tokenizer import ABOUT_FILE, TOKENIZER_FILE, HfTokenizer, begins_prompts
 from flanjax.data.tokenize import (
     TokenizerConfig,
@@ -19,6 +19,7 @@ from flanjax.data.tokenize import (
     make_tokenizer,
     saved_config,
 )
+from flanjax.engine import peek
 
 TEXTS = ["the cat sat on the mat", "", "Où est-il ? 42\n\tünïcode", "the the the"]
 SPECIAL = ["!", "</s>", "<s>", "<extra_id_0>", "<extra_id_1>"]
@@ -97,10 +98,40 @@ def test_prompts_begin_as_the_library_s_template_begins_them(folder):
         ({"bos_token": {"content": "<s>"}}, True),
         ({"bos_token": None}, False),
         ({"bos_token": "</s>"}, False),
+        ({"bos_token": "<nope>"}, False),
     ],
 )
 def test_whether_prompts_begin_so_stands_in_the_files(folder, told, expected):
     assert begins_prompts(about(folder, **told)) is expected
+
+
+def test_a_template_that_ends_texts_begins_none(folder):
+    """Though one token does both, as GPT-2's."""
+    theirs = plain(folder)
+    ends = {"special_tokens": [("</s>", theirs.token_to_id("</s>"))]}
+    theirs.post_processor = tokenizers.processors.TemplateProcessing(single="$A </s>", **ends)
+    theirs.save(str(folder / TOKENIZER_FILE))
+    assert not begins_prompts(about(folder, bos_token="</s>"))
+
+
+@pytest.mark.parametrize(
+    ("has_bos", "is_added", "expected"),
+    [(True, True, ""), (False, False, ""), (True, False, "write it"), (False, True, "=False")],
+)
+def test_an_export_tells_where_texts_begin_otherwise(folder, has_bos, is_added, expected):
+    ours = HfTokenizer.from_file(about(folder), has_bos=has_bos)
+    about(folder, bos_token="<s>" if is_added else None)
+    source = types.SimpleNamespace(tokenizers=(ours,))
+    assert conversion.beginnings(source, folder)[-len(expected) :] == expected
+    assert bool(conversion.beginnings(source, folder)) == bool(expected)
+    assert conversion.beginnings(types.SimpleNamespace(tokenizers=()), folder) == ""
+
+
+def test_one_token_that_begins_and_ends_hides_no_text(folder):
+    ours = HfTokenizer.from_file(about(folder, bos_token="</s>"), has_bos=True)
+    ids = np.append(encode_prompts(ours, TEXTS)[0], ours.eos_id)
+    (piece,) = peek.pieces(ids, np.zeros(len(ids)), ours, peek.special_names(ours))
+    assert piece.text == f"<end>{TEXTS[0]}<end>"
 
 
 def test_a_tokenizer_without_a_beginning_is_refused(folder):

@@ -35,8 +35,8 @@ def check(task: Task, tokenizer: Tokenizer, *, has_encoder: bool) -> None:
     """
     if tokenizer.bos_id is not None:
         raise ValueError(
-            f"TokenizerConfig.has_bos must be False for task {task.name} of SeqIO, got True; leave "
-            "it out, and begin prompts in the task's preprocessors."
+            f"TokenizerConfig.has_bos must be False for task {task.name} of SeqIO, got True; set "
+            "it, and begin prompts in the task's preprocessors."
         )
     features = foreign_of(task).task.output_features
     _check_names(task.name, list(features), has_encoder)

@@ -77,7 +77,10 @@ class BridgeConfig:
         path = str(self.tokenizer.path)
         with tf.io.gfile.GFile(path, "rb") as file:
             content: bytes = file.read()
-        return SentencePieceTokenizer(content, extra_ids=self.tokenizer.extra_ids, name=path)
+        how = self.tokenizer
+        return SentencePieceTokenizer(
+            content, extra_ids=how.extra_ids, has_bos=how.has_bos, name=path
+        )
 
 
 class Wording(NamedTuple):
