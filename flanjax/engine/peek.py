@@ -18,7 +18,7 @@ from flanjax.engine.row_index import RowIndex
 from flanjax.engine.shard import INPUTS_CUT, TARGETS_CUT
 
 BEGIN, END = "<begin>", "<end>"
-"""Stands for the end id where texts are shown."""
+"""Stand for the ids that begin a prompt and end a text, where texts are shown."""
 
 
 class Piece(NamedTuple):

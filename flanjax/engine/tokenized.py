@@ -103,10 +103,10 @@ def tokenize_batch(task: Task, batch: Batch, settings: TokenSettings, *, pass_in
     """Renders and tokenizes records, each in its wording of one pass.
 
     A prompt begins with the tokenizer's `bos_id` where it has one; a prompt and
-    a target each get an end id. What is too long is cut, dropped
-    or an error, as the settings say: "truncate_right" keeps the beginning and
-    "truncate_left" the end; `bos_id` stays first and the end id last. Before a prompt is cut,
-    its exemplars are left out one by one until it fits.
+    a target each get an end id. What is too long is cut, dropped or an error, as
+    the settings say: "truncate_right" keeps the beginning and "truncate_left" the
+    end; `bos_id` stays first and the end id last. Before a prompt is cut, its
+    exemplars are left out one by one until it fits.
 
     Args:
       task: The task.

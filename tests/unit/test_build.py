@@ -19,6 +19,7 @@ from flanjax.engine.build import Wanted
 from flanjax.engine.tokenized import TokenSettings
 from flanjax.tasks.mini.sentiment.reviews import TASK as REVIEWS
 from flanjax.tasks.mini.struct_to_text.people import TASK as PEOPLE
+from tests.unit.beginning_tokenizer import BeginningTokenizer
 
 SETTINGS = TokenSettings(ByteTokenizer(), ObjectiveConfig(), max_inputs=200, max_targets=64)
 
@@ -223,10 +224,6 @@ def test_another_setting_has_another_key_and_is_named(tmp_path, part, change):
     assert ";" not in cache.mismatch(tmp_path, other.key)
 
 
-class BeginningTokenizer(ByteTokenizer):
-    bos_id = 5
-
-
 @pytest.mark.parametrize("is_built", [True, False])
 def test_what_begins_a_prompt_is_part_of_the_key_and_named(tmp_path, is_built):
     with_bos = SETTINGS._replace(tokenizer=BeginningTokenizer())
@@ -234,7 +231,8 @@ def test_what_begins_a_prompt_is_part_of_the_key_and_named(tmp_path, is_built):
     build.build(tmp_path, [want(settings=built)], built)
     key = want(settings=wanted).key
     assert cache.find_entry(tmp_path, key) is None
-    change = "5 -> None" if is_built else "None -> 5"
+    id = BeginningTokenizer.bos_id
+    change = f"{id} -> None" if is_built else f"None -> {id}"
     assert cache.mismatch(tmp_path, key) == f"begins_with: {change}"
     without = {name: value for name, value in key.items() if name != cache_key.SOURCE}
     assert cache.mismatch(tmp_path, without) == cache.mismatch(tmp_path, key)

@@ -11,6 +11,7 @@ from flanjax.evaluation.predict import ModelPredictor
 from flanjax.models.families import make_model
 from flanjax.models.generation import DecodeConfig
 from flanjax.parallel import MeshConfig, make_mesh
+from tests.unit.beginning_tokenizer import BeginningTokenizer
 from tests.unit.tiny_models import TINY_DECODER, TINY_T5
 
 TOKENIZER = ByteTokenizer(extra_ids=0)
@@ -38,10 +39,6 @@ def test_stop_texts_cut_answers_and_are_not_part_of_them(model):
     found = predictor(model, stop_texts=(stop,)).generate(PROMPTS, max_length=12)
     assert found == [text.partition(stop)[0] for text in plain]
     assert found != plain
-
-
-class BeginningTokenizer(ByteTokenizer):
-    bos_id = ord("^") + 3  # a letter, so that a text can begin with it too
 
 
 def test_a_prompt_begins_as_if_its_text_did(model):

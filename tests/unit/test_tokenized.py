@@ -13,6 +13,7 @@ from flanjax.data.task import Task, Template
 from flanjax.data.tokenize import ByteTokenizer
 from flanjax.engine.shard import INPUTS_CUT, TARGETS_CUT
 from flanjax.engine.tokenized import Batch, TokenSettings, batch_of, tokenize_batch
+from tests.unit.beginning_tokenizer import BeginningTokenizer
 
 EOS = ByteTokenizer().eos_id
 TASK = Task(
@@ -80,10 +81,6 @@ def test_what_is_too_long_is_cut_on_the_stated_side_and_counted(policy, expected
     assert sides(part)[0] == expected
     assert part.examples["flags"].tolist() == [INPUTS_CUT | TARGETS_CUT, TARGETS_CUT]
     assert part.counts == {"inputs_truncated": 1, "targets_truncated": 2}
-
-
-class BeginningTokenizer(ByteTokenizer):
-    bos_id = ord("^") + 3  # so that it can be read, and written into a text
 
 
 def beginning(**changed):
