@@ -6,7 +6,7 @@ source launch/environment.sh
 
 usage() {
   cat <<'TEXT'
-Usage: [OUT=DIR] bash benchmarks/gpu.sh STAGE [--dry-run] [--brief] [--seconds N] [--help]
+Usage: [OUT=DIR] bash benchmarks/gpu.sh STAGE [--dry-run] [--brief] [--seconds N] [--weights DIR] [--help]
 
   kernels  attention and the loss over a vocabulary: exactness and time
   causal   training Llama 3.2 1B and 3B, rows of 2,048 tokens
@@ -18,6 +18,7 @@ Usage: [OUT=DIR] bash benchmarks/gpu.sh STAGE [--dry-run] [--brief] [--seconds N
              numbers and flags
   --seconds  nothing begins after so many, what then runs on a GPU is ended, and
              what was left out is named; default 470, and no end of a dry run
+  --weights  keeps the random weights there, which the next stage then finds made
   --help     this text
 
 Prints a JSON line a result and writes OUT/STAGE.jsonl, by default below
@@ -38,6 +39,7 @@ while (($#)); do
     --dry-run) is_dry=1; arguments+=(--dry-run) ;;
     --brief) arguments+=(--brief) ;;
     --seconds) arguments+=(--seconds "${2:?--seconds must be given a number}"); shift ;;
+    --weights) arguments+=(--weights "${2:?--weights must be given a folder}"); shift ;;
     --help | -h) usage; exit 0 ;;
     *) echo "unknown argument: $1" >&2; usage >&2; exit 2 ;;
   esac

@@ -47,7 +47,7 @@ class Place(NamedTuple):
       ours: Our Python.
       theirs: One with transformers and torch; "" for none.
       platform: "cuda" or "cpu".
-      folder: Of the weights that both sides read.
+      folder: Of the weights that both sides read, a folder a size.
       is_dry: Whether models are tiny and steps few.
     """
 
@@ -264,6 +264,9 @@ def run_stage(jobs: Sequence[Job], place: Place, log: Log, deadline: float) -> E
     num_left_out = num_failed = 0
     for job in jobs:
         about = {"group": job.group, "name": job.name, "side": job.side}
+        if job.side == "weights" and (place.folder / job.size / "config.json").exists():
+            log.say({**about, "skipped": "they are there already"})
+            continue
         if deadline - time.monotonic() <= _LEAST_S:
             log.say({**about, "skipped": "no time is left"})
             num_left_out += 1
@@ -306,6 +309,11 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     )
     parser.add_argument("--ours", default=sys.executable)
     parser.add_argument("--theirs", default="")
+    parser.add_argument(
+        "--weights",
+        type=pathlib.Path,
+        help="keeps weights there for other stages; default: nowhere",
+    )
     parser.add_argument("--out", type=pathlib.Path, required=True)
     args = parser.parse_args(arguments)
     if args.seconds is None:
@@ -333,7 +341,8 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
     ):
         log.say({**about, **record.describe_build(step.PACKAGES), **flags})
-        place = Place(args.ours, args.theirs, platform, pathlib.Path(folder), args.dry_run)
+        weights = args.weights or pathlib.Path(folder)
+        place = Place(args.ours, args.theirs, platform, weights, args.dry_run)
         ended = run_stage(jobs, place, log, started + args.seconds)
         log.say({"stage": args.stage, "seconds": round(time.monotonic() - started, 1)})
     if not ended.num_begun:

@@ -12,13 +12,14 @@ kernels with blocks of other sizes instead.
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import functools
 import json
 import os
 import statistics
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -98,20 +99,41 @@ def real_results(inputs: Inputs, out: jax.Array, grads: Arrays) -> list[np.ndarr
     return [np.asarray(x, np.float32) for x in (jnp.where(is_real, out, 0), *grads)]
 
 
+class Compiled(NamedTuple):
+    """The forward pass, forward with backward, and the seconds that compiling them took."""
+
+    forward: Any
+    both: Any
+    compile_s: float
+
+
+def compile_all(
+    backends: Mapping[str, Backend], case: Case, inputs: Inputs
+) -> dict[str, Callable[[], Compiled]]:
+    """Compiles backends beside one another; what is returned raises where one failed."""
+
+    def compiled(backend: Backend) -> Compiled:
+        started = time.perf_counter()
+        forward, both = (program.lower(inputs).compile() for program in programs(backend, case))
+        return Compiled(forward, both, round(time.perf_counter() - started, 1))
+
+    with concurrent.futures.ThreadPoolExecutor(len(backends)) as executor:
+        begun = {name: executor.submit(compiled, backend) for name, backend in backends.items()}
+    return {name: future.result for name, future in begun.items()}
+
+
 def measure(
-    backend: Backend, case: Case, inputs: Inputs, expected: list[np.ndarray], limit_s: float
+    compiled: Compiled, inputs: Inputs, expected: list[np.ndarray], limit_s: float
 ) -> dict[str, Any]:
     """Returns what one backend does on one case."""
-    started = time.perf_counter()
-    forward, both = (program.lower(inputs).compile() for program in programs(backend, case))
-    compile_s = time.perf_counter() - started
+    forward, both, compile_s = compiled
     return {
         "forward_ms": time_ms(forward, inputs, limit_s),
         "both_ms": time_ms(both, inputs, limit_s),
         "forward_temp_mib": round(forward.memory_analysis().temp_size_in_bytes / 2**20, 1),
         "both_temp_mib": round(both.memory_analysis().temp_size_in_bytes / 2**20, 1),
         "errors_out_dq_dk_dv_dtable": distances_from(expected, real_results(inputs, *both(inputs))),
-        "compile_s": round(compile_s, 1),
+        "compile_s": compile_s,
     }
 
 
@@ -119,18 +141,20 @@ def comparisons(cases: dict[str, Case], dtype: Any, limit_s: float) -> Iterator[
     """Yields a line for each case and backend."""
     for name, case in cases.items():
         inputs = make_inputs(case, dtype)
-        _, both = programs(exact, case)
-        expected = real_results(inputs, *both(inputs))
-        for backend_name, backend in BACKENDS.items():
+        absent = {other: attention_backends.why_absent(other) for other in BACKENDS}
+        here = {other: backend for other, backend in BACKENDS.items() if not absent[other]}
+        finish = compile_all(here | {"exact": exact}, case, inputs)
+        expected = real_results(inputs, *finish["exact"]().both(inputs))
+        for backend_name in BACKENDS:
             line: dict[str, Any] = {"case": name, "backend": backend_name}
-            if absent := attention_backends.why_absent(backend_name):
-                yield line | {"absent": absent}
+            if absent[backend_name]:
+                yield line | {"absent": absent[backend_name]}
                 continue
             # A backend may lack the memory, or fail to compile a case: the others go on.
             try:
-                line |= measure(backend, case, inputs, expected, limit_s)
+                line |= measure(finish[backend_name](), inputs, expected, limit_s)
             except Exception as error:
-                line["error"] = f"{type(error).__name__}: {error}"[:300]
+                line["error"] = f"{type(error).__name__}: {error}"[:1000]
             yield line
 
 

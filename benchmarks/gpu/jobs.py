@@ -206,8 +206,8 @@ def _t5() -> list[Job]:
         90,
         {
             "dots, chunk 32": (*_remat("dots"), *_chunk(32)),
-            "none, chunk 32, unrolled": (*_chunk(32), *_UNROLLED),
             "dots, chunk 32, flash": (*_remat("dots"), *_chunk(32), *_attention("flash")),
+            "none, chunk 32, unrolled": (*_chunk(32), *_UNROLLED),
             "dots, chunk 32, xla": (*_remat("dots"), *_chunk(32), *_attention("xla")),
             "packed, dots, chunk 32": (*_remat("dots"), *_chunk(32), "--segments", "4"),
             "none, chunk 32": _chunk(32),

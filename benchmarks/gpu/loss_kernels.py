@@ -1,17 +1,19 @@
 """Times the loss over a vocabulary and its gradients, and how exact they are.
 
-Prints one JSON line for each form: all logits at once, and some rows of them
-at a time. Errors are against all logits in float32 products, as norms of the
-difference over the norm. FLOPs are those of all tokens, with weight or without,
-so a form that leaves some out shows more of them in a second.
+Prints one JSON line for each form: all logits at once, some rows of them at a
+time, and tokamax's blocks, where that is installed. Errors are against all
+logits in float32 products, as norms of the difference over the norm. FLOPs are
+those of all tokens, with weight or without, so a form that leaves some out
+shows more of them in a second.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import importlib.util
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -55,7 +57,39 @@ def forms() -> dict[str, LossConfig]:
     return {f"chunk {chunk}" if chunk else "whole": LossConfig(chunk=chunk) for chunk in _CHUNKS}
 
 
-def loss_of(shape: Shape, dtype: Any, config: LossConfig) -> Callable[..., jax.Array]:
+Loss: TypeAlias = Callable[[jax.Array, jax.Array], jax.Array]
+
+
+def losses(shape: Shape) -> dict[str, Loss]:
+    """Returns every form that this machine has, as (hidden_1ND, head_DV) -> the loss sum."""
+    ours = {
+        name: loss_of(shape, jnp.bfloat16, config)
+        for name, config in forms().items()
+        if config.chunk < shape.num_tokens
+    }
+    has_tokamax = importlib.util.find_spec("tokamax") is not None
+    return ours | ({"tokamax chunked_xla": _tokamax(shape)} if has_tokamax else {})
+
+
+def _tokamax(shape: Shape) -> Loss:
+    import tokamax
+
+    batch = _batch(shape)
+
+    def loss(hidden_1ND: jax.Array, head_DV: jax.Array) -> jax.Array:
+        losses_N = tokamax.linear_softmax_cross_entropy_loss(
+            hidden_1ND[0].astype(jnp.bfloat16),
+            jnp.asarray(batch.targets[0]),
+            head_DV.astype(jnp.bfloat16),
+            reduction="none",
+            implementation="chunked_xla",
+        )
+        return jnp.sum(losses_N.astype(jnp.float32) * batch.weights[0])
+
+    return loss
+
+
+def loss_of(shape: Shape, dtype: Any, config: LossConfig) -> Loss:
     """Returns (hidden_1ND, head_DV) -> the loss sum, by the trainer's own path."""
     sizes: Any = {"vocab_size": shape.vocab_size, "d_model": shape.d_model}
     model = _only_head(DecoderConfig(**sizes, embedding=EmbeddingConfig()))
@@ -102,20 +136,19 @@ def measure(name: str, shape: Shape, *, num_steps: int) -> None:
     hidden_1ND = hidden_1ND.astype(jnp.bfloat16).astype(jnp.float32)
     head_DV = head_DV.astype(jnp.bfloat16).astype(jnp.float32)
 
-    def compiled(dtype: Any, config: LossConfig) -> Any:
-        both = jax.value_and_grad(loss_of(shape, dtype, config), argnums=(0, 1))
+    def compiled(loss: Loss) -> Any:
+        both = jax.value_and_grad(loss, argnums=(0, 1))
         return jax.jit(both).lower(hidden_1ND, head_DV).compile()
 
+    in_chunks = LossConfig(chunk=min(2048, shape.num_tokens // 2))
     with jax.default_matmul_precision("highest"):
-        exact = compiled(jnp.float32, LossConfig(chunk=min(2048, shape.num_tokens // 2)))
+        exact = compiled(loss_of(shape, jnp.float32, in_chunks))
     wanted = jax.tree.map(np.asarray, exact(hidden_1ND, head_DV))
     del exact
-    for form, config in forms().items():
-        if config.chunk >= shape.num_tokens:
-            continue
+    for form, loss in losses(shape).items():
         line: dict[str, Any] = {"case": f"loss of {name}", "form": form, **shape._asdict()}
         try:
-            step = compiled(jnp.bfloat16, config)
+            step = compiled(loss)
             found = jax.tree.map(np.asarray, step(hidden_1ND, head_DV))
             seconds = turns.median_s(functools.partial(_wait, step, hidden_1ND, head_DV), num_steps)
             line |= {

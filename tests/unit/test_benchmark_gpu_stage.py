@@ -79,6 +79,20 @@ def test_a_module_that_is_not_here_or_says_nothing_is_an_error(tmp_path: pathlib
     assert silent == {"error": "it printed no result"}
 
 
+def test_weights_that_another_stage_left_are_not_made_again(tmp_path: pathlib.Path) -> None:
+    weights = job_of(side="weights", size="llama_1b")
+    log = gpu.Log(tmp_path / "log.jsonl")
+    place = place_of('print("{\\"seconds\\": 1}")', tmp_path)
+    for _ in range(2):
+        gpu.run_stage([weights], place, log, time.monotonic() + 60)
+        (tmp_path / "llama_1b").mkdir(exist_ok=True)
+        (tmp_path / "llama_1b" / "config.json").touch()
+    log.close()
+    first, second = map(json.loads, (tmp_path / "log.jsonl").read_text().splitlines())
+    assert (first["seconds"], "skipped" in first) == (1, False)
+    assert (second.get("seconds"), second["skipped"]) == (None, "they are there already")
+
+
 def test_a_dry_run_adds_quick_compilation_to_the_flags_of_a_job(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
