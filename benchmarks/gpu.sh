@@ -6,7 +6,8 @@ source launch/environment.sh
 
 usage() {
   cat <<'TEXT'
-Usage: [OUT=DIR] bash benchmarks/gpu.sh STAGE [--dry-run] [--brief] [--seconds N] [--weights DIR] [--help]
+Usage: [OUT=DIR] bash benchmarks/gpu.sh STAGE [--dry-run] [--brief] [--only JOB] [--seconds N]
+       [--weights DIR] [--help]
 
   kernels  attention and the loss over a vocabulary: exactness and time
   causal   training Llama 3.2 1B and 3B, rows of 2,048 tokens
@@ -16,6 +17,7 @@ Usage: [OUT=DIR] bash benchmarks/gpu.sh STAGE [--dry-run] [--brief] [--seconds N
   --dry-run  the same with tiny models on a CPU
   --brief    only the first job of each kind: of what differs in more than sizes,
              numbers and flags
+  --only     a job by its name, such as "dots, chunk 512"; may be given again
   --seconds  nothing begins after so many, what then runs on a GPU is ended, and
              what was left out is named; default 470, and no end of a dry run
   --weights  keeps the random weights there, which the next stage then finds made
@@ -39,6 +41,7 @@ while (($#)); do
     --dry-run) is_dry=1; arguments+=(--dry-run) ;;
     --brief) arguments+=(--brief) ;;
     --seconds) arguments+=(--seconds "${2:?--seconds must be given a number}"); shift ;;
+    --only) arguments+=(--only "${2:?--only must be given a name}"); shift ;;
     --weights) arguments+=(--weights "${2:?--weights must be given a folder}"); shift ;;
     --help | -h) usage; exit 0 ;;
     *) echo "unknown argument: $1" >&2; usage >&2; exit 2 ;;

@@ -303,6 +303,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument("--dry-run", action="store_true", help="tiny models on a CPU")
+    parser.add_argument("--only", action="append", help="a job of this name; weights are made too")
     parser.add_argument("--brief", action="store_true", help="one job of each kind")
     parser.add_argument(
         "--seconds", type=float, help=f"of the whole stage; default: {_STAGE_S:.0f}, or dry no end"
@@ -318,6 +319,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     args = parser.parse_args(arguments)
     if args.seconds is None:
         args.seconds = math.inf if args.dry_run else _STAGE_S
+    names = [job.name for job in STAGES[args.stage]]
+    if strange := [name for name in args.only or () if name not in names]:
+        parser.error(f"--only must name jobs of the stage, {'; '.join(names)}, got {strange[0]!r}.")
     if not args.seconds > 0:
         parser.error(
             f"--seconds must be above 0, got {args.seconds:g}; leave it out for a whole stage."
@@ -334,7 +338,9 @@ def main() -> None:
     jobs = STAGES[args.stage]
     if args.brief:
         jobs = one_of_each_kind(jobs)
-    about = {"stage": args.stage, "dry_run": args.dry_run, "brief": args.brief}
+    if args.only:
+        jobs = [job for job in jobs if job.name in {*args.only, "weights"}]
+    about = {"stage": args.stage, "dry_run": args.dry_run, "brief": args.brief, "only": args.only}
     flags = {"xla_flags": os.environ.get("XLA_FLAGS", "")}
     with (
         contextlib.closing(Log(args.out / f"{args.stage}.jsonl")) as log,

@@ -1,7 +1,7 @@
 """Attentions of public models, on batches as they are trained, and what computes them.
 
-Every case is packed: four examples a row, and some padding. The bias is T5's,
-from its table, and the table's gradient is part of the backward pass.
+Cases are packed, four examples a row and some padding, or hold one example a
+row. The bias is T5's, from its table, and the table's gradient is part of the backward pass.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Case(NamedTuple):
     width: int
     has_table: bool = False
     is_causal: bool = False
+    num_examples: int = 4
 
 
 CASES = {
@@ -41,6 +42,13 @@ CASES = {
     "T5-large decoder 128": Case(64, 128, 128, 16, 16, 64, has_table=True, is_causal=True),
     "T5-large cross 128 x 512": Case(64, 128, 512, 16, 16, 64),
     "Llama-1B 2048": Case(8, 2048, 2048, 32, 8, 64, is_causal=True),
+    "Llama-3B 2048": Case(4, 2048, 2048, 24, 8, 128, is_causal=True),
+    "T5-large encoder 512, an example a row": Case(
+        64, 512, 512, 16, 16, 64, has_table=True, num_examples=1
+    ),
+    "Llama-1B 2048, an example a row": Case(
+        8, 2048, 2048, 32, 8, 64, is_causal=True, num_examples=1
+    ),
 }
 
 
@@ -78,12 +86,13 @@ Backend: TypeAlias = Callable[[Case, Arrays, jax.Array, jax.Array], jax.Array]
 
 
 def packed_segments(case: Case, length: int, rng: np.random.Generator) -> np.ndarray:
-    """Returns int32 rows of four examples, each followed by the next, then padding."""
-    shares = rng.dirichlet([4.0] * 4, case.num_rows) * rng.uniform(0.85, 1.0, (case.num_rows, 1))
+    """Returns int32 rows of examples, each followed by the next, then padding."""
+    num = case.num_examples
+    shares = rng.dirichlet([4.0] * num, case.num_rows) * rng.uniform(0.85, 1.0, (case.num_rows, 1))
     ends = np.cumsum(shares, 1) * length
     rows = np.arange(length)
     segments = 1 + (rows[None, :, None] >= ends[:, None, :]).sum(-1)
-    return np.where(segments > 4, 0, segments).astype(np.int32)
+    return np.where(segments > num, 0, segments).astype(np.int32)
 
 
 def make_inputs(case: Case, dtype: Any) -> Inputs:

@@ -19,7 +19,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -41,15 +41,19 @@ from benchmarks.gpu.attention_backends import (
 from flanjax.models.flash_blocks import Tile
 from flanjax.models.flash_tiles import tiles_for
 
+_Name = TypeVar("_Name")
 _ROUND_S = 0.02
 """Calls are timed in rounds of about this length, which hides their dispatch."""
 
 
 CANDIDATES = {
-    "forward": "64x64x4x2, 64x64x4x3, 128x32x4x3, 128x64x4x2, 128x64x8x2, 128x64x8x3, 128x128x8x2",
-    "queries": "64x32x4x3, 64x64x4x2, 64x64x8x3, 128x32x4x2, 128x32x4x3, 128x64x8x2, 128x64x8x3",
-    "keys": "32x64x4x3, 32x128x4x2, 32x128x8x3, 64x64x4x2, 64x64x8x3, 64x128x8x2, 128x64x8x2",
-    "table": "32x64x4x1, 64x64x8x1, 64x128x8x1, 128x64x8x1, 128x128x8x1",
+    "forward": "64x64x4x2, 64x64x4x3, 64x128x4x2, 128x32x4x3, 128x64x4x3, 128x64x8x2, 128x64x8x3, "
+    "128x128x8x2",
+    "queries": "64x32x4x3, 64x64x4x2, 64x64x4x3, 64x64x8x3, 64x128x8x2, 128x32x4x3, 128x64x8x2, "
+    "128x64x8x3",
+    "keys": "32x64x4x3, 32x128x4x2, 32x128x8x3, 64x64x4x2, 64x64x4x3, 64x64x8x3, 64x128x8x2, "
+    "128x64x8x2",
+    "table": "64x64x4x1, 64x64x4x2, 64x64x4x3, 64x64x8x2, 64x64x8x3, 64x128x8x2, 128x64x8x2",
 }
 """Kernel -> the tiles a sweep tries on Hopper: queries x keys x warps x stages."""
 
@@ -99,52 +103,47 @@ def real_results(inputs: Inputs, out: jax.Array, grads: Arrays) -> list[np.ndarr
     return [np.asarray(x, np.float32) for x in (jnp.where(is_real, out, 0), *grads)]
 
 
-class Compiled(NamedTuple):
-    """The forward pass, forward with backward, and the seconds that compiling them took."""
+def compile_beside(
+    jitted: Mapping[_Name, tuple[Any, Inputs]],
+) -> dict[_Name, Callable[[], Any]]:
+    """Compiles programs beside one another; what is returned raises where one failed."""
 
-    forward: Any
-    both: Any
-    compile_s: float
+    def compiled(program: Any, inputs: Inputs) -> Any:
+        return program.lower(inputs).compile()
 
-
-def compile_all(
-    backends: Mapping[str, Backend], case: Case, inputs: Inputs
-) -> dict[str, Callable[[], Compiled]]:
-    """Compiles backends beside one another; what is returned raises where one failed."""
-
-    def compiled(backend: Backend) -> Compiled:
-        started = time.perf_counter()
-        forward, both = (program.lower(inputs).compile() for program in programs(backend, case))
-        return Compiled(forward, both, round(time.perf_counter() - started, 1))
-
-    with concurrent.futures.ThreadPoolExecutor(len(backends)) as executor:
-        begun = {name: executor.submit(compiled, backend) for name, backend in backends.items()}
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as executor:
+        begun = {name: executor.submit(compiled, *pair) for name, pair in jitted.items()}
     return {name: future.result for name, future in begun.items()}
 
 
 def measure(
-    compiled: Compiled, inputs: Inputs, expected: list[np.ndarray], limit_s: float
+    forward: Any, both: Any, inputs: Inputs, expected: list[np.ndarray], limit_s: float
 ) -> dict[str, Any]:
     """Returns what one backend does on one case."""
-    forward, both, compile_s = compiled
     return {
         "forward_ms": time_ms(forward, inputs, limit_s),
         "both_ms": time_ms(both, inputs, limit_s),
         "forward_temp_mib": round(forward.memory_analysis().temp_size_in_bytes / 2**20, 1),
         "both_temp_mib": round(both.memory_analysis().temp_size_in_bytes / 2**20, 1),
         "errors_out_dq_dk_dv_dtable": distances_from(expected, real_results(inputs, *both(inputs))),
-        "compile_s": compile_s,
     }
 
 
 def comparisons(cases: dict[str, Case], dtype: Any, limit_s: float) -> Iterator[dict[str, Any]]:
     """Yields a line for each case and backend."""
-    for name, case in cases.items():
-        inputs = make_inputs(case, dtype)
-        absent = {other: attention_backends.why_absent(other) for other in BACKENDS}
-        here = {other: backend for other, backend in BACKENDS.items() if not absent[other]}
-        finish = compile_all(here | {"exact": exact}, case, inputs)
-        expected = real_results(inputs, *finish["exact"]().both(inputs))
+    absent = {other: attention_backends.why_absent(other) for other in BACKENDS}
+    here = {other: backend for other, backend in BACKENDS.items() if not absent[other]}
+    all_inputs = {name: make_inputs(case, dtype) for name, case in cases.items()}
+    finish = compile_beside(
+        {
+            (name, other, part): (program, all_inputs[name])
+            for name, case in cases.items()
+            for other, backend in (here | {"exact": exact}).items()
+            for part, program in zip(("forward", "both"), programs(backend, case), strict=True)
+        }
+    )
+    for name, inputs in all_inputs.items():
+        expected = real_results(inputs, *finish[name, "exact", "both"]()(inputs))
         for backend_name in BACKENDS:
             line: dict[str, Any] = {"case": name, "backend": backend_name}
             if absent[backend_name]:
@@ -152,7 +151,8 @@ def comparisons(cases: dict[str, Case], dtype: Any, limit_s: float) -> Iterator[
                 continue
             # A backend may lack the memory, or fail to compile a case: the others go on.
             try:
-                line |= measure(finish[backend_name](), inputs, expected, limit_s)
+                forward, both = (finish[name, backend_name, part]() for part in ("forward", "both"))
+                line |= measure(forward, both, inputs, expected, limit_s)
             except Exception as error:
                 line["error"] = f"{type(error).__name__}: {error}"[:1000]
             yield line
@@ -164,21 +164,24 @@ def sweeps(cases: dict[str, Case], dtype: Any, limit_s: float) -> Iterator[dict[
     for name, case in cases.items():
         inputs = make_inputs(case, dtype)
         default = tiles_for(platform, case.num_queries, case.num_keys, case.width)
+        timed: dict[tuple[str, Tile], tuple[Any, Inputs]] = {}
         for kernel, candidates in CANDIDATES.items():
             if kernel == "table" and not case.has_table:
                 continue
             tried = (Tile(*map(int, tile.split("x"))) for tile in candidates.split(", "))
             for tile in (getattr(default, kernel), *tried):
-                line: dict[str, Any] = {"case": name, "kernel": kernel, "tile": tile}
                 tiles = default._replace(**{kernel: tile})
                 forward, both = programs(functools.partial(flash, tiles=tiles), case)
-                timed = forward if kernel == "forward" else both
-                # A block may need more registers or shared memory than there are.
-                try:
-                    line["ms"] = time_ms(timed.lower(inputs).compile(), inputs, limit_s)
-                except Exception as error:
-                    line["error"] = f"{type(error).__name__}: {error}"[:300]
-                yield line
+                timed[kernel, tile] = (forward if kernel == "forward" else both, inputs)
+        finish = compile_beside(timed)
+        for kernel, tile in timed:
+            line: dict[str, Any] = {"case": name, "kernel": kernel, "tile": tile}
+            # A block may need more registers or shared memory than there are.
+            try:
+                line["ms"] = time_ms(finish[kernel, tile](), inputs, limit_s)
+            except Exception as error:
+                line["error"] = f"{type(error).__name__}: {error}"[:300]
+            yield line
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -187,7 +190,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--case", choices=CASES, action="append", help="default: all")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="bfloat16")
     parser.add_argument("--seconds", type=float, default=420, help="start nothing after that")
-    parser.add_argument("--measure-s", type=float, default=1.0, help="time for one measurement")
+    parser.add_argument("--measure-s", type=float, default=0.5, help="time for one measurement")
     parser.add_argument("--tiny", action="store_true", help="tiny shapes, interpreted on a CPU")
     return parser.parse_args(arguments)
 

@@ -24,10 +24,11 @@ from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
 from jax.experimental import pallas as pl
 
 from flanjax.models import flash_blocks as blocks
-from flanjax.models import flash_gpu, flash_tpu
+from flanjax.models import flash_gpu, flash_tpu, kernels
 from flanjax.models.flash_blocks import FlashSpec, Operands, Tiles
 from flanjax.models.flash_tiles import PlatformName, tiles_for
 
@@ -62,8 +63,8 @@ def flash_attention(
 ) -> jax.Array:
     """Returns softmax attention, [B, T, H, C], zeros where a query sees no key.
 
-    Head h reads key head h // (H // K); query t stands beside key t. On a mesh,
-    call it under `jax.shard_map` with `check_vma=False`, rows and heads sharded.
+    Head h reads key head h // (H // K); query t stands beside key t. On a mesh, call it under
+    `jax.shard_map` with `check_vma=False`, rows and heads sharded.
 
     Args:
       q_BTHC: Queries, float32 or bfloat16; keys and values are of their type.
@@ -81,13 +82,13 @@ def flash_attention(
       cap: Logits become cap * tanh(logits / cap), before the bias; 0 for not.
       platform: Whose kernels to run; None for the default backend's.
       tiles: Sizes of blocks, powers of two; None for the platform's.
-      interpret: Whether to run the kernels as plain JAX, on any platform.
+      interpret: Whether to run as plain JAX, on any platform.
 
     Raises:
       ValueError: If arguments do not go together, or there are no kernels.
     """
     _check_shapes(q_BTHC, k_BSKC, v_BSKC, query_segments_BT, key_segments_BS, table_NH)
-    platform, (_, num_queries, _, width) = _checked(platform), q_BTHC.shape
+    platform, num_queries, width = _checked(platform), q_BTHC.shape[1], q_BTHC.shape[3]
     spec = FlashSpec(
         scale=scale,
         cap=cap,
@@ -95,10 +96,11 @@ def flash_attention(
         window=window,
         buckets=_intervals(table_NH, max_distance, is_bidirectional),
         tiles=tiles or tiles_for(platform, num_queries, k_BSKC.shape[1], width),
+        exponential=_KERNELS[platform].exponential(interpret=interpret),
         interpret=interpret,
     )
-    since_BS = _since(key_segments_BS, prefix_BS, is_causal)
-    operands = Operands(q_BTHC, k_BSKC, v_BSKC, query_segments_BT, key_segments_BS, since_BS)
+    since = _since(key_segments_BS, prefix_BS, is_causal)
+    operands = Operands(q_BTHC, k_BSKC, v_BSKC, query_segments_BT, key_segments_BS, since)
     operands = _whole_blocks(operands, spec.tiles, _padded_width(platform, width))
     return _attention(platform, spec, operands, table_NH)[:, :num_queries, :, :width]
 
@@ -116,10 +118,16 @@ def _attention_forward(
     if table_NH is not None:
         num_queries, num_keys = operands.q.shape[1], operands.k.shape[1]
         bias_HD = blocks.bias_by_distance(
-            table_NH, spec.buckets, num_queries=num_queries, num_keys=num_keys
+            table_NH * spec.exponential.unit,
+            spec.buckets,
+            num_queries=num_queries,
+            num_keys=num_keys,
         )
         operands = operands._replace(bias=bias_HD)
-    out_BTHC, lse_BHT = _KERNELS[platform].forward(spec, operands)
+    out_BTHC, lse_BHT = (
+        checkpoint_name(result, kernels.READ)
+        for result in _KERNELS[platform].forward(spec, operands)
+    )
     return out_BTHC, (operands, out_BTHC, lse_BHT)
 
 
@@ -129,10 +137,10 @@ def _attention_backward(
     operands, out_BTHC, lse_BHT = kept
     delta_BTH = jnp.sum(out_BTHC.astype(jnp.float32) * dout_BTHC.astype(jnp.float32), axis=-1)
     operands = operands._replace(dout=dout_BTHC, lse=lse_BHT, delta=jnp.swapaxes(delta_BTH, 1, 2))
-    kernels = _KERNELS[platform]
-    dk, dv = kernels.key_grads(spec, operands)
-    dq = kernels.query_grads(spec, operands)
-    dtable_NH = kernels.table_grad(spec, operands) if spec.buckets else None
+    of_platform = _KERNELS[platform]
+    dk, dv = of_platform.key_grads(spec, operands)
+    dq = of_platform.query_grads(spec, operands)
+    dtable_NH = of_platform.table_grad(spec, operands) if spec.buckets else None
     return Operands(dq, dk, dv, None, None), dtable_NH
 
 

@@ -20,11 +20,7 @@ import numpy as np
 from jax import lax
 from jax.experimental import pallas as pl
 
-from flanjax.models import kernels
 from flanjax.models.positions import bucket_starts
-
-_MASKED = -1e30
-"""The logit of a pair that may not attend: finite, so that no difference is undefined."""
 
 _NO_SEGMENT = np.iinfo(np.int32).max
 _FAR = 2**30
@@ -62,6 +58,19 @@ class Tiles(NamedTuple):
     table: Tile
 
 
+class Exponential(NamedTuple):
+    """How a platform raises numbers to powers.
+
+    Attributes:
+      unit: Logits, biases and log-sum-exps are kept as so many times what they
+        are, which costs nothing: logits are scaled anyway.
+      power: exp(x / unit).
+    """
+
+    unit: float
+    power: Callable[[jax.Array], jax.Array]
+
+
 class Interval(NamedTuple):
     """The distances, key row - query row, that share a bucket; both ends are in."""
 
@@ -80,6 +89,7 @@ class FlashSpec:
       window: Rows apart from which keys are hidden; 0 for never.
       buckets: The distances of each bucket; empty without a table.
       tiles: The tile of each kernel.
+      exponential: How weights are made of logits.
       interpret: Whether to run as plain JAX, on any platform.
     """
 
@@ -89,6 +99,7 @@ class FlashSpec:
     window: int
     buckets: tuple[Interval, ...]
     tiles: Tiles
+    exponential: Exponential
     interpret: bool
 
 
@@ -105,10 +116,11 @@ class Operands(NamedTuple):
       key_segments: int32 [B, S], -1 for padding, so that it equals no query's.
       since: int32 [B, S], the row from which on queries see a key: its own, or
         0 in a prefix. None where a key's own row is meant, or nothing is causal.
-      bias: float32 [H, D], by distance; entry p is that of `column - row = p -
-        rows` in a tile of all rows. None for no bias.
+      bias: float32 [H, D], by distance, in the exponential's unit; entry p is
+        that of `column - row = p - rows` in a tile of all rows. None for none.
       dout: [B, T, H, C], gradient of the output.
-      lse: float32 [B, H, T], log of the sum of exponentiated logits.
+      lse: float32 [B, H, T], log of the sum of exponentiated logits, in the
+        exponential's unit.
       delta: float32 [B, H, T], output times its gradient, summed over channels.
     """
 
@@ -268,90 +280,6 @@ def visible(
     if spec.window:
         seen &= jnp.abs(query_rows - key_rows) < spec.window
     return seen
-
-
-class Softmax(NamedTuple):
-    """A softmax over the keys seen so far, not yet divided.
-
-    Attributes:
-      out: float32 [Q, C], values weighted by exp(logits - top).
-      top: float32 [Q, 1], the largest logit.
-      total: float32 [Q, 1], the sum of the weights.
-    """
-
-    out: jax.Array
-    top: jax.Array
-    total: jax.Array
-
-
-def empty_softmax(num_queries: int, width: int) -> Softmax:
-    """Returns the softmax over no keys."""
-    return Softmax(
-        jnp.zeros((num_queries, width), jnp.float32),
-        jnp.full((num_queries, 1), _MASKED, jnp.float32),
-        jnp.zeros((num_queries, 1), jnp.float32),
-    )
-
-
-def add_keys(
-    spec: FlashSpec, so_far: Softmax, dots: jax.Array, bias: Any, seen: jax.Array, v: jax.Array
-) -> Softmax:
-    """Returns the softmax with the keys of one more block.
-
-    Source: Dao et al. 2022, algorithm 1; undivided until the end, Dao 2023.
-    """
-    logits = jnp.where(seen, kernels.soft_cap(dots * spec.scale, spec.cap) + bias, _MASKED)
-    top = jnp.maximum(so_far.top, logits.max(1, keepdims=True))
-    weights = jnp.where(seen, jnp.exp(logits - top), 0.0)
-    shrink = jnp.exp(so_far.top - top)
-    return Softmax(
-        so_far.out * shrink + product(weights.astype(v.dtype), v, 1, 0),
-        top,
-        so_far.total * shrink + weights.sum(1, keepdims=True),
-    )
-
-
-def finish(softmax: Softmax) -> tuple[jax.Array, jax.Array]:
-    """Returns output [Q, C] and log-sum-exp [Q, 1], zeros where no key was seen."""
-    is_empty = softmax.total == 0.0
-    total = jnp.where(is_empty, 1.0, softmax.total)
-    return softmax.out / total, jnp.where(is_empty, 0.0, softmax.top + jnp.log(total))
-
-
-class BlockGrads(NamedTuple):
-    """What the backward pass makes of a block, all float32 of its shape.
-
-    Attributes:
-      weights: The attention weights.
-      dlogits: Gradient of what the softmax reads, hence of the bias.
-      ddots: Gradient of the dot products.
-    """
-
-    weights: jax.Array
-    dlogits: jax.Array
-    ddots: jax.Array
-
-
-def block_grads(
-    spec: FlashSpec,
-    dots: jax.Array,
-    bias: Any,
-    seen: jax.Array,
-    dweights: jax.Array,
-    lse: jax.Array,
-    delta: jax.Array,
-) -> BlockGrads:
-    """Returns a block's gradients; `lse` and `delta` broadcast along the keys.
-
-    Source: Dao et al. 2022, algorithm 4.
-    """
-    capped = kernels.soft_cap(dots * spec.scale, spec.cap)
-    weights = jnp.where(seen, jnp.exp(capped + bias - lse), 0.0)
-    dlogits = weights * (dweights - delta)
-    ddots = dlogits * spec.scale
-    if spec.cap:
-        ddots *= 1.0 - jnp.square(capped / spec.cap)
-    return BlockGrads(weights, dlogits, ddots)
 
 
 def sum_by_bucket(

@@ -1,12 +1,10 @@
 """Flash attention as Pallas kernels that lower through Triton (Ampere and later).
 
 One program owns a block of rows and loops over the blocks it meets, so that
-sums stay in registers. The bias is a gather: a block of logits has few distinct
-distances, which lie in a cache line or two, and the load runs beside the matrix
-products.
+sums stay in registers.
 
 The gradient of the table has a kernel of its own, in which a program owns a
-block of logits and loops over the batch: sums over distances are slow here
+block of logits and loops over the rows that visit it: sums over distances are slow here
 (no scatter but atomic additions, many to one address), so the batch is summed
 first. That costs two more matrix products a block, and only where there is a
 table.
@@ -23,44 +21,54 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
 from flanjax.models import flash_blocks as blocks
-from flanjax.models.flash_blocks import Axis, FlashSpec, Operands, Softmax, Tile, whole
+from flanjax.models import flash_gpu_loads as loads
+from flanjax.models import flash_softmax as softmaxes
+from flanjax.models.flash_blocks import Axis, Exponential, FlashSpec, Operands, Tile, whole
+from flanjax.models.flash_softmax import Softmax
 
-_LETTERS = Operands(
-    q="BTHC",
-    k="BSKC",
-    v="BSKC",
-    query_segments="BT",
-    key_segments="BS",
-    since="BS",
-    bias="HD",
-    dout="BTHC",
-    lse="BHT",
-    delta="BHT",
-)
+_LOG2_E = math.log2(math.e)
 _MIN_PROGRAMS = 512
 """Programs that keep every multiprocessor busy: H200 has 132, and each takes a few."""
 
 
+def exponential(*, interpret: bool) -> Exponential:
+    """Returns powers of two, which the hardware has an instruction for."""
+    return Exponential(_LOG2_E, jnp.exp2 if interpret else _power_of_two)
+
+
+def _power_of_two(x: jax.Array) -> jax.Array:
+    """Returns 2**x within 2 ulp; what is denormal is 0 (PTX ISA, ex2)."""
+    (power,) = triton.elementwise_inline_asm(
+        "ex2.approx.ftz.f32 $0, $1;",
+        args=[x],
+        constraints="=f,f",
+        pack=1,
+        result_shape_dtypes=[jax.ShapeDtypeStruct(x.shape, x.dtype)],
+    )
+    return power
+
+
 def forward(spec: FlashSpec, operands: Operands) -> tuple[jax.Array, jax.Array]:
     """Returns the output [B, T, H, C] and the log-sum-exp, float32 [B, H, T]."""
-    tile, axes = spec.tiles.forward, _axes(operands)
+    tile, axes = spec.tiles.forward, loads.axes_of(operands)
     num_rows, num_queries, num_heads, _ = operands.q.shape
     ranges, _ = blocks.block_ranges(spec, operands, tile)
-    axes |= _by_query_block(operands, tile)
+    axes |= loads.by_query_block(operands, tile)
     lse = jax.ShapeDtypeStruct((num_rows, num_heads, num_queries), jnp.float32)
-    return _call(
+    return loads.call(
         functools.partial(_forward_kernel, spec, num_queries),
         "flash_forward",
         (num_queries // tile.q, num_rows, num_heads),
         (*ranges, operands),
-        (_spec("BI", axes), _spec("BI", axes), _specs(operands, axes)),
-        (_like(operands.q), lse),
-        (_spec("BTHC", axes), _spec("BHT", axes)),
+        (blocks.block_spec("BI", axes), blocks.block_spec("BI", axes), loads.specs(operands, axes)),
+        (loads.like(operands.q), lse),
+        (blocks.block_spec("BTHC", axes), blocks.block_spec("BHT", axes)),
         tile,
         spec.interpret,
     )
@@ -87,14 +95,14 @@ def _forward_kernel(
         seen = blocks.visible(
             spec, query_rows, key_rows, query_segments, refs.key_segments[at][None, :], since
         )
-        bias = _bias(spec, refs.bias, (), num_queries, tile, i, j, key_rows - query_rows)
-        return blocks.add_keys(spec, so_far, dots, bias, seen, refs.v[at, :])
+        bias = loads.bias(spec, refs.bias, (), num_queries, tile, i, j, key_rows - query_rows)
+        return softmaxes.add_keys(spec, so_far, dots, bias, seen, refs.v[at, :])
 
-    softmax = blocks.empty_softmax(*q.shape)
+    softmax = softmaxes.empty_softmax(*q.shape, has_columns=False)
     softmax = lax.fori_loop(first_ref[i], stop_ref[i], add, softmax)
-    out, lse = blocks.finish(softmax)
+    out, lse = softmaxes.finish(spec, softmax)
     out_ref[...] = out.astype(out_ref.dtype)
-    lse_ref[...] = lse[:, 0]
+    lse_ref[...] = lse
 
 
 def query_grads(spec: FlashSpec, operands: Operands) -> jax.Array:
@@ -102,15 +110,15 @@ def query_grads(spec: FlashSpec, operands: Operands) -> jax.Array:
     tile = spec.tiles.queries
     num_rows, num_queries, num_heads, _ = operands.q.shape
     ranges, _ = blocks.block_ranges(spec, operands, tile)
-    axes = _axes(operands) | _by_query_block(operands, tile)
-    return _call(
+    axes = loads.axes_of(operands) | loads.by_query_block(operands, tile)
+    return loads.call(
         functools.partial(_query_grads_kernel, spec, num_queries),
         "flash_query_grads",
         (num_queries // tile.q, num_rows, num_heads),
         (*ranges, operands),
-        (_spec("BI", axes), _spec("BI", axes), _specs(operands, axes)),
-        _like(operands.q),
-        _spec("BTHC", axes),
+        (blocks.block_spec("BI", axes), blocks.block_spec("BI", axes), loads.specs(operands, axes)),
+        loads.like(operands.q),
+        blocks.block_spec("BTHC", axes),
         tile,
         spec.interpret,
     )
@@ -131,13 +139,14 @@ def _query_grads_kernel(
         seen = blocks.visible(
             spec, query_rows, key_rows, query_segments, refs.key_segments[at][None, :], since
         )
-        bias = _bias(spec, refs.bias, (), num_queries, tile, i, j, key_rows - query_rows)
+        bias = loads.bias(spec, refs.bias, (), num_queries, tile, i, j, key_rows - query_rows)
         dots, dweights = blocks.product(q, k, 1, 1), blocks.product(dout, refs.v[at, :], 1, 1)
-        grads = blocks.block_grads(spec, dots, bias, seen, dweights, lse, delta)
+        grads = softmaxes.block_grads(spec, dots, bias, seen, dweights, lse, delta)
         return dq + blocks.product(grads.ddots.astype(k.dtype), k, 1, 0)
 
     dq = jnp.zeros(q.shape, jnp.float32)
-    dq_ref[...] = lax.fori_loop(first_ref[i], stop_ref[i], add, dq).astype(dq_ref.dtype)
+    dq = lax.fori_loop(first_ref[i], stop_ref[i], add, dq) * spec.scale
+    dq_ref[...] = dq.astype(dq_ref.dtype)
 
 
 def key_grads(spec: FlashSpec, operands: Operands) -> tuple[jax.Array, jax.Array]:
@@ -150,21 +159,21 @@ def key_grads(spec: FlashSpec, operands: Operands) -> tuple[jax.Array, jax.Array
     num_rows, num_queries, num_heads, _ = operands.q.shape
     num_keys, num_kv_heads = operands.k.shape[1:3]
     _, ranges = blocks.block_ranges(spec, operands, tile)
-    axes = _axes(operands) | {
+    axes = loads.axes_of(operands) | {
         "B": Axis(None, lambda j, b, h: b),
         "S": Axis(tile.k, lambda j, b, h: j),
         "J": whole(num_keys // tile.k),
         "K": Axis(None, lambda j, b, h: h),
         "H": Axis(num_heads // num_kv_heads, lambda j, b, h: h),
     }
-    return _call(
+    return loads.call(
         functools.partial(_key_grads_kernel, spec, num_queries),
         "flash_key_grads",
         (num_keys // tile.k, num_rows, num_kv_heads),
         (*ranges, operands),
-        (_spec("BJ", axes), _spec("BJ", axes), _specs(operands, axes)),
-        (_like(operands.k), _like(operands.v)),
-        (_spec("BSKC", axes), _spec("BSKC", axes)),
+        (blocks.block_spec("BJ", axes), blocks.block_spec("BJ", axes), loads.specs(operands, axes)),
+        (loads.like(operands.k), loads.like(operands.v)),
+        (blocks.block_spec("BSKC", axes), blocks.block_spec("BSKC", axes)),
         tile,
         spec.interpret,
     )
@@ -190,10 +199,10 @@ def _key_grads_kernel(
         seen = blocks.visible(
             spec, query_rows, key_rows, refs.query_segments[at][None, :], key_segments, since
         )
-        bias = _bias(spec, refs.bias, (head,), num_queries, tile, i, j, key_rows - query_rows)
+        bias = loads.bias(spec, refs.bias, (head,), num_queries, tile, i, j, key_rows - query_rows)
         dots, dweights = blocks.product(k, q, 1, 1), blocks.product(v, dout, 1, 1)
         lse, delta = refs.lse[head, at][None, :], refs.delta[head, at][None, :]
-        grads = blocks.block_grads(spec, dots, bias, seen, dweights, lse, delta)
+        grads = softmaxes.block_grads(spec, dots, bias, seen, dweights, lse, delta)
         dk, dv = sums
         return (
             dk + blocks.product(grads.ddots.astype(q.dtype), q, 1, 0),
@@ -205,7 +214,7 @@ def _key_grads_kernel(
 
     zeros = jnp.zeros(k.shape, jnp.float32)
     dk, dv = lax.fori_loop(0, refs.q.shape[1], add_head, (zeros, zeros))
-    dk_ref[...] = dk.astype(dk_ref.dtype)
+    dk_ref[...] = (dk * spec.scale).astype(dk_ref.dtype)
     dv_ref[...] = dv.astype(dv_ref.dtype)
 
 
@@ -217,8 +226,8 @@ def table_grad(spec: FlashSpec, operands: Operands) -> jax.Array:
     grid = (num_queries // tile.q, num_keys // tile.k, num_heads)
     num_parts = _batch_parts(num_rows, math.prod(grid))
     width = pl.next_power_of_2(len(spec.buckets))
-    axes = _axes(operands) | {
-        "B": Axis(num_rows // num_parts, lambda i, j, h, part: part),
+    axes = loads.axes_of(operands) | {
+        "B": whole(num_rows),
         "T": Axis(tile.q, lambda i, j, h, part: i),
         "S": Axis(tile.k, lambda i, j, h, part: j),
         "I": Axis(None, lambda i, j, h, part: i),
@@ -230,15 +239,19 @@ def table_grad(spec: FlashSpec, operands: Operands) -> jax.Array:
         "2": whole(2),
         "W": whole(width),
     }
-    (first_BI, stop_BI), _ = blocks.block_ranges(spec, operands, tile)
-    sums_IJHPW = _call(
-        functools.partial(_table_grad_kernel, spec, num_queries),
+    sums_IJHPW = loads.call(
+        functools.partial(_table_grad_kernel, spec, num_queries, num_parts),
         "flash_table_grad",
         (*grid, num_parts),
-        (jnp.asarray(spec.buckets), first_BI, stop_BI, operands),
-        (_spec("N2", axes), _spec("BI", axes), _spec("BI", axes), _specs(operands, axes)),
+        (jnp.asarray(spec.buckets), *_active_rows(spec, operands, tile), operands),
+        (
+            blocks.block_spec("N2", axes),
+            blocks.block_spec("IJB", axes),
+            blocks.block_spec("IJ", axes),
+            loads.specs(operands, axes),
+        ),
         jax.ShapeDtypeStruct((*grid, num_parts, width), jnp.float32),
-        _spec("IJHPW", axes),
+        blocks.block_spec("IJHPW", axes),
         tile,
         spec.interpret,
     )
@@ -246,25 +259,41 @@ def table_grad(spec: FlashSpec, operands: Operands) -> jax.Array:
 
 
 def _batch_parts(num_rows: int, num_programs: int) -> int:
-    """Returns into how many equal parts the batch falls, so that no processor idles."""
-    parts = [part for part in range(1, num_rows + 1) if num_rows % part == 0]
-    return next((part for part in parts if part * num_programs >= _MIN_PROGRAMS), num_rows)
+    """Returns into how many parts the batch falls, so that no processor idles."""
+    return min(num_rows, -(-_MIN_PROGRAMS // num_programs))
+
+
+def _active_rows(spec: FlashSpec, operands: Operands, tile: Tile) -> tuple[jax.Array, jax.Array]:
+    """Returns the rows that visit each block: int32 [I, J, B], and how many, [I, J].
+
+    They come first. A loop over them has no branch, and only so are loads begun ahead.
+    """
+    (first_BI, stop_BI), _ = blocks.block_ranges(spec, operands, tile)
+    columns_J = np.arange(operands.k.shape[1] // tile.k)
+    active_BIJ = (first_BI[:, :, None] <= columns_J) & (columns_J < stop_BI[:, :, None])
+    active_IJB = jnp.transpose(active_BIJ, (1, 2, 0))
+    return (
+        jnp.argsort(~active_IJB, axis=-1, stable=True).astype(jnp.int32),
+        active_IJB.sum(-1, dtype=jnp.int32),
+    )
 
 
 def _table_grad_kernel(
     spec: FlashSpec,
     num_queries: int,
+    num_parts: int,
     buckets_ref: Any,
-    first_ref: Any,
-    stop_ref: Any,
+    order_ref: Any,
+    count_ref: Any,
     refs: Operands,
     out_ref: Any,
 ) -> None:
     i, j, tile = pl.program_id(0), pl.program_id(1), spec.tiles.table
     query_rows, key_rows = blocks.rows(i, tile.q, 0), blocks.rows(j, tile.k, 1)
-    bias = _bias(spec, refs.bias, (), num_queries, tile, i, j, key_rows - query_rows)
+    bias = loads.bias(spec, refs.bias, (), num_queries, tile, i, j, key_rows - query_rows)
 
-    def add(b: Any, dbias: jax.Array) -> jax.Array:
+    def add(n: Any, dbias: jax.Array) -> jax.Array:
+        b = order_ref[n]
         since = None if refs.since is None else refs.since[b, :][None, :]
         seen = blocks.visible(
             spec,
@@ -274,106 +303,15 @@ def _table_grad_kernel(
             refs.key_segments[b, :][None, :],
             since,
         )
-        dots = blocks.product(refs.q[b], refs.k[b], 1, 1)
-        dweights = blocks.product(refs.dout[b], refs.v[b], 1, 1)
+        dots = blocks.product(refs.q[b, :, :], refs.k[b, :, :], 1, 1)
+        dweights = blocks.product(refs.dout[b, :, :], refs.v[b, :, :], 1, 1)
         lse, delta = refs.lse[b, :][:, None], refs.delta[b, :][:, None]
-        return dbias + blocks.block_grads(spec, dots, bias, seen, dweights, lse, delta).dlogits
+        return dbias + softmaxes.block_grads(spec, dots, bias, seen, dweights, lse, delta).dlogits
 
-    def add_if_any(b: Any, dbias: jax.Array) -> jax.Array:
-        is_active = (first_ref[b] <= j) & (j < stop_ref[b])
-        return lax.cond(is_active, functools.partial(add, b), lambda dbias: dbias, dbias)
-
+    part, count = pl.program_id(3), count_ref[...]
+    first, stop = part * count // num_parts, (part + 1) * count // num_parts
     dbias = jnp.zeros((tile.q, tile.k), jnp.float32)
-    dbias = lax.fori_loop(0, refs.q.shape[0], add_if_any, dbias)
+    dbias = lax.fori_loop(first, stop, add, dbias)
     ends = blocks.distance_range(tile, i, j)
     sums = blocks.sum_by_bucket(buckets_ref, key_rows - query_rows, ends, dbias, out_ref.shape[0])
     out_ref[...] = sums[0]
-
-
-def _bias(
-    spec: FlashSpec,
-    ref: Any,
-    head: tuple[Any, ...],
-    num_queries: int,
-    tile: Tile,
-    i: Any,
-    j: Any,
-    distances: jax.Array,
-) -> Any:
-    """Returns the bias of a block: a gather near the diagonal, else one number.
-
-    The gather stands in a branch also so that Triton does not pipeline it: each
-    stage would hold a block of float32 in shared memory.
-    """
-    if ref is None:
-        return 0.0
-    least, most = blocks.distance_range(tile, i, j)
-    below, above = blocks.constant_beyond(spec.buckets)
-    return lax.cond(
-        (most <= below) | (least >= above),
-        lambda: jnp.full(distances.shape, ref[*head, least + num_queries]),
-        lambda: ref[*head, distances + num_queries],
-    )
-
-
-def _axes(operands: Operands) -> dict[str, Axis]:
-    """Returns every axis uncut."""
-    num_queries, num_heads, width = operands.q.shape[1:]
-    num_keys, num_kv_heads = operands.k.shape[1:3]
-    sizes = {"T": num_queries, "H": num_heads, "C": width, "S": num_keys, "K": num_kv_heads}
-    return {letter: whole(size) for letter, size in sizes.items()} | {
-        "D": whole(num_queries + num_keys)
-    }
-
-
-def _by_query_block(operands: Operands, tile: Tile) -> dict[str, Axis]:
-    """Returns the axes of a grid (query blocks, rows, query heads)."""
-    _, num_queries, num_heads, _ = operands.q.shape
-    group = num_heads // operands.k.shape[2]
-    return {
-        "B": Axis(None, lambda i, b, h: b),
-        "T": Axis(tile.q, lambda i, b, h: i),
-        "I": whole(num_queries // tile.q),
-        "H": Axis(None, lambda i, b, h: h),
-        "K": Axis(None, lambda i, b, h: h // group),
-    }
-
-
-def _spec(letters: str, axes: dict[str, Axis]) -> pl.BlockSpec:
-    return blocks.block_spec(letters, axes)
-
-
-def _specs(operands: Operands, axes: dict[str, Axis]) -> Operands:
-    return Operands(
-        *(
-            None if operand is None else blocks.block_spec(letters, axes)
-            for letters, operand in zip(_LETTERS, operands, strict=True)
-        )
-    )
-
-
-def _like(x: jax.Array) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(x.shape, x.dtype)
-
-
-def _call(
-    kernel: Any,
-    name: str,
-    grid: tuple[int, ...],
-    operands: Any,
-    in_specs: Any,
-    out_shape: Any,
-    out_specs: Any,
-    tile: Tile,
-    interpret: bool,
-) -> Any:
-    return pl.pallas_call(
-        kernel,
-        grid=grid,
-        in_specs=in_specs,
-        out_specs=out_specs,
-        out_shape=out_shape,
-        compiler_params=triton.CompilerParams(num_warps=tile.num_warps, num_stages=tile.num_stages),
-        interpret=interpret,
-        name=name,
-    )(*operands)

@@ -18,8 +18,16 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu
 
 from flanjax.models import flash_blocks as blocks
+from flanjax.models import flash_softmax as softmaxes
 from flanjax.models import flash_tpu_loads as loads
-from flanjax.models.flash_blocks import Axis, FlashSpec, Operands, Softmax, whole
+from flanjax.models.flash_blocks import Axis, Exponential, FlashSpec, Operands, whole
+from flanjax.models.flash_softmax import Softmax
+
+
+def exponential(*, interpret: bool) -> Exponential:
+    """Returns natural powers: powers of two are made of them on a TPU."""
+    del interpret
+    return Exponential(1.0, jnp.exp)
 
 
 def forward(spec: FlashSpec, operands: Operands) -> tuple[jax.Array, jax.Array]:
@@ -61,7 +69,8 @@ def _forward_kernel(
 
     @pl.when(step == 0)
     def _start() -> None:
-        for ref, value in zip(so_far, blocks.empty_softmax(*so_far.out.shape), strict=True):
+        empty = softmaxes.empty_softmax(*so_far.out.shape, has_columns=True)
+        for ref, value in zip(so_far, empty, strict=True):
             ref[...] = value
 
     @pl.when(j < stop_ref[b, i])
@@ -70,13 +79,13 @@ def _forward_kernel(
         bias = loads.toeplitz(refs.bias, i, j, tile.q, tile.k, num_queries)
         dots = blocks.product(refs.q[...], refs.k[...], 1, 1)
         softmax = Softmax(*(ref[...] for ref in so_far))
-        softmax = blocks.add_keys(spec, softmax, dots, bias, seen, refs.v[...])
+        softmax = softmaxes.add_keys(spec, softmax, dots, bias, seen, refs.v[...])
         for ref, value in zip(so_far, softmax, strict=True):
             ref[...] = value
 
     @pl.when(step == pl.num_programs(3) - 1)
     def _finish() -> None:
-        out, lse = blocks.finish(Softmax(*(ref[...] for ref in so_far)))
+        out, lse = softmaxes.finish(spec, Softmax(*(ref[...] for ref in so_far)))
         out_ref[...] = out.astype(out_ref.dtype)
         lse_ref[...] = loads.turned(lse)
 
@@ -127,7 +136,7 @@ def _query_grads_kernel(
 
     @pl.when(step == pl.num_programs(3) - 1)
     def _finish() -> None:
-        dq_ref[...] = sum_ref[...].astype(dq_ref.dtype)
+        dq_ref[...] = (sum_ref[...] * spec.scale).astype(dq_ref.dtype)
 
 
 def key_grads(spec: FlashSpec, operands: Operands) -> tuple[jax.Array, jax.Array]:
@@ -203,15 +212,18 @@ def _key_grads_kernel(
         bias = loads.toeplitz(refs.bias, j, i, tile.k, tile.q, num_keys)
         dots = blocks.product(refs.k[...], q, 1, 1)
         dweights = blocks.product(refs.v[...], dout, 1, 1)
-        grads = blocks.block_grads(spec, dots, bias, seen, dweights, refs.lse[...], refs.delta[...])
+        grads = softmaxes.block_grads(
+            spec, dots, bias, seen, dweights, refs.lse[...], refs.delta[...]
+        )
         dk_sum, dv_sum = sums
         dk_sum[...] += blocks.product(grads.ddots.astype(q.dtype), q, 1, 0)
         dv_sum[...] += blocks.product(grads.weights.astype(dout.dtype), dout, 1, 0)
 
     @pl.when(step == pl.num_programs(3) - 1)
     def _finish() -> None:
-        for out_ref, sum_ref in zip((dk_ref, dv_ref), sums, strict=True):
-            out_ref[...] = sum_ref[...].astype(out_ref.dtype)
+        dk_sum, dv_sum = sums
+        dk_ref[...] = (dk_sum[...] * spec.scale).astype(dk_ref.dtype)
+        dv_ref[...] = dv_sum[...].astype(dv_ref.dtype)
 
 
 def table_grad(spec: FlashSpec, operands: Operands) -> jax.Array:

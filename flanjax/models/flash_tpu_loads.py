@@ -19,6 +19,7 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu
 
 from flanjax.models import flash_blocks as blocks
+from flanjax.models import flash_softmax as softmaxes
 from flanjax.models.flash_blocks import Axis, FlashSpec, Operands, Tile, whole
 
 _LETTERS = Operands(
@@ -121,9 +122,9 @@ def call(
 
 def block_grads(
     spec: FlashSpec, refs: Operands, i: Any, j: Any, tile: Tile, num_queries: int
-) -> blocks.BlockGrads:
+) -> softmaxes.BlockGrads:
     """Returns the gradients of a block that lies queries by keys."""
-    return blocks.block_grads(
+    return softmaxes.block_grads(
         spec,
         blocks.product(refs.q[...], refs.k[...], 1, 1),
         toeplitz(refs.bias, i, j, tile.q, tile.k, num_queries),
@@ -159,7 +160,7 @@ def toeplitz(ref: Any, i: Any, j: Any, num_rows: int, num_columns: int, all_rows
                               b c
     """
     if ref is None:
-        return 0.0
+        return None
     size = num_rows + num_columns
     start = j * num_columns - (i + 1) * num_rows + all_rows
     window = ref[:, pl.ds(pl.multiple_of(start, math.gcd(num_rows, num_columns)), size)]

@@ -51,6 +51,9 @@ class Transposed(NamedTuple):
     w: Any
 
 
+READ = "read by attention"
+"""What `jax.checkpoint` knows the results of an attention kernel by."""
+
 _FEW_ROWS = 64
 """Products of no more rows than this take the order of a Transposed weight on a CPU."""
 

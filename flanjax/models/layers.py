@@ -215,12 +215,16 @@ def _with_slots(template: Params, params: Params) -> Params:
 
 REMAT: Mapping[RematName, Callable[..., bool] | None] = {
     "full": None,
-    "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+    "dots": jax.checkpoint_policies.save_from_both_policies(
+        jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+        jax.checkpoint_policies.save_only_these_names(kernels.READ),
+    ),
 }
 """Name -> what the backward pass finds kept of a block.
 
 "full" keeps what enters the block and computes the rest again, about a third more arithmetic;
-"dots" keeps products with weights and computes again what lies between them and attention.
+"dots" keeps products with weights and what this project's attention kernel read, and computes again
+what lies between them and the attention of others.
 """
 
 

@@ -113,6 +113,10 @@ _PLATFORMS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+_HOPPER = 9.0
+"""The compute capability on which `benchmarks/gpu.sh kernels` compared flash with cuDNN."""
+
+
 def choose(name: str, sight: Sight, q_BTHC: jax.Array, num_kv_heads: int, cap: float) -> str:
     """Returns the backend of an attention: what the config says, or "xla".
 
@@ -123,7 +127,7 @@ def choose(name: str, sight: Sight, q_BTHC: jax.Array, num_kv_heads: int, cap: f
       num_kv_heads: Heads of the keys.
       cap: Of the logits.
     """
-    wanted = _best(parallel.platform()) if name == "auto" else name
+    wanted = _best(parallel.platform(), q_BTHC.dtype.name) if name == "auto" else name
     need = _Need(
         q_BTHC.dtype.name,
         q_BTHC.shape[-1],
@@ -142,14 +146,16 @@ def choose(name: str, sight: Sight, q_BTHC: jax.Array, num_kv_heads: int, cap: f
 
 
 @functools.cache
-def _best(platform: str) -> str:
+def _best(platform: str, dtype: str) -> str:
+    """Returns the fastest measured, or cuDNN's where no GPU of the kind was at hand."""
     if platform == "tpu":
         return "splash"
-    if platform != "gpu":
+    if platform != "gpu" or dtype != "bfloat16":
         return "xla"
     device = jax.local_devices(backend="gpu")[0]
-    if parallel.compute_capability(device) >= 8.0:
-        return "cudnn"
+    capability = parallel.compute_capability(device)
+    if capability >= 8.0:
+        return "flash" if capability == _HOPPER else "cudnn"
     warnings.warn(
         f"{device.device_kind} has no flash attention of cuDNN's; attention goes by xla.",
         stacklevel=1,

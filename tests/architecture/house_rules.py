@@ -22,7 +22,7 @@ LAYERS: tuple[dict[str, str], ...] = (
         "flanjax.engine": "permutation bin_packing",
         "flanjax.models": "api kernels layers attention row_attention block configs positions "
         "context ends stops unrolled flash flash_blocks flash_gpu flash_tiles flash_tpu "
-        "flash_tpu_loads",
+        "flash_softmax flash_gpu_loads flash_tpu_loads",
         "flanjax.train": "log",
         "flanjax.evaluation": "score text_metrics answer_metrics class_metrics metrics results "
         "comparison",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -34,6 +35,7 @@ def make_spec(*, is_causal: bool, window: int) -> FlashSpec:
         window=window,
         buckets=(),
         tiles=Tiles(TILE, TILE, TILE, TILE),
+        exponential=flash_blocks.Exponential(1.0, jnp.exp),
         interpret=True,
     )
 
