@@ -103,16 +103,14 @@ def real_results(inputs: Inputs, out: jax.Array, grads: Arrays) -> list[np.ndarr
     return [np.asarray(x, np.float32) for x in (jnp.where(is_real, out, 0), *grads)]
 
 
-def compile_beside(
-    jitted: Mapping[_Name, tuple[Any, Inputs]],
-) -> dict[_Name, Callable[[], Any]]:
+def compile_beside(jitted: Mapping[_Name, Any], inputs: Inputs) -> dict[_Name, Callable[[], Any]]:
     """Compiles programs beside one another; what is returned raises where one failed."""
 
-    def compiled(program: Any, inputs: Inputs) -> Any:
+    def compiled(program: Any) -> Any:
         return program.lower(inputs).compile()
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as executor:
-        begun = {name: executor.submit(compiled, *pair) for name, pair in jitted.items()}
+        begun = {name: executor.submit(compiled, program) for name, program in jitted.items()}
     return {name: future.result for name, future in begun.items()}
 
 
@@ -133,17 +131,15 @@ def comparisons(cases: dict[str, Case], dtype: Any, limit_s: float) -> Iterator[
     """Yields a line for each case and backend."""
     absent = {other: attention_backends.why_absent(other) for other in BACKENDS}
     here = {other: backend for other, backend in BACKENDS.items() if not absent[other]}
-    all_inputs = {name: make_inputs(case, dtype) for name, case in cases.items()}
-    finish = compile_beside(
-        {
-            (name, other, part): (program, all_inputs[name])
-            for name, case in cases.items()
+    for name, case in cases.items():
+        inputs = make_inputs(case, dtype)
+        jitted = {
+            (other, part): program
             for other, backend in (here | {"exact": exact}).items()
             for part, program in zip(("forward", "both"), programs(backend, case), strict=True)
         }
-    )
-    for name, inputs in all_inputs.items():
-        expected = real_results(inputs, *finish[name, "exact", "both"]()(inputs))
+        finish = compile_beside(jitted, inputs)
+        expected = real_results(inputs, *finish["exact", "both"]()(inputs))
         for backend_name in BACKENDS:
             line: dict[str, Any] = {"case": name, "backend": backend_name}
             if absent[backend_name]:
@@ -151,7 +147,7 @@ def comparisons(cases: dict[str, Case], dtype: Any, limit_s: float) -> Iterator[
                 continue
             # A backend may lack the memory, or fail to compile a case: the others go on.
             try:
-                forward, both = (finish[name, backend_name, part]() for part in ("forward", "both"))
+                forward, both = (finish[backend_name, part]() for part in ("forward", "both"))
                 line |= measure(forward, both, inputs, expected, limit_s)
             except Exception as error:
                 line["error"] = f"{type(error).__name__}: {error}"[:1000]
@@ -164,7 +160,7 @@ def sweeps(cases: dict[str, Case], dtype: Any, limit_s: float) -> Iterator[dict[
     for name, case in cases.items():
         inputs = make_inputs(case, dtype)
         default = tiles_for(platform, case.num_queries, case.num_keys, case.width)
-        timed: dict[tuple[str, Tile], tuple[Any, Inputs]] = {}
+        timed: dict[tuple[str, Tile], Any] = {}
         for kernel, candidates in CANDIDATES.items():
             if kernel == "table" and not case.has_table:
                 continue
@@ -172,8 +168,8 @@ def sweeps(cases: dict[str, Case], dtype: Any, limit_s: float) -> Iterator[dict[
             for tile in (getattr(default, kernel), *tried):
                 tiles = default._replace(**{kernel: tile})
                 forward, both = programs(functools.partial(flash, tiles=tiles), case)
-                timed[kernel, tile] = (forward if kernel == "forward" else both, inputs)
-        finish = compile_beside(timed)
+                timed[kernel, tile] = forward if kernel == "forward" else both
+        finish = compile_beside(timed, inputs)
         for kernel, tile in timed:
             line: dict[str, Any] = {"case": name, "kernel": kernel, "tile": tile}
             # A block may need more registers or shared memory than there are.

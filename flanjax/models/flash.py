@@ -73,13 +73,13 @@ def flash_attention(
       query_segments_BT: Who belongs together; 0 is padding.
       key_segments_BS: The same of the keys.
       scale: Factor of the logits.
-      table_NH: T5's table, a logit by bucket and head; None for no bias.
+      table_NH: T5's table, a logit by bucket and head; None for none.
       is_bidirectional: Whether the table's buckets tell ahead from behind.
       max_distance: Distances beyond it share the table's last buckets.
       is_causal: Whether keys of later rows are hidden.
       prefix_BS: bool, keys that all of their segment see all the same.
       window: Keys are hidden from this many rows on; 0 for never.
-      cap: Logits become cap * tanh(logits / cap), before the bias; 0 for not.
+      cap: Logits become cap * tanh(logits / cap), before the bias; 0 leaves them.
       platform: Whose kernels to run; None for the default backend's.
       tiles: Sizes of blocks, powers of two; None for the platform's.
       interpret: Whether to run as plain JAX, on any platform.
@@ -99,9 +99,8 @@ def flash_attention(
         exponential=_KERNELS[platform].exponential(interpret=interpret),
         interpret=interpret,
     )
-    since = _since(key_segments_BS, prefix_BS, is_causal)
-    operands = Operands(q_BTHC, k_BSKC, v_BSKC, query_segments_BT, key_segments_BS, since)
-    operands = _whole_blocks(operands, spec.tiles, _padded_width(platform, width))
+    operands = Operands(q_BTHC, k_BSKC, v_BSKC, query_segments_BT, key_segments_BS)
+    operands = _whole_blocks(spec, operands, prefix_BS, _padded_width(platform, width))
     return _attention(platform, spec, operands, table_NH)[:, :num_queries, :, :width]
 
 
@@ -171,11 +170,13 @@ def _since(
     return jnp.where(prefix_BS, 0, rows_S)
 
 
-def _whole_blocks(operands: Operands, tiles: Tiles, width: int) -> Operands:
+def _whole_blocks(
+    spec: FlashSpec, operands: Operands, prefix_BS: jax.Array | None, width: int
+) -> Operands:
     """Returns the operands padded to blocks; padding is of no segment."""
     num_queries, num_keys = operands.q.shape[1], operands.k.shape[1]
-    more_queries = -num_queries % max(tile.q for tile in tiles)
-    more_keys = -num_keys % max(tile.k for tile in tiles)
+    more_queries = -num_queries % max(tile.q for tile in spec.tiles)
+    more_keys = -num_keys % max(tile.k for tile in spec.tiles)
     more_channels = width - operands.q.shape[3]
 
     def pad(x: Any, more_rows: int, value: int = 0) -> Any:
@@ -183,14 +184,14 @@ def _whole_blocks(operands: Operands, tiles: Tiles, width: int) -> Operands:
         return jnp.pad(x, ends, constant_values=value)
 
     key_segments = jnp.where(operands.key_segments > 0, operands.key_segments, -1)
-    since = None if operands.since is None else pad(operands.since, more_keys, _NEVER)
+    since = _since(operands.key_segments, prefix_BS, spec.is_causal)
     return Operands(
         pad(operands.q, more_queries),
         pad(operands.k, more_keys),
         pad(operands.v, more_keys),
         pad(operands.query_segments, more_queries).astype(jnp.int32),
         pad(key_segments, more_keys, -1).astype(jnp.int32),
-        since,
+        None if since is None else pad(since, more_keys, _NEVER),
     )
 
 

@@ -1,7 +1,8 @@
-"""What flash attention makes of a block of logits, on every platform: softmax and gradients.
+"""What flash attention makes of a block of logits: softmax and gradients.
 
-All that is computed here is elementwise or along one axis of the block, on operands that broadcast
-against it. Letters of shapes: Q queries and C head channels of a block.
+Every platform does the same. All that is computed here is elementwise or along one axis of the
+block, on operands that broadcast against it. Letters of shapes: Q queries and C head channels of a
+block.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How large the blocks of flash attention are: a table by platform and head width.
 
-Those of GPUs of up to 64 channels were the fastest on an H200 in bfloat16; those
+Those of GPUs of up to 128 channels were the fastest on an H200 in bfloat16; those
 of wider heads were chosen by what Triton reports, that no register is spilled
 (compute capability 9.0), those of TPUs by the room that v5e has, neither by a
 clock. `benchmarks/gpu/attention_kernels.py --sweep` times others.
@@ -25,9 +25,9 @@ TILES: dict[PlatformName, dict[int, Tiles]] = {
             table=Tile(64, 64, 4, 3),
         ),
         128: Tiles(
-            forward=Tile(128, 64, 8, 2),
+            forward=Tile(64, 64, 4, 3),
             queries=Tile(64, 64, 4, 2),
-            keys=Tile(64, 64, 8, 2),
+            keys=Tile(32, 64, 4, 3),
             table=Tile(64, 64, 4, 1),
         ),
         256: Tiles(

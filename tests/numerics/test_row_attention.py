@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from flanjax.data.batch import EncoderInput, SeqBatch
-from flanjax.models import attention, families, row_attention
+from flanjax.models import attention, families, kernels, row_attention
 from flanjax.models.configs import AttentionConfig, BlockConfig, RelativeConfig, RotaryConfig
 from flanjax.models.decoder import DecoderConfig
 from flanjax.models.row_attention import Sight, check_backend, choose
@@ -141,6 +141,31 @@ def test_a_backend_is_taken_where_it_can(name, changes, cap, chosen):
     sight = Sight(query_segments=SEGMENTS, key_segments=SEGMENTS, **changes)
     q = heads(4, 4)[0].astype(jnp.bfloat16)
     assert choose(name, sight, q, 4, cap) == chosen
+
+
+@pytest.mark.parametrize(
+    ("capability", "dtype", "chosen"),
+    [("9.0", "bfloat16", "flash"), ("8.0", "bfloat16", "cudnn"), ("9.0", "float32", "xla")],
+)
+def test_auto_is_what_was_fastest_on_the_gpu_at_hand(monkeypatch, capability, dtype, chosen):
+    gpu = types.SimpleNamespace(compute_capability=capability, device_kind="one")
+    monkeypatch.setattr(row_attention.parallel, "platform", lambda: "gpu")
+    monkeypatch.setattr(row_attention.jax, "local_devices", lambda backend: [gpu])
+    monkeypatch.setattr(row_attention, "_best", row_attention._best.__wrapped__)
+    sight = Sight(query_segments=SEGMENTS, key_segments=SEGMENTS)
+    assert choose("auto", sight, heads(4, 4)[0].astype(dtype), 4, 0.0) == chosen
+
+
+def test_what_flash_read_is_kept_by_dots_and_computed_again_by_full():
+    def num_kept_or_made(remat):
+        config = dataclasses.replace(decoder("causal"), attention_backend="flash", remat=remat)
+        model, batch = families.make_model(config), rows_of_two(config)
+        params = model.init(jax.random.key(0))
+        grads = jax.grad(lambda params: model.hidden(params, batch).sum())
+        return str(jax.make_jaxpr(grads)(params)).count(f"name={kernels.READ}")
+
+    # Of output and log-sum-exp; the first pass of "full" has no use for the latter.
+    assert (num_kept_or_made("dots"), num_kept_or_made("full")) == (2, 1 + 2)
 
 
 T5 = T5Config(positions=RelativeConfig(), dropout_rate=0.0)
