@@ -79,6 +79,16 @@ def test_a_module_that_is_not_here_or_says_nothing_is_an_error(tmp_path: pathlib
     assert silent == {"error": "it printed no result"}
 
 
+def test_a_stage_may_run_jobs_by_name_and_refuses_others(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = ["decode", "--out", "out", "--only"]
+    assert gpu.parse_arguments([*given, "scanned"]).only == ["scanned"]
+    with pytest.raises(SystemExit):
+        gpu.parse_arguments([*given, "packed"])
+    assert "jobs of the stage, weights; scanned; unrolled" in capsys.readouterr().err
+
+
 def test_weights_that_another_stage_left_are_not_made_again(tmp_path: pathlib.Path) -> None:
     weights = job_of(side="weights", size="llama_1b")
     log = gpu.Log(tmp_path / "log.jsonl")
