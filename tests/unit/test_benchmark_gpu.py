@@ -86,7 +86,7 @@ def test_every_job_of_a_stage_has_a_name_of_its_own_and_a_command_that_ours_read
             [
                 "weights",
                 "dots, chunk 32",
-                "transformers, compiled",
+                "transformers, eager",
                 "dots, chunk 32, flash",
                 "none, chunk 32, unrolled",
                 "packed, dots, chunk 32",
