@@ -17,7 +17,7 @@ Usage: [OUT=DIR] bash benchmarks/gpu.sh STAGE [--dry-run] [--brief] [--only JOB]
   --dry-run  the same with tiny models on a CPU
   --brief    only the first job of each kind: of what differs in more than sizes,
              numbers and flags
-  --only     a job by its name, such as "dots, chunk 512"; may be given again
+  --only     the jobs of a name, such as "dots, chunk 512"; may be given again
   --seconds  nothing begins after so many, what then runs on a GPU is ended, and
              what was left out is named; default 470, and no end of a dry run
   --weights  keeps the random weights there, which the next stage then finds made

@@ -303,7 +303,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument("--dry-run", action="store_true", help="tiny models on a CPU")
-    parser.add_argument("--only", action="append", help="a job of this name; weights are made too")
+    parser.add_argument("--only", action="append", help="jobs of this name, and weights")
     parser.add_argument("--brief", action="store_true", help="one job of each kind")
     parser.add_argument(
         "--seconds", type=float, help=f"of the whole stage; default: {_STAGE_S:.0f}, or dry no end"

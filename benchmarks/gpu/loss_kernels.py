@@ -72,6 +72,7 @@ def losses(shape: Shape) -> dict[str, Loss]:
 
 
 def _tokamax(shape: Shape) -> Loss:
+    """Returns tokamax's; it counts what fills a vocabulary up to blocks of 2,048."""
     import tokamax
 
     batch = _batch(shape)

@@ -1,9 +1,10 @@
 """How large the blocks of flash attention are: a table by platform and head width.
 
-Those of GPUs of up to 128 channels were the fastest on an H200 in bfloat16; those
-of wider heads were chosen by what Triton reports, that no register is spilled
-(compute capability 9.0), those of TPUs by the room that v5e has, neither by a
-clock. `benchmarks/gpu/attention_kernels.py --sweep` times others.
+Those of GPUs of up to 128 channels, but for the table's, are within 3 % of the
+fastest of a sweep on an H200 in bfloat16. The others were chosen by no clock:
+on GPUs by what Triton reports, that no register is spilled (compute capability
+9.0), on TPUs by the room that v5e has.
+`benchmarks/gpu/attention_kernels.py --sweep` times others.
 """
 
 from __future__ import annotations
