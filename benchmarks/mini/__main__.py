@@ -1,6 +1,6 @@
 """The miniature's grid: makes what is missing of it, and writes its table and page.
 
-Usage: python -m benchmarks.mini run WORK [--short] [--workers N] [--only STUDY]
+Usage: python -m benchmarks.mini run WORK [--short] [--workers N] [--only STUDY] [--seed N]
        python -m benchmarks.mini report [RESULTS]
 """
 
@@ -15,7 +15,7 @@ import click
 
 from benchmarks.mini import page, table
 from benchmarks.mini.execute import Place, make, make_tokenizer, start_workers
-from benchmarks.mini.grid import FAMILIES, Run, every_run
+from benchmarks.mini.grid import FAMILIES, SEEDS, Run, every_run
 from benchmarks.mini.words import score_words
 from benchmarks.mini.world import fingerprint
 from flanjax.cli.catalog import load_catalog
@@ -41,14 +41,17 @@ def main() -> None:
 @click.option("--short", is_flag=True, help="One cluster, one seed, 20 steps, the developed world.")
 @click.option("--workers", default=1, show_default=True, help="Runs at a time.")
 @click.option("--only", multiple=True, help="A study to make; its models of text come with it.")
-def run(work: pathlib.Path, short: bool, workers: int, only: tuple[str, ...]) -> None:
+@click.option("--seed", "seeds", multiple=True, type=click.Choice(SEEDS), help="A seed to make.")
+def run(
+    work: pathlib.Path, short: bool, workers: int, only: tuple[str, ...], seeds: tuple[int, ...]
+) -> None:
     """Make every run that has no result yet; cut short, it goes on where it was."""
     place = Place(work, RESULTS, *PUBLISHED)
     if short:
         work = work / "short"  # nothing of it may come into the real grid
         place = Place(work, work / "results", *DEVELOPED, SHORT)
     catalogue = load_catalog(place.catalogue)
-    runs = [each for each in every_run(catalogue) if _is_wanted(each, short, only)]
+    runs = [each for each in every_run(catalogue) if _is_wanted(each, short, only, seeds)]
     work.mkdir(parents=True, exist_ok=True)
     make_tokenizer(place)
     score_words(catalogue, place.results, fingerprint(place.catalogue, place.text))
@@ -56,12 +59,12 @@ def run(work: pathlib.Path, short: bool, workers: int, only: tuple[str, ...]) ->
         _make_all(_without_idle_texts(runs, place), place, pool, workers)
 
 
-def _is_wanted(each: Run, short: bool, only: Sequence[str]) -> bool:
+def _is_wanted(each: Run, short: bool, only: Sequence[str], seeds: Sequence[int]) -> bool:
     if short:
         is_first = each.seed == 0 and each.size == "base"
         is_held = each.study == "tuned" and "entailment" in each.held
         return is_first and (each.study == "text" or is_held)
-    return not only or each.study in (*only, "text")
+    return (not only or each.study in (*only, "text")) and (not seeds or each.seed in seeds)
 
 
 def _without_idle_texts(runs: Sequence[Run], place: Place) -> list[Run]:

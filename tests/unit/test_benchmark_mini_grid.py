@@ -60,8 +60,16 @@ def test_a_model_of_text_comes_before_what_starts_from_it() -> None:
 
 
 def test_the_short_grid_tunes_both_families() -> None:
-    wanted = [(run.study, run.family) for run in RUNS if _is_wanted(run, True, ())]
+    wanted = [(run.study, run.family) for run in RUNS if _is_wanted(run, True, (), ())]
     assert sorted(wanted) == sorted(itertools.product(("text", "tuned"), grid.FAMILIES))
+
+
+def test_two_machines_share_the_grid_by_its_seeds() -> None:
+    shares = [
+        [run for run in RUNS if _is_wanted(run, False, (), seeds)] for seeds in ((0,), (1, 2))
+    ]
+    assert {run.seed for run in shares[0]} == {0} and {run.seed for run in shares[1]} == {1, 2}
+    assert sum(map(len, shares)) == len(RUNS)
 
 
 def test_every_question_is_asked_of_the_first_seed_before_a_second_begins() -> None:
