@@ -57,7 +57,6 @@ run_pytest() {
 # time; so does the sameness of two ways to one result. Arithmetic is a claim about the level that
 # users have.
 arithmetic=(tests/numerics/test_{chunked_loss,kernels,packing_proof,t5x_*}.py)
-quick_compilation="--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 test_single() {
   ensure_environment .venv-test "-e .[dev]"
@@ -66,16 +65,16 @@ test_single() {
     return
   fi
   run_pytest .venv-test/bin/python -m pytest -n 2 "${arithmetic[@]}"
-  XLA_FLAGS="${XLA_FLAGS:-} $quick_compilation" run_pytest .venv-test/bin/python -m pytest -n 2 \
+  XLA_FLAGS="${XLA_FLAGS:-} $QUICK_COMPILATION" run_pytest .venv-test/bin/python -m pytest -n 2 \
     tests/numerics "${arithmetic[@]/#/--ignore=}"
-  XLA_FLAGS="${XLA_FLAGS:-} $quick_compilation" run_pytest .venv-test/bin/python -m pytest -n 2 \
+  XLA_FLAGS="${XLA_FLAGS:-} $QUICK_COMPILATION" run_pytest .venv-test/bin/python -m pytest -n 2 \
     tests/architecture tests/catalog tests/e2e tests/faults tests/unit
 }
 
 test_core() {
   test_single
   # Eight devices change how every array is laid out, so they get a process of their own.
-  XLA_FLAGS="--xla_force_host_platform_device_count=8 $quick_compilation" \
+  XLA_FLAGS="--xla_force_host_platform_device_count=8 $QUICK_COMPILATION" \
     run_pytest .venv-test/bin/python -m pytest tests/multi_device
 }
 
@@ -87,7 +86,7 @@ test_peers() {
 
 test_tfds() {
   ensure_environment .venv-tfds "-e .[dev,seqio]"
-  XLA_FLAGS="${XLA_FLAGS:-} $quick_compilation" \
+  XLA_FLAGS="${XLA_FLAGS:-} $QUICK_COMPILATION" \
     run_pytest .venv-tfds/bin/python -m pytest -n 2 --dist loadfile tests/tfds
 }
 

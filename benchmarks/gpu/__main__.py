@@ -36,7 +36,10 @@ _LEAST_S = 12.0
 _STAGE_S = 470.0
 """What a stage may take on a GPU."""
 _SHORT = {"batch_size": 2, "num_warmups": 1, "num_steps": 2}
-_QUICK_COMPILATION = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+_QUICK_COMPILATION = (
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    " --xla_backend_extra_options=xla_cpu_disable_new_fusion_emitters"
+)
 """Compiling takes most of a dry run's time."""
 
 
