@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 ROOT = pathlib.Path(__file__).parents[1]
+_RESULTS = ":!benchmarks/results"
 MALLOC_VARIABLES = (
     "GLIBC_TUNABLES",
     "MALLOC_MMAP_MAX_",
@@ -36,14 +37,24 @@ def describe_machine() -> dict[str, Any]:
 
 
 def describe_build(packages: Sequence[str]) -> dict[str, Any]:
-    """Returns the versions of Python and packages, and the commit; None outside a checkout."""
+    """Returns the versions of Python and packages, and the commit.
+
+    The commit is None outside a checkout, and ends in "-dirty" where a file was changed since,
+    results apart: the first of several would else call the rest of them so.
+    """
     versions = {name: importlib.metadata.version(name) for name in packages}
-    describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    done = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True, check=False)
-    return {
-        "versions": {"python": platform.python_version(), **versions},
-        "commit": done.stdout.strip() or None,
-    }
+    commit = _git("rev-parse", "HEAD")
+    if commit and _git("status", "--porcelain", "--untracked-files=no", "--", ".", _RESULTS):
+        commit += "-dirty"
+    return {"versions": {"python": platform.python_version(), **versions}, "commit": commit}
+
+
+def _git(*arguments: str) -> str | None:
+    """Returns what a command of git prints; None where there is nothing, or no checkout."""
+    done = subprocess.run(
+        ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() or None
 
 
 def describe_malloc() -> dict[str, str]:

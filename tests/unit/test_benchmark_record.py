@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import pathlib
 import re
+import subprocess
 
 import pytest
 
@@ -32,3 +33,22 @@ def test_a_result_names_machine_versions_and_commit(monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
     malloc = record.describe_malloc()
     assert malloc["MALLOC_ARENA_MAX"] == "1" and "GLIBC_TUNABLES" not in malloc
+
+
+def test_a_commit_is_dirty_where_more_than_results_was_changed(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record, "ROOT", tmp_path)
+    assert record.describe_build(())["commit"] is None
+    code, result = tmp_path / "pods.py", tmp_path / "benchmarks" / "results" / "pods.json"
+    record.write_json(result, [])
+    code.write_text("one\n")
+    author = ("-c", "user.name=A", "-c", "user.email=a@example.org")
+    for command in (("init",), ("add", "."), (*author, "commit", "--message=first")):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True, capture_output=True)
+    clean = record.describe_build(())["commit"]
+    assert re.fullmatch(r"[0-9a-f]{40}", clean)
+    record.write_json(result, ["more"])
+    assert record.describe_build(())["commit"] == clean
+    code.write_text("two\n")
+    assert record.describe_build(())["commit"] == f"{clean}-dirty"
