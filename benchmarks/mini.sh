@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The miniature: every cluster held out in turn, both families, three seeds, with controls.
 #
-# Usage: bash benchmarks/mini.sh WORK [--short] [--workers=N]
+# Usage: bash benchmarks/mini.sh WORK [--short] [--workers=N] [--only=STUDY] [--seed=N]
 #
 # WORK keeps models and tokens; what it was cut short of is made the next time.
 # Results: benchmarks/results/mini, one file a run; with --short they stay in WORK/short.

@@ -109,10 +109,8 @@ def test_a_dry_run_adds_quick_compilation_to_the_flags_of_a_job(
     monkeypatch.setenv("XLA_FLAGS", "--of_the_mesh")
     place = gpu.Place("ours", "", "cpu", tmp_path, True)
     own = job_of(flags="--own")
-    quick = (
-        "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-        " --xla_backend_extra_options=xla_cpu_disable_new_fusion_emitters"
-    )
+    told = "source launch/environment.sh && echo $QUICK_COMPILATION"  # what tests compile with
+    quick = subprocess.check_output(["bash", "-c", told], cwd=ROOT, text=True).strip()
     assert gpu.environment(own, place)["XLA_FLAGS"] == f"--own {quick}"
     assert gpu.environment(job_of(), place)["XLA_FLAGS"] == f"--of_the_mesh {quick}"
     assert gpu.environment(own, place._replace(is_dry=False))["XLA_FLAGS"] == "--own"
