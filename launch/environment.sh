@@ -15,18 +15,26 @@ find_python() {
   return 1
 }
 
-# ensure_environment DIRECTORY PACKAGES...: a virtual environment that holds them.
+# Prints where a virtual environment keeps its packages.
+packages_of() {
+  "$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
+}
+
+# ensure_environment [--over BASE] DIRECTORY PACKAGES...: a virtual environment that holds them.
 #
-# Each argument after the first is one pip command's packages, parted by spaces;
-# they are installed in order, at the versions of the constraints file. An
-# environment made from the same files and arguments is used again.
+# Each argument after the directory is one pip command's packages, parted by
+# spaces; they are installed in order, at the versions of the constraints file.
+# Packages of the environment BASE are seen, not installed again. An environment
+# made from the same files and arguments is used again.
 ensure_environment() {
-  local directory=$1 python version constraints packages stamp
+  local base= directory python version constraints packages stamp
+  if [[ $1 == --over ]]; then base=$2; shift 2; fi
+  directory=$1
   shift
   python=$(find_python)
   version=$("$python" -c 'import sys; print("py%d%d" % sys.version_info[:2])')
   constraints=constraints/$version.txt
-  stamp=$(cat setup.py pyproject.toml "$constraints" <(echo "$python" "$PWD" "$@") | sha256sum)
+  stamp=$(cat setup.py pyproject.toml "$constraints" <(echo "$python" "$PWD" ${base:+"$base"} "$@") | sha256sum)
   if [[ -f $directory/stamp && $(<"$directory/stamp") == "$stamp" ]]; then
     echo "$directory is up to date."
     return
@@ -34,9 +42,13 @@ ensure_environment() {
   echo "Making $directory with $python and $constraints ..."
   rm -rf -- "$directory"
   "$python" -m venv "$directory"
+  if [[ $base ]]; then
+    packages_of "$base" >"$(packages_of "$directory")/base.pth"
+  fi
+  # Bytecode is made of what is imported, when it is.
   for packages in "$@"; do
     # shellcheck disable=SC2086  # several packages stand in one argument
-    "$directory/bin/python" -m pip install --quiet --disable-pip-version-check \
+    "$directory/bin/python" -m pip install --quiet --no-compile --disable-pip-version-check \
       --constraint "$constraints" $packages
   done
   echo "$stamp" >"$directory/stamp"

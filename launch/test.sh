@@ -42,6 +42,9 @@ done
 ((${#parts[@]})) || parts=(core)
 pytest_arguments=("$@")
 
+# A worker without work takes some of the other's, for a few tests take half a minute.
+two_workers=(-n 2 --dist worksteal)
+
 # A selection may leave one of several pytest runs without a test (status 5), but not all of them.
 has_selected=
 run_pytest() {
@@ -56,19 +59,25 @@ run_pytest() {
 # What a test that trains claims holds at any level of optimization, and compiling takes most of its
 # time; so does the sameness of two ways to one result. Arithmetic is a claim about the level that
 # users have.
-arithmetic=(tests/numerics/test_{chunked_loss,kernels,packing_proof,t5x_*}.py)
+arithmetic=(tests/numerics/test_{chunked_loss,kernels,packing_proof,t5x_logits}.py)
+
+ensure_core() { ensure_environment .venv-test "-e .[dev]"; }
+
+# What a part needs more lies over the core's environment, which never sees it.
+ensure_part() {
+  ensure_core
+  ensure_environment --over .venv-test "$@"
+}
 
 test_single() {
-  ensure_environment .venv-test "-e .[dev]"
+  ensure_core
   if ((${#pytest_arguments[@]})); then
-    run_pytest .venv-test/bin/python -m pytest -n 2
+    run_pytest .venv-test/bin/python -m pytest "${two_workers[@]}"
     return
   fi
-  run_pytest .venv-test/bin/python -m pytest -n 2 "${arithmetic[@]}"
-  XLA_FLAGS="${XLA_FLAGS:-} $QUICK_COMPILATION" run_pytest .venv-test/bin/python -m pytest -n 2 \
-    tests/numerics "${arithmetic[@]/#/--ignore=}"
-  XLA_FLAGS="${XLA_FLAGS:-} $QUICK_COMPILATION" run_pytest .venv-test/bin/python -m pytest -n 2 \
-    tests/architecture tests/catalog tests/e2e tests/faults tests/unit
+  run_pytest .venv-test/bin/python -m pytest "${two_workers[@]}" "${arithmetic[@]}"
+  XLA_FLAGS="${XLA_FLAGS:-} $QUICK_COMPILATION" \
+    run_pytest .venv-test/bin/python -m pytest "${two_workers[@]}" "${arithmetic[@]/#/--ignore=}"
 }
 
 test_core() {
@@ -79,24 +88,24 @@ test_core() {
 }
 
 test_peers() {
-  ensure_environment .venv-peers "torch==2.13.0" "transformers -e .[dev]"
+  ensure_part .venv-peers "torch==2.13.0" "transformers -e .[dev]"
   # One thread of torch's for each worker: two that use all cores wait for one another.
-  OMP_NUM_THREADS=1 run_pytest .venv-peers/bin/python -m pytest -n 2 tests/peers
+  OMP_NUM_THREADS=1 run_pytest .venv-peers/bin/python -m pytest "${two_workers[@]}" tests/peers
 }
 
 test_tfds() {
-  ensure_environment .venv-tfds "-e .[dev,seqio]"
+  ensure_part .venv-tfds "-e .[dev,seqio]"
   XLA_FLAGS="${XLA_FLAGS:-} $QUICK_COMPILATION" \
     run_pytest .venv-tfds/bin/python -m pytest -n 2 --dist loadfile tests/tfds
 }
 
 test_browser() {
-  ensure_environment .venv-browser "-e .[dev,browser]"
-  run_pytest .venv-browser/bin/python -m pytest tests/browser
+  ensure_part .venv-browser "-e .[dev,browser]"
+  run_pytest .venv-browser/bin/python -m pytest "${two_workers[@]}" tests/browser
 }
 
 test_tpu() {
-  ensure_environment .venv-tpu "-e .[dev,tpu]"
+  ensure_part .venv-tpu "-e .[dev,tpu]"
   # Only compiling: libtpu looks for no TPU, and JAX's own device is the CPU.
   JAX_PLATFORMS=cpu run_pytest .venv-tpu/bin/python -m pytest tests/tpu
 }

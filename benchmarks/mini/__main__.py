@@ -22,7 +22,7 @@ from flanjax.cli.catalog import load_catalog
 from flanjax.cli.output import write_text
 
 PUBLISHED = ("flanjax.tasks.mini.published:CATALOGUE", "flanjax.tasks.mini.published:TEXT")
-DEVELOPED = ("flanjax.tasks.mini.developed:CATALOGUE", "flanjax.tasks.mini.developed:TEXT")
+EMBEDDED = ("flanjax.tasks.mini:CATALOGUE", "flanjax.tasks.mini.developed:TEXT")
 RESULTS = pathlib.Path(__file__).parents[1] / "results" / "mini"
 _ROOT = pathlib.Path(__file__).parents[2]
 DOCUMENT = _ROOT / "docs" / "miniature.md"
@@ -38,7 +38,7 @@ def main() -> None:
 
 @main.command()
 @click.argument("work", type=click.Path(file_okay=False, path_type=pathlib.Path))
-@click.option("--short", is_flag=True, help="One cluster, one seed, 20 steps, the developed world.")
+@click.option("--short", is_flag=True, help="One cluster, one seed, 20 steps, the embedded tasks.")
 @click.option("--workers", default=1, show_default=True, help="Runs at a time.")
 @click.option("--only", multiple=True, help="A study to make; its models of text come with it.")
 @click.option("--seed", "seeds", multiple=True, type=click.Choice(SEEDS), help="A seed to make.")
@@ -49,7 +49,7 @@ def run(
     place = Place(work, RESULTS, *PUBLISHED)
     if short:
         work = work / "short"  # nothing of it may come into the real grid
-        place = Place(work, work / "results", *DEVELOPED, SHORT)
+        place = Place(work, work / "results", *EMBEDDED, SHORT)
     catalogue = load_catalog(place.catalogue)
     runs = [each for each in every_run(catalogue) if _is_wanted(each, short, only, seeds)]
     work.mkdir(parents=True, exist_ok=True)

@@ -9,9 +9,9 @@ import pytest
 
 from benchmarks.mini import grid, page, plots, table
 from benchmarks.mini.__main__ import (
-    DEVELOPED,
     DOCUMENT,
     DOCUMENTS,
+    EMBEDDED,
     PUBLISHED,
     RESULTS,
 )
@@ -39,7 +39,7 @@ def test_the_world_is_the_one_that_was_frozen() -> None:
 
 
 def test_a_fingerprint_tells_worlds_apart() -> None:
-    assert fingerprint(*PUBLISHED) != fingerprint(*DEVELOPED)
+    assert fingerprint(*PUBLISHED) != fingerprint(*EMBEDDED)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
