@@ -84,7 +84,7 @@ test_core() {
   test_single
   # Eight devices change how every array is laid out, so they get a process of their own.
   XLA_FLAGS="--xla_force_host_platform_device_count=8 $QUICK_COMPILATION" \
-    run_pytest .venv-test/bin/python -m pytest tests/multi_device
+    run_pytest .venv-test/bin/python -m pytest "${two_workers[@]}" tests/multi_device
 }
 
 test_peers() {
