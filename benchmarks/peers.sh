@@ -22,8 +22,7 @@ TEXT
 }
 
 if [[ ${1:-} == --help || ${1:-} == -h ]]; then usage; exit 0; fi
-ensure_environment .venv-test "-e .[dev]"
-ensure_environment --over .venv-test .venv-peers "torch==2.13.0" "transformers -e .[dev]"
+bash launch/test.sh --peers --install
 export JAX_PLATFORMS=cpu
 keep_freed_memory
 .venv-test/bin/python -m benchmarks.peers --ours=.venv-test/bin/python \

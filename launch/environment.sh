@@ -34,7 +34,10 @@ ensure_environment() {
   python=$(find_python)
   version=$("$python" -c 'import sys; print("py%d%d" % sys.version_info[:2])')
   constraints=constraints/$version.txt
-  stamp=$(cat setup.py pyproject.toml "$constraints" <(echo "$python" "$PWD" ${base:+"$base"} "$@") | sha256sum)
+  stamp=$(
+    cat setup.py pyproject.toml "$constraints" <(echo "$python" "$PWD" ${base:+"$base"} "$@") |
+      sha256sum
+  )
   if [[ -f $directory/stamp && $(<"$directory/stamp") == "$stamp" ]]; then
     echo "$directory is up to date."
     return
