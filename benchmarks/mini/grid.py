@@ -101,15 +101,18 @@ def every_run(catalogue: Catalogue) -> Iterator[Run]:
     """Yields the runs in the order in which they are made.
 
     A grid that is cut short is whole in what it has: of one seed every question is asked,
-    then the tuned models of the others tell how far a seed matters, then all the rest follows.
+    then the tuned models of the others tell how far a seed matters, a family at a time, then all
+    the rest follows.
     """
     in_turn = held_in_turn(catalogue)
     first, *others = SEEDS
-    yield from _tuned(in_turn, first)
+    for family in FAMILIES:
+        yield from _tuned(in_turn, family, first)
     yield from _controls(in_turn, FAMILIES[0], first)
     yield from _scale(catalogue, first)
-    for seed in others:
-        yield from _tuned(in_turn, seed)
+    for family in FAMILIES:
+        for seed in others:
+            yield from _tuned(in_turn, family, seed)
     yield from _controls(in_turn, FAMILIES[1], first)
     for seed in others:
         yield from _controls(in_turn, FAMILIES[0], seed)
@@ -117,12 +120,11 @@ def every_run(catalogue: Catalogue) -> Iterator[Run]:
         yield from _controls(in_turn, FAMILIES[1], seed)
 
 
-def _tuned(in_turn: list[str], seed: int) -> Iterator[Run]:
-    """Yields a seed's models of text, and what each learns with a cluster held out."""
-    for family in FAMILIES:
-        yield Run("text", family, seed)
-        for held in in_turn:
-            yield Run("tuned", family, seed, held)
+def _tuned(in_turn: list[str], family: str, seed: int) -> Iterator[Run]:
+    """Yields a seed's model of text, and what it learns with each cluster held out."""
+    yield Run("text", family, seed)
+    for held in in_turn:
+        yield Run("tuned", family, seed, held)
 
 
 def held_in_turn(catalogue: Catalogue) -> list[str]:

@@ -78,17 +78,22 @@ class Cell(NamedTuple):
     column: str
 
 
-def held_out(results: Iterable[Mapping[str, Any]]) -> dict[Cell, Value]:
-    """Returns what each held-out cluster scored, over seeds."""
-    found: dict[Cell, list[float]] = collections.defaultdict(list)
+def by_seed(results: Iterable[Mapping[str, Any]]) -> dict[Cell, dict[int, float]]:
+    """Returns what each held-out cluster scored, by seed."""
+    found: dict[Cell, dict[int, float]] = collections.defaultdict(dict)
     for result in results:
         run = result["run"]
         if run["size"] != "base" or run["study"] not in (*COLUMNS, "text"):
             continue
         column = "untuned" if run["study"] == "text" else run["study"]
         for cluster, tasks in result["held_out"].items():
-            found[Cell(run["family"], cluster, column)].append(cluster_mean(tasks))
-    return {cell: over_seeds(values) for cell, values in found.items()}
+            found[Cell(run["family"], cluster, column)][run["seed"]] = cluster_mean(tasks)
+    return found
+
+
+def held_out(results: Iterable[Mapping[str, Any]]) -> dict[Cell, Value]:
+    """Returns what each held-out cluster scored, over seeds."""
+    return {cell: over_seeds(list(scores.values())) for cell, scores in by_seed(results).items()}
 
 
 def baselines(results: Iterable[Mapping[str, Any]]) -> dict[str, tuple[float | None, float | None]]:
@@ -146,7 +151,8 @@ class Difference(NamedTuple):
     """How far the tuned models lie from a column, over clusters.
 
     Attributes:
-      value: Mean over clusters of the mean over seeds, and its standard error over clusters.
+      value: Mean over clusters of the mean over the seeds that both have, and its standard error
+        over clusters.
       num_better: Clusters where the tuned models score more.
       num_clusters: Of so many.
     """
@@ -166,21 +172,30 @@ def differences(
       family: Of FAMILIES.
       of: Only these clusters; None for all.
     """
-    scores = held_out(results)
+    scores = by_seed(results)
     found = {}
     for column in COLUMNS[:-1]:
         values = [
-            scores[Cell(family, cluster, "tuned")].mean - value.mean
-            for (kind, cluster, name), value in scores.items()
+            added
+            for (kind, cluster, name), known in scores.items()
             if name == column
             and kind in (family, "words")
             and (of is None or cluster in of)
-            and Cell(family, cluster, "tuned") in scores
+            and (added := _added(scores.get(Cell(family, cluster, "tuned"), {}), known, kind))
+            is not None
         ]
         if values:
             num_better = sum(value > 0 for value in values)
             found[column] = Difference(over_seeds(values), num_better, len(values))
     return found
+
+
+def _added(tuned: Mapping[int, float], known: Mapping[int, float], kind: str) -> float | None:
+    """Returns how much more tuned models score, seed by seed; the bag of words has no seed."""
+    if kind == "words":
+        known = dict.fromkeys(tuned, statistics.fmean(known.values()))
+    values = [tuned[seed] - known[seed] for seed in tuned if seed in known]
+    return statistics.fmean(values) if values else None
 
 
 def wordings(results: Iterable[Mapping[str, Any]], held: str) -> dict[str, Value]:

@@ -77,6 +77,19 @@ def test_differences_are_taken_over_clusters() -> None:
     assert found.value.error == pytest.approx(6)  # of 10 and -2
 
 
+def test_a_difference_is_of_the_seeds_that_both_have() -> None:
+    """Else a seed that only one of them has would count as what tuning adds."""
+    results = [result("tuned", "nli", score, seed=n) for n, score in enumerate((40, 70, 80))]
+    results += [result("shuffled", "nli", 30), result("words", "nli", 50, family="words")]
+    results += [result("dataset_name", "nli", 50, seed=1), result("nearest", "nli", 50, seed=3)]
+    found = table.differences(results, "t5")
+    assert {name: of.value.mean for name, of in found.items()} == {
+        "shuffled": 10,
+        "dataset_name": 20,
+        "words": pytest.approx(40 / 3),
+    }
+
+
 def test_a_baseline_stands_beside_both_families() -> None:
     words = result("words", "nli", 45, family="words")
     for family in grid.FAMILIES:

@@ -82,6 +82,11 @@ def test_tuned_models_of_every_seed_come_before_the_controls_of_a_second() -> No
     assert all(run.seed == 0 for run in RUNS[:last_tuned] if run.study not in ("text", "tuned"))
 
 
+def test_tuned_models_of_one_family_are_whole_before_those_of_the_other() -> None:
+    later = [run.family for run in RUNS if run.study == "tuned" and run.seed > 0]
+    assert later == sorted(later, key=grid.FAMILIES.index)
+
+
 def test_what_is_near_a_held_out_cluster_is_not_trained_on() -> None:
     assert "paraphrase" not in grid.allowed(CATALOGUE, "entailment")
     assert len(grid.allowed(CATALOGUE, "entailment")) == 9
