@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 ROOT = pathlib.Path(__file__).parents[1]
+CPUINFO = pathlib.Path("/proc/cpuinfo")
 _RESULTS = ":!benchmarks/results"
 MALLOC_VARIABLES = (
     "GLIBC_TUNABLES",
@@ -24,13 +25,17 @@ MALLOC_VARIABLES = (
     "MALLOC_ARENA_MAX",
 )
 """What tells glibc to keep freed memory, which makes steps on a CPU faster."""
+VECTORS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")
+"""Instruction sets that decide how fast products are, as Linux calls them."""
 
 
 def describe_machine() -> dict[str, Any]:
-    """Returns the processor, cores and load."""
-    model = re.search(r"model name\s*: (.+)", pathlib.Path("/proc/cpuinfo").read_text())
+    """Returns the processor, which of VECTORS it has, cores and load."""
+    told = CPUINFO.read_text()
+    model = re.search(r"model name\s*: (.+)", told)
     return {
         "processor": model[1] if model else platform.machine(),
+        "vectors": [name for name in VECTORS if re.search(rf"\b{name}\b", told)],
         "cores": len(os.sched_getaffinity(0)),
         "load_average_1min": round(os.getloadavg()[0], 2),
     }

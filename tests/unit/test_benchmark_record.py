@@ -25,6 +25,7 @@ def test_a_file_is_whole_or_as_it_was(tmp_path: pathlib.Path) -> None:
 def test_a_result_names_machine_versions_and_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = record.describe_machine()
     assert machine["processor"] and machine["cores"] >= 1 and machine["load_average_1min"] >= 0
+    assert set(machine["vectors"]) <= set(record.VECTORS)
     build = record.describe_build(("optax",))
     assert build["versions"].keys() == {"python", "optax"}
     assert build["versions"]["optax"] == importlib.metadata.version("optax")
@@ -33,6 +34,18 @@ def test_a_result_names_machine_versions_and_commit(monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
     malloc = record.describe_malloc()
     assert malloc["MALLOC_ARENA_MAX"] == "1" and "GLIBC_TUNABLES" not in malloc
+
+
+def test_a_machine_tells_what_it_multiplies_with(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processors of one name differ by it, and a comparison in bfloat16 turns on it."""
+    told = tmp_path / "cpuinfo"
+    told.write_text("model name\t: AMD EPYC\nflags\t\t: fma avx2 avx512f avx512_bf16 sse\n")
+    monkeypatch.setattr(record, "CPUINFO", told)
+    machine = record.describe_machine()
+    assert machine["vectors"] == ["avx2", "avx512f", "avx512_bf16"]  # "bf16" is another one's
+    assert machine["processor"] == "AMD EPYC"
 
 
 def test_a_commit_is_dirty_where_more_than_results_was_changed(
