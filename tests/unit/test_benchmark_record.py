@@ -39,7 +39,7 @@ def test_a_result_names_machine_versions_and_commit(monkeypatch: pytest.MonkeyPa
 def test_a_machine_tells_what_it_multiplies_with(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two processors of one name differ by it, and a comparison in bfloat16 turns on it."""
+    """Processors of one name differ by it, and so do ratios in bfloat16."""
     told = tmp_path / "cpuinfo"
     told.write_text("model name\t: AMD EPYC\nflags\t\t: fma avx2 avx512f avx512_bf16 sse\n")
     monkeypatch.setattr(record, "CPUINFO", told)
