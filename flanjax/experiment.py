@@ -186,10 +186,25 @@ class Experiment:
                 f"LossConfig.label_smoothing must be 0.0 where {unused} rows of the vocabulary are "
                 f"unused, got {smoothing}; a share of the target would be theirs."
             )
+        self._check_places()
         if self.objective.name == "causal_lm" and isinstance(self.model, T5Config):
             raise ValueError(
                 "objective causal_lm must have a decoder-only model, got T5Config; "
                 "use instruction or span_corruption."
+            )
+
+    def _check_places(self) -> None:
+        """Checks that learned positions reach the end of what is read and written."""
+        positions = getattr(self.model, "positions", None)
+        if not isinstance(positions, LearnedConfig):
+            return
+        lengths = self.data.task_feature_lengths
+        longest = lengths["inputs"] + max(lengths["targets"], self.evaluation.max_decode_length)
+        if longest > positions.max_length:
+            raise ValueError(
+                "TASK_FEATURE_LENGTHS must fit the model's learned positions, "
+                f"{positions.max_length}, got inputs and targets (or EvalConfig.max_decode_length) "
+                f"of {longest} tokens; shorten them."
             )
 
     @property

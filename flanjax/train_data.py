@@ -6,7 +6,7 @@ import dataclasses
 import math
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -107,7 +107,8 @@ def make_layout(experiment: Experiment, eos_id: int) -> Layout:
     """Returns the layout of an experiment's rows."""
     if experiment.is_encoder_decoder:
         input_length, target_length = experiment.row_lengths
-        return Layout(input_length, target_length, eos_id)
+        start_id = experiment.model.embedding.start_id
+        return Layout(input_length, target_length, eos_id, start_id=start_id)
     objective = experiment.objective.name
     return Layout(
         None,
@@ -153,14 +154,14 @@ def prepare_train_data(
     token_cache.check_may_build(experiment, root, wanted)
     build.build(root, wanted, settings, workers=workers, on_progress=on_progress)
     stores = token_cache.open_stores(root, wanted, [])
-    plan = make_plan(experiment, mixture, stores, layout)
+    plan = make_plan(experiment, mixture, stores, layout, missing)
     num_rows = (experiment.train.steps - first_step) * experiment.train.batch_size
     needed = _passes_needed(num_rows, experiment.data.passes, plan, wanted)
     wanted = [want._replace(num_passes=n) for want, n in zip(wanted, needed, strict=True)]
     token_cache.check_may_build(experiment, root, wanted)
     build.build(root, wanted, settings, workers=workers, on_progress=on_progress)
     stores = token_cache.open_stores(root, wanted, stores)
-    plan = make_plan(experiment, mixture, stores, layout)
+    plan = make_plan(experiment, mixture, stores, layout, missing)
     prepared = _prepared(stores, plan)
     return TrainData(plan, Tokens(stores), layout, prepared, missing, root, staged, first_step)
 
@@ -181,9 +182,20 @@ def _present(mixture: Mixture, missing: Mapping[str, str]) -> Mixture:
 
 
 def make_plan(
-    experiment: Experiment, mixture: Mixture, stores: Sequence[TokenStore], layout: Layout
+    experiment: Experiment,
+    mixture: Mixture,
+    stores: Sequence[TokenStore],
+    layout: Layout,
+    missing: Collection[str] = (),
 ) -> Plan:
     """Returns the plan of a mixture whose tokens are at hand.
+
+    Args:
+      experiment: The run.
+      mixture: What it trains on.
+      stores: The tokens of its tasks.
+      layout: Of its rows.
+      missing: Tasks without data, which stages may name nevertheless.
 
     Raises:
       ValueError: A stage names an unknown task, or its weights sum to 0.
@@ -193,7 +205,7 @@ def make_plan(
         0: mixture.weights
     }
     stages = [
-        Stage(start, rates(dataclasses.replace(mixture, weights=each), sizes))
+        Stage(start, rates(dataclasses.replace(mixture, weights=_here(each, missing)), sizes))
         for start, each in sorted(weights.items())
     ]
     return Plan(
@@ -205,6 +217,12 @@ def make_plan(
         stages=stages,
         capacities=layout.capacities,
     )
+
+
+def _here(
+    weights: Mapping[str, float] | None, missing: Collection[str]
+) -> Mapping[str, float] | None:
+    return weights and {name: each for name, each in weights.items() if name not in missing}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -30,12 +30,16 @@ class Change(NamedTuple):
     standard_error: float | None
 
 
-def task_change(first: TaskReport, last: TaskReport) -> Change:
+def task_change(first: TaskReport, last: TaskReport) -> Change | None:
     """Returns a task's change; the error is paired where examples are shared.
 
     Two stages that score the same records are compared record by record,
     which is sharper than two errors added up as if they were independent.
+    None where they were scored by two metrics: SeqIO's functions may give no
+    finite number in one stage, and then another metric stands for the task.
     """
+    if first.metric != last.metric:
+        return None
     value = last.mean - first.mean
     if first.example_scores and first.example_uids == last.example_uids:
         pairs = zip(first.example_scores, last.example_scores, strict=True)
@@ -45,20 +49,16 @@ def task_change(first: TaskReport, last: TaskReport) -> Change:
     return Change(value, math.hypot(first.standard_error, last.standard_error))
 
 
-def cluster_change(first: ClusterReport, last: ClusterReport) -> Change:
+def cluster_change(first: ClusterReport, last: ClusterReport) -> Change | None:
     """Returns a cluster's change: the mean of its tasks' changes.
 
-    Raises:
-      ValueError: The stages scored different tasks.
+    Over the tasks that both stages scored by one metric; None where there are none.
     """
-    names = [task.task for task in first.tasks]
-    later = [task.task for task in last.tasks]
-    if names != later:
-        raise ValueError(
-            f"cluster {first.cluster}: stages must score the same tasks, got {', '.join(names)} "
-            f"and {', '.join(later)}; compare reports of one catalogue."
-        )
-    changes = [task_change(*pair) for pair in zip(first.tasks, last.tasks, strict=True)]
+    later = {task.task: task for task in last.tasks}
+    found = [task_change(task, later[task.task]) for task in first.tasks if task.task in later]
+    changes = [change for change in found if change is not None]
+    if not changes:
+        return None
     return Change(
         sum(change.value for change in changes) / len(changes),
         mean_error([change.standard_error for change in changes]),

@@ -74,10 +74,21 @@ def _cluster(row: ClusterRow) -> str:
         f"mean of {_plural(len(last.tasks), 'task')}</p>"
         f'<div class="head"><span class="big">{_big(reports)}</span>'
         f"{_badge(cluster_change(first, last)) if len(reports) > 1 else ''}</div>"
+        + _unshared(first, last)
         + "".join(cards)
         + f"<details><summary>All numbers of {escape(row.cluster)} in one table</summary>"
         f"{table}</details></section>"
     )
+
+
+def _unshared(first: ClusterReport, last: ClusterReport) -> str:
+    """Says so where a change leaves out tasks that one of the stages did not score."""
+    sets = [{task.task for task in report.tasks} for report in (first, last)]
+    alone = sorted(sets[0] ^ sets[1])
+    if not alone:
+        return ""
+    names = escape(", ".join(alone))
+    return f'<p class="soft">The change leaves out what one stage alone scored: {names}.</p>'
 
 
 def _big(reports: Sequence[ClusterReport]) -> str:
@@ -90,7 +101,9 @@ def _big(reports: Sequence[ClusterReport]) -> str:
     )
 
 
-def _badge(change: Change) -> str:
+def _badge(change: Change | None) -> str:
+    if change is None:
+        return ""
     if not is_clear(change):
         kind, note = "", "no clear change"
         if change.standard_error is None:
@@ -231,8 +244,14 @@ def _all_numbers(row: ClusterRow) -> str:
         tasks = list(found.values())
         last = tasks[-1]
         cells = [score_text(last.chance), score_text(last.majority)]
-        cells += [score_text(task.mean, task.standard_error) for task in tasks]
-        cells += [change_text(task_change(tasks[0], last))] if len(tasks) > 1 else []
+        for stage in stages:
+            there = found.get(stage)
+            cells.append(
+                score_text(there.mean, there.standard_error) if there else score_text(None)
+            )
+        if len(stages) > 1:
+            begin, end = found.get(stages[0]), found.get(stages[-1])
+            cells.append(change_text(task_change(begin, end) if begin and end else None))
         cells.append(score_text(last.template_std))
         cells += [
             f"{score_text(template.score)} (#{template.template})"

@@ -145,11 +145,13 @@ class ModelPredictor:
         results: list[Any] = []
         for indices, input_length in self._groups(inputs):
             tokens = np.zeros((self._batch_size, num_options, target_length), np.int32)
+            mask = np.zeros(tokens.shape, bool)  # an id of 0 may be a word of its own
             for row, index in enumerate(indices):
                 for column, ids in enumerate(targets[index]):
                     tokens[row, column, : len(ids)] = ids
+                    mask[row, column, : len(ids)] = True
             rows = self._rows([inputs[index] for index in indices], input_length)
-            scores = self._score(self._params, rows, self._put(tokens), self._put(tokens > 0))
+            scores = self._score(self._params, rows, self._put(tokens), self._put(mask))
             results.append((indices, scores))
         scored = _in_order(results, len(prompts))
         return [row[: len(choices)] for row, choices in zip(scored, options, strict=True)]

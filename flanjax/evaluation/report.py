@@ -136,14 +136,18 @@ def report_json(
         if first == last or first not in row.stages or last not in row.stages:
             continue
         whole = cluster_change(row.stages[first], row.stages[last])
+        if whole is None:
+            continue
+        tasks = {
+            name: task_change(found[first], found[last])
+            for name, found in row.tasks().items()
+            if found.keys() >= {first, last}
+        }
         changes[row.cluster] = {
             "from": first,
             "to": last,
             **whole._asdict(),
-            "tasks": {
-                name: task_change(found[first], found[last])._asdict()
-                for name, found in row.tasks().items()
-            },
+            "tasks": {name: each._asdict() for name, each in tasks.items() if each is not None},
         }
     return {
         "schema": SCHEMA,

@@ -43,7 +43,8 @@ class TrainConfig:
     eval_period: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "microbatches", "log_period", "checkpoint_period"):
+        periods = ("log_period", "checkpoint_period", "keep_checkpoints")
+        for name in ("steps", "batch_size", "microbatches", *periods):
             if getattr(self, name) < 1:
                 raise ValueError(
                     f"train {name} must be positive, got {getattr(self, name)}; raise it."

@@ -319,9 +319,17 @@ def test_the_error_of_a_change_is_paired_where_the_records_are_the_same():
     whole = cluster_change(before, after)
     assert whole.value == -75
     assert whole.standard_error == pytest.approx(25)
+
+
+def test_a_change_is_of_what_both_stages_scored_by_one_metric():
+    """A metric function of SeqIO's may give no number before training, and one after."""
+    before = two_tasks(lambda prompt, choices: [0.0, -1.0])
+    after = two_tasks(lambda prompt, choices: [-1.0, 0.0])
     fewer = dataclasses.replace(after, tasks=after.tasks[:1])
-    with pytest.raises(ValueError, match="got colour, colour2 and colour; compare reports"):
-        cluster_change(before, fewer)
+    assert cluster_change(before, fewer) == task_change(before.tasks[0], after.tasks[0])
+    other = dataclasses.replace(after.tasks[0], metric="pearson")
+    assert task_change(before.tasks[0], other) is None
+    assert cluster_change(before, dataclasses.replace(after, tasks=(other,))) is None
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,10 @@ import dataclasses
 
 import pytest
 
-from flanjax.experiment import Experiment, fingerprint
+from flanjax.evaluation.cluster import EvalConfig
+from flanjax.experiment import DataConfig, Experiment, fingerprint
 from flanjax.losses.tokens import LossConfig
-from flanjax.models.configs import EmbeddingConfig
+from flanjax.models.configs import EmbeddingConfig, LearnedConfig
 from flanjax.parallel import MeshConfig
 from flanjax.train.ema import EmaConfig
 from flanjax.train.loop import TrainConfig
@@ -51,6 +52,21 @@ BOUND = {
 def test_what_a_resumed_run_may_change(name):
     assert FREE[name] != RUN
     assert fingerprint(FREE[name]) == fingerprint(RUN)
+
+
+def test_learned_positions_reach_the_end_of_what_is_read_and_written():
+    positions = LearnedConfig(max_length=96)
+    model = dataclasses.replace(TINY_DECODER, positions=positions)
+    for inputs, written, longest in ((64, 32, None), (65, 32, 97), (64, 64, 128)):
+        data = DataConfig(task_feature_lengths={"inputs": inputs, "targets": 32})
+        evaluation = EvalConfig(max_decode_length=written)
+        if longest is None:
+            Experiment(model_dir="out", model=model, data=data, evaluation=evaluation,
+                       train=RUN.train)  # fmt: skip
+            continue
+        with pytest.raises(ValueError, match=f"learned positions, 96, got .* of {longest} tokens"):
+            Experiment(model_dir="out", model=model, data=data, evaluation=evaluation,
+                       train=RUN.train)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", BOUND)

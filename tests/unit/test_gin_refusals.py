@@ -149,6 +149,9 @@ REFUSED_LINES = {
     ),
     "DataConfig.num_shots = -1": "5: num_shots must not be negative, got -1; 0 is zero-shot.",
     "BATCH_SIZE = 0": "5: train batch_size must be positive, got 0; raise it.",
+    "TrainConfig.keep_checkpoints = 0": (
+        "5: train keep_checkpoints must be positive, got 0; raise it."
+    ),
     "ObjectiveConfig.name = 'causal_lm'": (
         "5: objective causal_lm must have a decoder-only model, got T5Config; use instruction or "
         "span_corruption."

@@ -52,6 +52,32 @@ def test_a_prompt_begins_as_if_its_text_did(model):
         assert begun.fits("x" * length) == plain.fits("^" + "x" * length)
 
 
+class SwappedTokenizer(ByteTokenizer):
+    """Bytes whose "!" has the id 0, as a word of a tokenizer.json may."""
+
+    def encode_batch(self, texts):
+        return [np.where(ids == BANG, 0, ids) for ids in super().encode_batch(texts)]
+
+
+BANG = ord("!") + 3
+
+
+def test_a_word_of_id_0_counts_in_an_option():
+    """The same words under other ids, and the table's rows to match: the same scores."""
+    config = type(TINY_DECODER)(**{**vars(TINY_DECODER), "vocab_size": TOKENIZER.vocab_size})
+    found = make_model(config)
+    params = jax.tree.map(lambda leaf: 4 * leaf, jax.jit(found.init)(jax.random.key(1)))
+    order = np.arange(config.vocab_size)
+    order[[0, BANG]] = BANG, 0
+    swapped = {**params, "embed": params["embed"][order]}
+    if "head" in params:
+        swapped["head"] = params["head"][:, order]
+    options = [["yes", "yes!", "!no", "!"]] * len(PROMPTS)
+    plain = predictor((found, params)).score(PROMPTS, options)
+    other = predictor((found, swapped), tokenizer=SwappedTokenizer(extra_ids=0))
+    np.testing.assert_allclose(other.score(PROMPTS, options), plain, rtol=1e-5)
+
+
 def test_prompts_of_many_lengths_compile_few_programs(model):
     asked = predictor(model, batch_size=2)
     for length in (1, 2, 3, 5, 8, 11, 13, 14, 15):

@@ -13,8 +13,11 @@ from flanjax.data.tokenize import ByteTokenizer
 from flanjax.engine import staging
 from flanjax.engine.account import Account
 from flanjax.engine.cache import CacheConfig
+from flanjax.engine.pipeline import PackedBatches
 from flanjax.experiment import DataConfig, Experiment, from_plain, to_plain
+from flanjax.models.configs import EmbeddingConfig
 from flanjax.models.decoder import DecoderConfig
+from flanjax.models.families import make_model
 from flanjax.models.t5 import T5Config
 from flanjax.tasks.mini import CATALOGUE
 from flanjax.train.loop import TrainConfig
@@ -174,6 +177,28 @@ def test_weights_of_a_stage_are_checked(tmp_path):
     ):
         with pytest.raises(ValueError, match=expected):
             prepare(experiment(tmp_path, stages=stages))
+
+
+def test_a_stage_may_name_a_task_that_was_dropped(tmp_path):
+    mixture = Mixture("both", (TASKS[0], WORDS), max_examples=50)
+    stages = {0: {"mini_objects": 1.0, "words": 1.0}}
+    made = experiment(tmp_path, stages=stages, missing_tasks="drop", data_dir=str(tmp_path))
+    data = prepare(made, mixture)
+    assert list(data.missing) == ["words"]
+    assert [task.name for task in data.plan.tasks] == ["mini_objects"]
+    misspelt = {0: {"mini_objects": 1.0, "wrods": 1.0}}
+    made = experiment(tmp_path, stages=misspelt, missing_tasks="drop", data_dir=str(tmp_path))
+    with pytest.raises(ValueError, match="weights must name its tasks, got 'wrods'"):
+        prepare(made, mixture)
+
+
+def test_training_begins_with_the_id_that_generation_begins_with(tmp_path):
+    """T5Gemma begins with the beginning of a sequence, not with padding."""
+    model = dataclasses.replace(T5, embedding=EmbeddingConfig(start_id=2))
+    data = prepare(experiment(tmp_path, model=model))
+    batch = next(iter(PackedBatches(data.plan, data.tokens, data.layout, batch_size=8)))
+    begins = batch.tokens[(batch.positions == 0) & (batch.segments > 0)]
+    assert begins.size and set(begins.tolist()) == {make_model(model).start_id} == {2}
 
 
 def test_stages_survive_being_written_as_json(tmp_path):
