@@ -140,7 +140,9 @@ def _prepare(
     folder = pathlib.Path(experiment.model_dir)
     if (before := model_dir.read_data_report(folder)) is not None:
         check_resumable(folder / model_dir.DATA_REPORT, before, data)
-    return data, certify_run(experiment, catalogue, split, data.missing, _not_tested(records))
+    return data, certify_run(
+        experiment, catalogue, split, data.missing, run_data.not_tested(records)
+    )
 
 
 def _claim(
@@ -299,7 +301,7 @@ def evaluate(
     step = 0 if checkpoint is None else found.source.step
     certificate = model_dir.read_certificate(checkpoint)
     if split is not None:  # of another's checkpoint nobody knows what it has seen
-        certificate = certify_run(experiment, catalogue, split, {}, _not_tested(records))
+        certificate = certify_run(experiment, catalogue, split, {}, run_data.not_tested(records))
     files = _report(pathlib.Path(output), stages, facts, certificate, console)
     return TrainOutcome(step, stages, files)
 
@@ -369,6 +371,7 @@ def _score(
                 config=experiment.evaluation,
                 shots=read.shots,
                 judges=read.judges,
+                left_out=read.left_out,
                 bad_record_limit=experiment.data.bad_record_limit,
             )
         for line in run_data.not_scored_lines(report.not_scored):
@@ -376,11 +379,6 @@ def _score(
         if report.tasks:
             reports.append(report)
     return reports
-
-
-def _not_tested(records: Mapping[str, EvalRecords]) -> dict[str, str]:
-    """Returns the tasks whose records to score are not here, and why."""
-    return {name: why for read in records.values() for name, why in read.missing.items()}
 
 
 def _report(

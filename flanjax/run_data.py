@@ -9,11 +9,12 @@ from typing import NamedTuple
 from flanjax import foreign
 from flanjax.data.catalogue import Catalogue
 from flanjax.data.holdout import Split
-from flanjax.data.records import RecordSet, read_records, sampling_order
+from flanjax.data.records import ReadCounts, RecordSet, read_records, sampling_order
 from flanjax.data.render import render
 from flanjax.data.task import Record, Task, TaskCluster, UnavailableError
 from flanjax.data.tokenize import Tokenizer
 from flanjax.evaluation.cluster import Judge
+from flanjax.evaluation.queries import LEFT_OUT_BY_RULE, UNREADABLE
 from flanjax.experiment import Experiment
 from flanjax.token_cache import missing_reason
 
@@ -28,6 +29,7 @@ class EvalRecords(NamedTuple):
         empty for zero-shot.
       missing: Task -> why it was dropped, where its data is not here.
       judges: Task name -> what scores it, where that is another library.
+      left_out: Task name -> reason -> records that reading left out.
     """
 
     cluster: TaskCluster
@@ -35,6 +37,7 @@ class EvalRecords(NamedTuple):
     shots: Mapping[str, Sequence[Record]]
     missing: dict[str, str]
     judges: Mapping[str, Judge]
+    left_out: Mapping[str, Mapping[str, int]]
 
 
 class NothingToScoreError(ValueError):
@@ -95,6 +98,7 @@ def read_eval_records(
     records = {}
     shots = {}
     judges: dict[str, Judge] = {}
+    left_out = {}
     for task in cluster.tasks:
         if task.pretokenized is not None:
             _judge_or_drop(experiment, task, tokenizer, judges, missing)
@@ -123,6 +127,7 @@ def read_eval_records(
                 continue
             shots[task.name] = pool.records
         records[task.name] = found.records
+        left_out[task.name] = _left_out(found.counts)
         order = sampling_order(found.uids, seed=config.seed)
         scored = [found.records[i] for i in order[: config.max_examples or None]]
         _check_option_lengths(
@@ -131,7 +136,19 @@ def read_eval_records(
     present = tuple(task for task in cluster.tasks if task.name in {*records, *judges})
     if not present:
         raise NothingToScoreError(cluster.name, missing)
-    return EvalRecords(TaskCluster(cluster.name, present), records, shots, missing, judges)
+    kept = TaskCluster(cluster.name, present)
+    return EvalRecords(kept, records, shots, missing, judges, left_out)
+
+
+def _left_out(counts: ReadCounts) -> dict[str, int]:
+    """Returns reason -> records, of those that reading left out."""
+    found = {LEFT_OUT_BY_RULE: counts.left_out_by_rule, UNREADABLE: counts.bad}
+    return {reason: count for reason, count in found.items() if count}
+
+
+def not_tested(records: Mapping[str, EvalRecords]) -> dict[str, str]:
+    """Returns the tasks whose records to score are not here, and why."""
+    return {name: why for read in records.values() for name, why in read.missing.items()}
 
 
 def _judge_or_drop(

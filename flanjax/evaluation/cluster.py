@@ -128,6 +128,7 @@ def evaluate_cluster(
     templates: Sequence[int] | None = None,
     shots: Mapping[str, Sequence[Record]] | None = None,
     judges: Mapping[str, Judge] = MappingProxyType({}),
+    left_out: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
     bad_record_limit: float = 0.01,
 ) -> ClusterReport:
     """Scores every task of a cluster in every template that is not inverted.
@@ -144,6 +145,7 @@ def evaluate_cluster(
       templates: Indices of the templates to score; None for all.
       shots: Task name -> raw training records, from which exemplars are drawn.
       judges: Task name -> what scores it in place of templates and metrics.
+      left_out: Task name -> reason -> records that reading left out before.
       bad_record_limit: Share of broken records that is an error; fewer are
         counted and left out.
 
@@ -173,9 +175,14 @@ def evaluate_cluster(
         )
         answers, num_truncated = _counted_answers(predict, task, queries, config)
         report = _task_report(task, sample, queries, answers, num_truncated)
-        return dataclasses.replace(report, num_shots_dropped=num_shots_dropped)
+        out = _added(sample.left_out, left_out.get(task.name, {}))
+        return dataclasses.replace(report, num_shots_dropped=num_shots_dropped, left_out=out)
 
     return _cluster_report(cluster, {task.name: score(task) for task in cluster.tasks}, config)
+
+
+def _added(counts: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
+    return dict(collections.Counter(counts) + collections.Counter(more))
 
 
 def _cluster_report(

@@ -14,6 +14,7 @@ from flanjax.data.render import RecordError, Rendered, checked_fields, record_ui
 from flanjax.data.task import Record, Task
 
 LEFT_OUT_BY_RULE = "the task's rule leaves it out"
+UNREADABLE = "it could not be read, or broke the task's promise"
 
 
 class Sample(NamedTuple):
