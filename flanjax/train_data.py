@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import os
 import pathlib
@@ -238,13 +239,25 @@ class _Costs:
 
 def _passes_needed(num_rows: int, most: int, plan: Plan, wanted: Sequence[Wanted]) -> list[int]:
     """Returns how many passes so many rows draw of each task, at most."""
-    last = math.ceil(_SPARE_DRAWS * num_rows / len(plan.rows(0)))
+    last = _windows_needed(num_rows, plan)
     needed = []
     for number, want in enumerate(wanted):
         draws = plan.num_draws(number, last)
         passes = math.ceil(draws / plan.tasks[number].pass_sizes[0])
         needed.append(min(max(passes, 1), most, len(want.task.templates)))
     return needed
+
+
+def _windows_needed(num_rows: int, plan: Plan) -> int:
+    """Returns how many windows hold so many rows, by one window of each stage."""
+    begins = [math.ceil(stage.start / plan.window) for stage in plan.stages]
+    left = _SPARE_DRAWS * num_rows
+    for begin, end in itertools.zip_longest(begins, begins[1:]):
+        held = len(plan.rows(begin))
+        if end is None or left <= held * (end - begin):
+            break
+        left -= held * (end - begin)
+    return begin + math.ceil(left / held)
 
 
 def _prepared(stores: Sequence[TokenStore], plan: Plan) -> dict[str, dict[str, Any]]:
@@ -269,7 +282,8 @@ def _prepared(stores: Sequence[TokenStore], plan: Plan) -> dict[str, dict[str, A
 def check_resumable(file: pathlib.Path, old: Mapping[str, Any], data: TrainData) -> None:
     """Checks that a run goes on with the very rows it began with.
 
-    Passes that the first start did not need may be added.
+    Passes that the first start did not need may be added, and those that no
+    step is left for may be missing.
 
     Args:
       file: Where `old` was read.
@@ -280,18 +294,20 @@ def check_resumable(file: pathlib.Path, old: Mapping[str, Any], data: TrainData)
       ValueError: A task's tokens or the order of rows would differ.
     """
     for task, row in data.prepared.items():
-        before = old["tasks"].get(task, {}).get("fingerprints", [])
-        if row["fingerprints"][: len(before)] != before or not before:
+        before, now = old["tasks"].get(task, {}).get("fingerprints", []), row["fingerprints"]
+        shared = min(len(before), len(now))  # fewer steps may need fewer passes, more steps more
+        if now[:shared] != before[:shared] or not before:
             raise ValueError(
                 f"{file}: task {task} must give the tokens that the run began with, got "
-                f"{row['fingerprints'][0]} for {before[0] if before else None}; restore its "
+                f"{now[0]} for {before[0] if before else None}; restore its "
                 "records, or choose another MODEL_DIR."
             )
         seen = old["tasks"][task]["seen"]["examples"]
-        if len(row["fingerprints"]) > len(before) and seen > old["tasks"][task]["examples"]:
+        drawn_whole = min(row["examples"], old["tasks"][task]["examples"])
+        if len(now) != len(before) and seen > drawn_whole:
             raise ValueError(
                 f"{file}: task {task} must go on with its {len(before)} passes once all are drawn, "
-                f"got {len(row['fingerprints'])}; choose another MODEL_DIR for more steps."
+                f"got {len(now)}; choose another MODEL_DIR for other TRAIN_STEPS."
             )
     found = differences(old["plan"], data.plan.identity())
     if found:

@@ -75,6 +75,30 @@ def test_only_as_many_passes_are_prepared_as_the_run_draws(tmp_path):
     assert [task.pass_sizes for task in longer.plan.tasks] == [(2000, 2000)] * 2
 
 
+def test_stages_of_short_examples_get_the_passes_that_they_draw(tmp_path):
+    """Rows hold more of the later stage's examples than of the first window's."""
+    for name, text, num in (("long", "x" * 150, 1024), ("words", "y", 1024)):
+        rows = "".join(json.dumps({"text": f"{text}{n}", "answer": "a"}) + "\n" for n in range(num))
+        (tmp_path / f"{name}.jsonl").write_text(rows, "utf-8")
+    source = Jsonl(files={"train": "long.jsonl"}, public="https://example.org/long")
+    wordings = tuple(Template(f"{{text}}{n}") for n in range(10))
+    long = dataclasses.replace(WORDS, name="long", source=source, templates=wordings)
+    mixture = Mixture("both", (long, dataclasses.replace(WORDS, templates=wordings)))
+    stages = {0: {"long": 1.0}, 1024: {"words": 1.0}}
+    made = experiment(
+        tmp_path, stages=stages, data_dir=str(tmp_path), max_examples=1024, steps=150, model=DECODER
+    )
+    plan = prepare(made, mixture).plan
+    windows, num_rows = 0, 0
+    while num_rows < 150 * 8:
+        num_rows += len(plan.rows(windows))
+        windows += 1
+    drawn = plan.num_draws(1, windows)
+    assert len(plan.rows(1)) < len(plan.rows(0)) / 5
+    assert [len(task.pass_sizes) for task in plan.tasks] == [1, -(-drawn // 1024)]
+    assert drawn > 2048
+
+
 def test_later_passes_are_added_without_touching_the_first(tmp_path, monkeypatch):
     from flanjax.engine import build
 
@@ -227,6 +251,20 @@ def test_a_run_goes_on_with_the_data_it_began_with(tmp_path, left):
     check_resumable(tmp_path / "data_report.json", report, data)
     more = prepare(experiment(tmp_path, passes=3, steps=200))
     check_resumable(tmp_path / "data_report.json", report, more)
+
+
+def test_a_run_may_end_earlier_than_its_passes_were_prepared_for(tmp_path):
+    whole = Mixture("people", MIXTURE.members)
+    longer = prepare(experiment(tmp_path, steps=500, max_examples=30_000), whole)
+    account = Account.empty(2).plus(longer.tokens.place(longer.plan.rows(0)), 0, 9, is_causal=False)
+    report = json.loads(json.dumps(longer.report(3, account)))
+    shorter = prepare(experiment(tmp_path, steps=4, max_examples=30_000), whole)
+    passes = [len(row["fingerprints"]) for row in shorter.prepared.values()]
+    assert passes == [1, 1] and len(report["tasks"]["mini_people"]["fingerprints"]) == 2
+    check_resumable(tmp_path / "data_report.json", report, shorter)
+    report["tasks"]["mini_people"]["seen"]["examples"] = 2001  # its second pass has begun
+    with pytest.raises(ValueError, match="task mini_people must go on with its 2 passes"):
+        check_resumable(tmp_path / "data_report.json", report, shorter)
 
 
 def test_other_tokens_are_refused_by_name(tmp_path, left):
