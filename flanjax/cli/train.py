@@ -32,7 +32,7 @@ from flanjax.cli.output import open_console, print_outcome
 @json_option
 @click.pass_context
 @examples(
-    "flanjax train --gin_file=runs/quickstart.gin --gin.MODEL_DIR=\"'/tmp/run'\"",
+    "flanjax train --gin_file=runs/mini_t5.gin --gin.MODEL_DIR=\"'/tmp/run'\"",
     "flanjax train --gin_file=my.gin --catalog=tasks.catalogue:CATALOGUE --data_dir=data",
 )
 def train(

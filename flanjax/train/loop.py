@@ -49,6 +49,15 @@ class TrainConfig:
                 raise ValueError(
                     f"train {name} must be positive, got {getattr(self, name)}; raise it."
                 )
+        if self.eval_period < 0:
+            raise ValueError(
+                f"train eval_period must not be negative, got {self.eval_period}; 0 evaluates "
+                "before and after."
+            )
+        if not 0 <= self.seed < 1 << 32:  # jax.random.key reads 32 bits
+            raise ValueError(
+                f"train seed must lie in [0, 2**32), got {self.seed}; set RANDOM_SEED."
+            )
         if self.batch_size % self.microbatches:
             raise ValueError(
                 f"batch_size must be a multiple of microbatches, got {self.batch_size} and "

@@ -152,6 +152,12 @@ REFUSED_LINES = {
     "TrainConfig.keep_checkpoints = 0": (
         "5: train keep_checkpoints must be positive, got 0; raise it."
     ),
+    "TrainConfig.eval_period = -1": (
+        "5: train eval_period must not be negative, got -1; 0 evaluates before and after."
+    ),
+    "RANDOM_SEED = 4294967296": (
+        "5: train seed must lie in [0, 2**32), got 4294967296; set RANDOM_SEED."
+    ),
     "ObjectiveConfig.name = 'causal_lm'": (
         "5: objective causal_lm must have a decoder-only model, got T5Config; use instruction or "
         "span_corruption."
