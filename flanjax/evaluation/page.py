@@ -74,21 +74,25 @@ def _cluster(row: ClusterRow) -> str:
         f"mean of {_plural(len(last.tasks), 'task')}</p>"
         f'<div class="head"><span class="big">{_big(reports)}</span>'
         f"{_badge(cluster_change(first, last)) if len(reports) > 1 else ''}</div>"
-        + _unshared(first, last)
+        + _unshared(row)
         + "".join(cards)
         + f"<details><summary>All numbers of {escape(row.cluster)} in one table</summary>"
         f"{table}</details></section>"
     )
 
 
-def _unshared(first: ClusterReport, last: ClusterReport) -> str:
-    """Says so where a change leaves out tasks that one of the stages did not score."""
-    sets = [{task.task for task in report.tasks} for report in (first, last)]
-    alone = sorted(sets[0] ^ sets[1])
+def _unshared(row: ClusterRow) -> str:
+    """Says so where a change leaves out tasks that its two stages did not score alike."""
+    ends = list(row.stages)[0], list(row.stages)[-1]
+    alone = [
+        name
+        for name, found in row.tasks().items()
+        if not found.keys() >= set(ends) or task_change(*(found[end] for end in ends)) is None
+    ]
     if not alone:
         return ""
     names = escape(", ".join(alone))
-    return f'<p class="soft">The change leaves out what one stage alone scored: {names}.</p>'
+    return f'<p class="soft">The change leaves out what only one stage scored so: {names}.</p>'
 
 
 def _big(reports: Sequence[ClusterReport]) -> str:
