@@ -83,7 +83,7 @@ def _cluster(row: ClusterRow) -> str:
 
 def _unshared(row: ClusterRow) -> str:
     """Says so where a change leaves out tasks that its two stages did not score alike."""
-    ends = list(row.stages)[0], list(row.stages)[-1]
+    ends = next(iter(row.stages)), list(row.stages)[-1]
     alone = [
         name
         for name, found in row.tasks().items()
