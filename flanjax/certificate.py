@@ -30,7 +30,10 @@ def split_catalogue(experiment: Experiment, catalogue: Catalogue) -> Split:
     is_whole = mixture.name == catalogue.name
     split = Split(mixture, None, evaluation_only(catalogue) if is_whole else {})
     if data.hold_out is not None:
-        split = hold_out(catalogue, data.hold_out, mixture=mixture, closure=data.corpus_closure)
+        try:
+            split = hold_out(catalogue, data.hold_out, mixture=mixture, closure=data.corpus_closure)
+        except ValueError as error:
+            raise ValueError(f"HOLD_OUT = {data.hold_out!r}: {error}") from None
     train, left_out = ablate(catalogue, split.train, experiment.ablation)
     return split._replace(train=train, dropped={**split.dropped, **left_out})
 

@@ -164,6 +164,11 @@ class Experiment:
     def __post_init__(self) -> None:
         if not self.model_dir:
             raise ValueError("MODEL_DIR must name a directory, got ''; set MODEL_DIR.")
+        if "://" in self.model_dir:
+            raise ValueError(
+                f"MODEL_DIR must be a path of this machine, got {self.model_dir}; name a local "
+                "directory, or mount the bucket and name its path."
+            )
         if self.initial_checkpoint_path is None and self.restore != RestoreConfig():
             raise ValueError(
                 "RestoreConfig must go with a checkpoint to start from, got no "

@@ -269,14 +269,18 @@ def _build(name: str, table: _Table, *, place: str) -> Any:
 
 
 def _blamed(message: str, name: str, table: _Table) -> str:
-    """Returns the place of the binding that an error speaks of first, or ""."""
-    found: list[tuple[int, str]] = []
+    """Returns the place of the binding that an error speaks of first, or "".
+
+    The config's own field comes before a macro of its name, which may be for another's.
+    """
+    found: list[tuple[int, bool, str]] = []
     for binding in table.in_force.values():
         spelt = binding.name if binding.owner == name else binding.key
         match = re.search(rf"(?<![\w.]){re.escape(spelt)}(?!\w)", message, re.IGNORECASE)
         if match:
-            found.append((match.start(), table.follow(_innermost(binding, table)).place))
-    return min(found)[1] if found else ""
+            place = table.follow(_innermost(binding, table)).place
+            found.append((match.start(), binding.owner != name, place))
+    return min(found)[-1] if found else ""
 
 
 def _innermost(binding: Binding, table: _Table) -> Binding:

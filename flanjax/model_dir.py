@@ -20,14 +20,17 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from flanjax.data.objective import ObjectiveConfig
 from flanjax.data.tokenize import Tokenizer, load_tokenizer
+from flanjax.evaluation.cluster import EvalConfig
 from flanjax.evaluation.results import Certificate
-from flanjax.experiment import Experiment, differences, from_plain, identity, to_plain
+from flanjax.experiment import DataConfig, Experiment, differences, from_plain, identity, to_plain
 from flanjax.interop import t5x_format
 from flanjax.interop.hf import checkpoint as hf
+from flanjax.models.configs import LearnedConfig
 from flanjax.train.loop import TrainConfig
 
 EXPERIMENT = "experiment.json"
@@ -52,13 +55,37 @@ def write_json(path: pathlib.Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def check_directory(key: str, folder: pathlib.Path, *, is_written: bool) -> None:
+    """Checks that a directory is there or can be made, and writes nothing.
+
+    Args:
+      key: What names it in gin.
+      folder: The directory.
+      is_written: Whether one that is there must take new files.
+
+    Raises:
+      ValueError: A file is in its place, or it cannot be written.
+    """
+    path = folder.absolute()
+    there = next(place for place in (path, *path.parents) if place.exists())
+    needed = os.R_OK if there == path and not is_written else os.W_OK
+    if not there.is_dir() or not os.access(there, needed | os.X_OK):
+        may = "read" if needed == os.R_OK else "written"
+        raise ValueError(
+            f"{key} must be a directory that can be {may}, got {path}, and {there} cannot; "
+            "choose another."
+        )
+
+
 def check_owner(experiment: Experiment) -> None:
     """Checks that the directory is free or holds this very experiment.
 
     Raises:
-      ValueError: It holds another one; the message names what differs.
+      ValueError: It cannot be written, or holds another one; the message names
+        what differs.
     """
     folder = pathlib.Path(experiment.model_dir)
+    check_directory("MODEL_DIR", folder, is_written=True)
     file = folder / EXPERIMENT
     if not file.is_file():
         if (folder / "checkpoints").is_dir():
@@ -134,7 +161,8 @@ def read_experiment(folder: pathlib.Path) -> Experiment:
     file = folder / EXPERIMENT
     if not file.is_file():
         raise ValueError(
-            f"checkpoint must be a MODEL_DIR with {EXPERIMENT}, got {folder}; check the path."
+            f"checkpoint must be a MODEL_DIR with {EXPERIMENT}, got {folder}; check the path, or "
+            "give a --gin_file that says how a checkpoint of another make is run."
         )
     plain = _read_object(file)
     try:
@@ -152,12 +180,27 @@ def read_or_imagine(path: pathlib.Path, model: Any) -> Experiment:
     if (folder / EXPERIMENT).is_file():
         return read_experiment(folder)
     is_prefix = getattr(model, "prefix_lm", False)
+    data, evaluation = DataConfig(), EvalConfig()
+    positions = getattr(model, "positions", None)
+    if isinstance(positions, LearnedConfig):
+        lengths = _fitting_lengths(data.task_feature_lengths, positions.max_length)
+        data = DataConfig(task_feature_lengths=lengths)
+        written = min(evaluation.max_decode_length, lengths["targets"])
+        evaluation = EvalConfig(max_decode_length=written)
     return Experiment(
         model_dir=str(folder),
+        data=data,
+        evaluation=evaluation,
         model=model,
         objective=ObjectiveConfig(name="prefix_lm" if is_prefix else "instruction"),
         train=TrainConfig(steps=1),
     )
+
+
+def _fitting_lengths(lengths: Mapping[str, int], num_places: int) -> dict[str, int]:
+    """Returns lengths of a row for which a model has positions."""
+    targets = min(lengths["targets"], max(2, num_places // 4))
+    return {"inputs": min(lengths["inputs"], num_places - targets), "targets": targets}
 
 
 def read_model(folder: pathlib.Path) -> Any:

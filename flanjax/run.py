@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import rich.console
 
-from flanjax import data_progress, model_dir, opened, run_data, start
+from flanjax import data_progress, model_dir, run_data, start, token_cache
 from flanjax.certificate import certify_run, split_catalogue
 from flanjax.data.batch import SeqBatch
 from flanjax.data.catalogue import Catalogue
@@ -19,15 +19,12 @@ from flanjax.engine import pipeline
 from flanjax.engine.account import Account
 from flanjax.evaluation import report
 from flanjax.evaluation.cluster import evaluate_cluster
-from flanjax.evaluation.predict import Answer
 from flanjax.evaluation.results import Certificate, ClusterReport
 from flanjax.experiment import Experiment, to_plain
 from flanjax.models import flops
-from flanjax.models.generation import DecodeConfig
 from flanjax.parts import (
     Parts,
     assemble,
-    assemble_for_reading,
     compiled_step,
     make_predictor,
     param_shardings,
@@ -81,6 +78,7 @@ def train_and_evaluate(
     """
     started = time.monotonic()
     model_dir.check_owner(experiment)
+    token_cache.check_root(experiment)
     split = split_catalogue(experiment, catalogue)
     parts = assemble(experiment)
     chosen, rest = run_data.eval_clusters(experiment, catalogue, split)
@@ -304,50 +302,6 @@ def evaluate(
         certificate = certify_run(experiment, catalogue, split, {}, run_data.not_tested(records))
     files = _report(pathlib.Path(output), stages, facts, certificate, console)
     return TrainOutcome(step, stages, files)
-
-
-def generate(
-    checkpoint: str,
-    prompts: Sequence[str],
-    *,
-    max_length: int,
-    decode_config: DecodeConfig,
-    stop_texts: Sequence[str] = (),
-    seed: int = 0,
-    weights: restore.Weights = "trained",
-) -> list[list[Answer]]:
-    """Returns what a checkpoint writes after each prompt, the best answer first.
-
-    Args:
-      checkpoint: MODEL_DIR, MODEL_DIR/checkpoints/STEP, or a directory of
-        transformers.
-      prompts: Texts.
-      max_length: Tokens written at most.
-      decode_config: How answers are written.
-      stop_texts: Texts that end an answer, and are not part of it.
-      seed: Seeds draws.
-      weights: Which of the checkpoint's.
-
-    Raises:
-      ValueError: It is none of them, or has no tokenizer.
-    """
-    if model_dir.checkpoint_kind(checkpoint) == "T5X":
-        raise ValueError(
-            f"checkpoint must tell its model and tokenizer, got {checkpoint} of T5X, which keeps "
-            "neither; turn it into a MODEL_DIR by `flanjax import t5x`."
-        )
-    source = opened.open_any(checkpoint)
-    if not source.tokenizers:
-        raise ValueError(
-            f"checkpoint must have a tokenizer, got none in {checkpoint}; copy its files there."
-        )
-    experiment = model_dir.read_or_imagine(source.path, source.config)
-    parts = assemble_for_reading(experiment, source.tokenizers[0])
-    params = start.load_params(checkpoint, parts, param_shardings(parts), weights)
-    predictor = make_predictor(
-        experiment, parts, params, decode_config=decode_config, stop_texts=stop_texts, seed=seed
-    )
-    return predictor.answers(prompts, max_length=max_length)
 
 
 def _score(

@@ -6,7 +6,7 @@ import dataclasses
 import pathlib
 from collections.abc import Sequence
 
-from flanjax import foreign
+from flanjax import foreign, model_dir
 from flanjax.data.catalogue import Mixture
 from flanjax.data.records import RecordSet, place_of, read_records
 from flanjax.data.task import Task, UnavailableError
@@ -41,6 +41,18 @@ def local_root(experiment: Experiment) -> pathlib.Path:
     if config.cache_dir is None or staging.is_remote(config.cache_dir):
         return pathlib.Path(config.local_dir) if config.local_dir else own
     return pathlib.Path(config.cache_dir)
+
+
+def check_root(experiment: Experiment) -> None:
+    """Checks that the cache's local directory is there or can be made.
+
+    Raises:
+      ValueError: It cannot; the message names the field.
+    """
+    config = experiment.cache
+    is_staged = config.cache_dir is not None and staging.is_remote(config.cache_dir)
+    key = "CacheConfig.local_dir" if is_staged else "CACHE_DIR"
+    model_dir.check_directory(key, local_root(experiment), is_written=is_staged)
 
 
 def wanted_of(

@@ -17,7 +17,8 @@ Usage: bash launch/tpu_vm.sh VERB --name NAME --zone ZONE [--dry-run] [...]
 
 VERSION goes with TYPE: v6e-8 and v2-alpha-tpuv6e, v5p-8 and v2-alpha-tpuv5,
 v5litepod-16 and v2-alpha-tpuv5-lite, v4-8 and tpu-ubuntu2204-base.
-All hosts of a pod need one MODEL_DIR that all can write, such as gs://bucket/run.
+All hosts of a pod need one MODEL_DIR that all can write: a mounted file share or bucket, as in
+/mnt/runs/t5. CACHE_DIR may be a gs:// URL.
 
 Example:
   bash launch/tpu_vm.sh create --name=t5 --zone=us-east5-b --type=v6e-8 --version=v2-alpha-tpuv6e

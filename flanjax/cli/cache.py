@@ -86,6 +86,11 @@ def cache(
     training and validation splits, in DataConfig.passes wordings of each
     record; a task that is there is an error.
     """
+    if out is not None and form != "seqio":
+        raise click.UsageError(
+            f"--out must go with --format=seqio, got {out}; CACHE_DIR says where tokens of "
+            "`flanjax train` go."
+        )
     experiment = load_run(
         gin_files, bindings, gin_search_paths, catalog=catalog, data_dir=data_dir
     ).experiment

@@ -55,9 +55,9 @@ def check_tasks(
 ) -> None:
     """Check the tasks of a catalogue, and render them on their records.
 
-    Hand-written records are always rendered, and those of the data where it
-    lies below DATA_DIR. Every fault is printed with its task and template. The
-    command fails where there is any.
+    A task's own `examples` are always rendered, where it has any, and records
+    of its source; those of datasets of TFDS only with DATA_DIR. Every fault is
+    printed with its task and template. The command fails where there is any.
     """
     from flanjax.cli.catalog import SHIPPED
 

@@ -68,6 +68,7 @@ def import_hf(source: str, target: pathlib.Path, dtype: str | None, multiple: in
     """
     from flanjax import opened
 
+    _check_kind(source, "Hugging Face", other="`flanjax import t5x` reads T5X's")
     _import(opened.open_any(source), target, dtype=dtype, multiple=multiple)
 
 
@@ -106,6 +107,7 @@ def import_t5x(
     from flanjax import opened
     from flanjax.data.tokenize import make_tokenizer
 
+    _check_kind(source, "T5X", other="`flanjax import hf` reads a directory of transformers")
     experiment = _experiment(gin_files, bindings, gin_search_paths)
     _import(
         opened.open_any(source, config=experiment.model),
@@ -115,6 +117,17 @@ def import_t5x(
         tokenizer=make_tokenizer(experiment.tokenizer),
         optimizer=experiment.optimizer if optimizer_state == "keep" else None,
     )
+
+
+def _check_kind(source: str, kind: str, *, other: str) -> None:
+    """Refuses a checkpoint of another make than the verb imports."""
+    from flanjax import model_dir
+
+    found = model_dir.checkpoint_kind(source)
+    if found != kind:
+        raise ValueError(
+            f"SRC must be a {kind} checkpoint, got a {found} one at {source}; {other}."
+        )
 
 
 def _experiment(

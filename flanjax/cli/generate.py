@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import sys
@@ -64,7 +65,7 @@ if TYPE_CHECKING:
     help="Draws are among the fewest tokens that hold this share of the probability, of those "
     "that --top_k leaves.",
 )
-@click.option("--seed", default=0, show_default=True, help="Seeds the draws.")
+@click.option("--seed", type=int, help="Seeds the draws.  [default: 0]")
 @click.option(
     "--num_beams",
     type=click.IntRange(min=1),
@@ -102,28 +103,31 @@ def generate(
     prompts: tuple[str, ...],
     max_length: int,
     stop_texts: tuple[str, ...],
-    seed: int,
+    seed: int | None,
     weights: Weights,
     as_json: bool,
     **how: Any,
 ) -> None:
     """Answer prompts with a trained model."""
     settings = _decode_settings(**how)
+    if seed is not None and settings["method"] != "sample":
+        raise click.UsageError(f"--seed must go with {_CHOOSES['sample']}, got {seed}; add it.")
     asked = prompts or tuple(line for line in _input_lines() if line.strip())
     if not asked:
         raise click.UsageError("No prompt given: use --prompt, or write prompts to standard input.")
-    from flanjax import run
+    from flanjax import answering
     from flanjax.compilation_cache import keep_programs
     from flanjax.models.generation import DecodeConfig
 
     keep_programs(os.environ)
-    answers = run.generate(
+    answers = answering.generate(
         checkpoint,
         asked,
         max_length=max_length,
         decode_config=DecodeConfig(**settings),
         stop_texts=stop_texts,
-        seed=seed,
+        seed=seed or 0,
+        say=functools.partial(click.echo, err=True),
         weights=weights,
     )
     if as_json:

@@ -106,6 +106,12 @@ class Catalogue:
     exclusions: tuple[Exclusion, ...] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.clusters, tuple) or not self.clusters:
+            got = "none" if self.clusters == () else f"a {type(self.clusters).__name__}"
+            raise ValueError(
+                f"catalogue {self.name}: clusters must be a tuple of one at least, got {got}; "
+                "write (CLUSTER,)."
+            )
         for part in self.clusters:
             if not isinstance(part, TaskCluster):
                 raise ValueError(

@@ -20,6 +20,7 @@ from flanjax.data.wordings import (
     near_duplicates,
     shared_sentences,
 )
+from flanjax.evaluation.metrics import metrics_of
 
 LEAK_SHARE = 0.5
 """An answer may stand in a text by chance; in more than this share of a template's examples it is
@@ -134,6 +135,11 @@ def check_catalogue(
 
 
 def _task_problems(task: Task, expected_templates: int, max_inverted: int) -> Iterator[Problem]:
+    if task.pretokenized is None:  # another library's task is judged by its own functions
+        try:
+            metrics_of(task)
+        except ValueError as error:
+            yield Problem(task.name, None, str(error).removeprefix(f"task {task.name}: "))
     scored = [template for template in task.templates if not template.inverted]
     num_inverted = len(task.templates) - len(scored)
     if len(task.templates) != expected_templates:

@@ -206,6 +206,7 @@ class Task:
             allowed, chars = (_FOREIGN_NAME, f"{chars}, dots and colons after the first")
         if not allowed.fullmatch(self.name):
             raise ValueError(f"task name must be {chars}, got {self.name!r}; rename it.")
+        _check_kinds(self)
         if not self.templates:
             raise ValueError(
                 f"task {self.name}: templates must hold at least one, got none; add one."
@@ -228,6 +229,24 @@ class Task:
     def is_trainable(self) -> bool:
         """Whether the source has a training split; else the task is for evaluation only."""
         return "train" in self.source.splits()
+
+
+_TUPLES = ("fields", "templates", "metrics", "corpora", "examples")
+
+
+def _check_kinds(task: Task) -> None:
+    """Checks what a slip of the pen makes of a tuple: `("text")` is a string."""
+    for name in _TUPLES:
+        value = getattr(task, name)
+        if not isinstance(value, tuple):
+            raise ValueError(
+                f"task {task.name}: {name} must be a tuple, got a {type(value).__name__}; "
+                f"write {name}=(...,)."
+            )
+    if type(task.version) is not int:
+        raise ValueError(
+            f"task {task.name}: version must be an integer, got {task.version!r}; count from 1."
+        )
 
 
 def _check_template(task: Task, index: int, template: Template) -> None:

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from flanjax.data.render import Rendered
-from flanjax.data.task import Record, Task, TaskCluster, nearest
-from flanjax.evaluation.metrics import METRICS
+from flanjax.data.task import Record, Task, TaskCluster
+from flanjax.evaluation.metrics import metrics_of
 from flanjax.evaluation.queries import Query, Sample, draw_sample, make_queries
 from flanjax.evaluation.results import ClusterReport, TaskReport, TemplateScore, standard_error
 from flanjax.evaluation.score import Answers, Metric, Score
@@ -200,23 +200,8 @@ def _cluster_report(
 def _check_tasks(tasks: Sequence[Task], templates: Sequence[int] | None) -> None:
     """Complains of tasks that cannot be scored before the model works."""
     for task in tasks:
-        _task_metrics(task)
+        metrics_of(task)
         _scored_templates(task, templates)
-
-
-def _task_metrics(task: Task) -> tuple[Metric, ...]:
-    if not task.metrics:
-        raise ValueError(
-            f"task {task.name}: metrics must name at least one of {', '.join(METRICS)}, got none; "
-            "add one."
-        )
-    for name in task.metrics:
-        if name not in METRICS:
-            raise ValueError(
-                f"task {task.name}: metrics must be among {', '.join(METRICS)}, got {name!r}; "
-                f"{nearest(name, METRICS)}"
-            )
-    return tuple(METRICS[name] for name in task.metrics)
 
 
 def _scored_templates(task: Task, templates: Sequence[int] | None) -> tuple[int, ...]:
@@ -275,7 +260,7 @@ def _task_report(
     answers: Sequence[_Answer],
     num_truncated: int | None,
 ) -> TaskReport:
-    metrics = _task_metrics(task)
+    metrics = metrics_of(task)
     by_template: dict[int, list[int]] = {}
     for place, query in enumerate(queries):
         by_template.setdefault(query.template, []).append(place)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from flanjax.data.task import Task, nearest
 from flanjax.evaluation.answer_metrics import record, squad, trivia_qa
 from flanjax.evaluation.class_metrics import f1, matthews, mean_f1, multirc, pearson, spearman
 from flanjax.evaluation.score import Metric
@@ -28,3 +29,23 @@ METRICS: Mapping[str, Metric] = {
         Metric("edit_distance", "similarity", edit_distance),
     )
 }
+
+
+def metrics_of(task: Task) -> tuple[Metric, ...]:
+    """Returns the metrics that a task names.
+
+    Raises:
+      ValueError: It names none, or one that is not known.
+    """
+    if not task.metrics:
+        raise ValueError(
+            f"task {task.name}: metrics must name at least one of {', '.join(METRICS)}, got none; "
+            "add one."
+        )
+    for name in task.metrics:
+        if name not in METRICS:
+            raise ValueError(
+                f"task {task.name}: metrics must be among {', '.join(METRICS)}, got {name!r}; "
+                f"{nearest(name, METRICS)}"
+            )
+    return tuple(METRICS[name] for name in task.metrics)

@@ -72,6 +72,7 @@ def _caption(rows: Sequence[ClusterRow], last: str, facts: Mapping[str, str]) ->
         "* held out: training never saw this cluster." if is_held_out else "",
         "Scores are 0 to 100: mean over templates \u00b1 standard error over examples.",
         _foreign_note(rows),
+        _shots_note(rows, last),
         f"scored: examples x templates that are not inverted; std: over templates, {last}.",
         "A cluster's row is the mean of its tasks, whatever their metrics.",
         runs_text(facts),
@@ -83,6 +84,21 @@ def _foreign_note(rows: Sequence[ClusterRow]) -> str:
     tasks = (task for row in rows for found in row.tasks().values() for task in found.values())
     others = sorted({task.judged_by for task in tasks if task.judged_by})
     return f"But metric functions of {', '.join(others)} are told as they are." if others else ""
+
+
+def _shots_note(rows: Sequence[ClusterRow], last: str) -> str:
+    """Says how many exemplars had no room in their prompts."""
+    lost = {
+        name: found[last].num_shots_dropped
+        for row in rows
+        for name, found in row.tasks().items()
+        if last in found and found[last].num_shots_dropped
+    }
+    if not lost:
+        return ""
+    each = ", ".join(f"{count:,} of {name}" for name, count in list(lost.items())[:3])
+    more = f" and of {len(lost) - 3} more" if len(lost) > 3 else ""
+    return f"Exemplars left out of prompts without room for them: {each}{more}."
 
 
 def _cluster_cells(row: ClusterRow, shown: Sequence[str]) -> list[str]:

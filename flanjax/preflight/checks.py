@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -85,16 +84,11 @@ def _told(name: str, look: Callable[[], str]) -> Check:
 def _output(experiment: Experiment) -> str:
     """Checks that a run may write where it would, without writing."""
     model_dir.check_owner(experiment)
+    token_cache.check_root(experiment)
     folder = pathlib.Path(experiment.model_dir).absolute()
-    there = next(place for place in (folder, *folder.parents) if place.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise ValueError(
-            f"MODEL_DIR must be a directory that can be written, got {folder}, and {there} cannot; "
-            "choose another."
-        )
     if (folder / "checkpoints").is_dir():
         return f"{folder}: the run there goes on"
-    return f"{folder}: {'free' if there != folder or not any(folder.iterdir()) else 'in use'}"
+    return f"{folder}: {'in use' if folder.exists() and any(folder.iterdir()) else 'free'}"
 
 
 def _data(experiment: Experiment, catalogue: Catalogue, tokenizer: Tokenizer) -> str:

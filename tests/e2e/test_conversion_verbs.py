@@ -20,6 +20,7 @@ from flanjax.models.decoder import DecoderConfig
 from flanjax.models.families import make_model
 from flanjax.models.t5 import T5Config
 from tests.e2e.verbs import SMALL, flanjax, values
+from tests.unit import hf_checkpoints
 
 T5 = T5Config(
     vocab_size=384,
@@ -207,6 +208,32 @@ def test_t5x_checkpoints_are_imported(tmp_path, test_data):
     flanjax("convert", "verify", path, tmp_path / "checkpoint_7", f"--gin_file={model}")
     ended = flanjax("export", "hf", tmp_path / "own", tmp_path / "hf", code=1)
     assert "must be of a family of transformers" in ended.stderr
+
+
+def test_a_checkpoint_of_another_make_is_not_what_the_verb_imports(tmp_path, t5, test_data):
+    flanjax("import", "hf", t5, tmp_path / "own")
+    t5x = test_data / "reference/t5x_checkpoints/t5_1_1_legacy/checkpoint_6"
+    gin = f"--gin_file={tmp_path}/own/model.gin"
+    for verb, source, wanted, got in (
+        (("hf",), t5x, "Hugging Face", "T5X"),
+        (("hf",), tmp_path / "own", "Hugging Face", "flanjax"),
+        (("t5x", gin), t5, "T5X", "Hugging Face"),
+    ):
+        name, *flags = verb
+        ended = flanjax("import", name, source, tmp_path / "new", *flags, code=1)
+        assert f"SRC must be a {wanted} checkpoint, got a {got} one at {source};" in ended.stderr
+        assert not (tmp_path / "new").exists()
+
+
+def test_prompts_must_fit_learned_positions(tmp_path):
+    hf_checkpoints.write(tmp_path / "gpt2", "gpt2")
+    (tmp_path / "gpt2/tokenizer_config.json").write_text(json.dumps(BYTES), "utf-8")
+    asked = [f"--checkpoint={tmp_path}/gpt2", "--prompt=a"]
+    ended = flanjax("generate", *asked, "--max_length=3", code=1)
+    assert "max_length must leave room for 5 tokens of a prompt among the model's 7 positions" in (
+        ended.stderr
+    )
+    assert "got 3; write 2 at most." in ended.stderr
 
 
 def test_what_cannot_be_imported_is_one_line(tmp_path, t5):

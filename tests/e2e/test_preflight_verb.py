@@ -13,6 +13,7 @@ import pytest
 
 from flanjax import gin_bridge, parts
 from flanjax.cli.catalog import run_catalog
+from flanjax.engine.cache import CacheConfig
 from flanjax.experiment import Experiment
 from flanjax.preflight import checks, collectives, hlo, report, topology
 from flanjax.preflight.examine import examine
@@ -144,6 +145,10 @@ def test_each_fault_is_told_and_the_others_are_looked_at(tmp_path):
     assert "MODEL_DIR must be a directory that can be written" in found["output"].text
     assert "nowhere" in found["checkpoint"].text
     assert "9 tasks" in found["data"].text
+    (tmp_path / "run").mkdir()
+    cache = CacheConfig(cache_dir=str(tmp_path / "file"))
+    check = looks(dataclasses.replace(experiment_of(tmp_path / "run"), cache=cache))["output"]
+    assert not check.is_ok and "CACHE_DIR must be a directory that can be read" in check.text
 
 
 def test_without_a_tokenizer_nothing_is_read(tmp_path):

@@ -205,6 +205,14 @@ def test_evaluation_writes_as_the_gin_files_say(trained, tmp_path):
     assert [answer["answer"] for answer in answers] == [row["prediction"] for row in rows[:6]]
 
 
+def test_prompts_that_are_cut_are_told_beside_the_answers(trained):
+    _, folder, _, _ = trained
+    prompts = ["--prompt=short", f"--prompt={'long ' * 400}"]
+    ended = flanjax("generate", f"--checkpoint={folder}", *prompts, "--max_length=2", "--json")
+    assert "1 of 2 prompts were longer than 48 tokens, and lost their end" in ended.stderr
+    assert len(json.loads(ended.stdout)) == 2
+
+
 def test_an_answer_ends_where_a_stop_text_begins(trained):
     _, folder, _, _ = trained
     rows = [row for row in predictions(folder / "report", "after") if row["scores"] is None]

@@ -79,6 +79,22 @@ def test_fault_of_a_catalogue_names_the_task_or_the_line(shop, old, new, expecte
     assert re.search(expected, refused(shop))
 
 
+@pytest.mark.parametrize("key", ["MODEL_DIR", "CACHE_DIR"])
+def test_file_in_place_of_a_directory_is_named_with_its_field(shop, key):
+    file = shop.folder / "taken"
+    file.write_text("here first")
+    message = refused(shop, f"{key}='{file}/below'")
+    assert f"{key} must be a directory that can be written, got {file}/below, and {file} can" in (
+        message
+    )
+
+
+def test_hold_out_that_nothing_bears_is_named_with_its_field(shop):
+    message = refused(shop, "HOLD_OUT='opinoins'")
+    assert "HOLD_OUT = 'opinoins': cluster must be one of catalogue shop, got" in message
+    assert "did you mean opinions?" in message
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [

@@ -140,6 +140,12 @@ def test_duplicates_are_refused() -> None:
         Catalogue("twice", (CATALOGUE.cluster("sentiment"), renamed))
 
 
+@pytest.mark.parametrize(("clusters", "got"), [((), "none"), ([], "a list")])
+def test_a_catalogue_has_clusters(clusters: object, got: str) -> None:
+    with pytest.raises(ValueError, match=f"clusters must be a tuple of one at least, got {got};"):
+        Catalogue("empty", clusters)  # type: ignore[arg-type]
+
+
 def test_an_exclusion_of_an_unknown_cluster_is_refused() -> None:
     with pytest.raises(ValueError, match="an exclusion must name its clusters, got 'nli'"):
         Catalogue("odd", CATALOGUE.clusters, (Exclusion("nli", "sentiment", "no reason"),))

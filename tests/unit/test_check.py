@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -77,6 +78,47 @@ def test_a_sound_task_has_no_problems_and_is_counted() -> None:
 def test_the_number_of_templates_is_checked() -> None:
     report = check(make_task(), expected_templates=10)
     assert faults(report) == [(None, "a task must have 10 templates, got 3")]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "expected"),
+    [
+        (("acuracy",), "metrics must be among .*, got 'acuracy'; did you mean accuracy"),
+        ((), "metrics must name at least one of .*, got none"),
+    ],
+)
+def test_a_metric_that_is_not_known_is_a_problem(metrics: tuple[str, ...], expected: str) -> None:
+    ((template, what),) = faults(check(make_task(metrics=metrics)))
+    assert template is None
+    assert re.match(expected, what)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "kind"),
+    [
+        ("fields", ["text", "options", "answer"], "list"),
+        ("metrics", "accuracy", "str"),
+        ("corpora", "radio", "str"),
+        ("examples", {"text": "hail"}, "dict"),
+    ],
+)
+def test_what_is_not_a_tuple_is_refused(field: str, value: object, kind: str) -> None:
+    with pytest.raises(ValueError, match=f"task weather: {field} must be a tuple, got a {kind}; "):
+        make_task(**{field: value})
+
+
+@pytest.mark.parametrize("version", ["1", 1.0, True])
+def test_a_version_is_an_integer(version: object) -> None:
+    with pytest.raises(ValueError, match=f"version must be an integer, got {version!r}"):
+        make_task(version=version)
+
+
+def test_any_error_of_to_fields_is_a_problem() -> None:
+    def broken(record: Record) -> Fields | None:
+        return {"text": str(1 / 0)}
+
+    found = faults(check(make_task(to_fields=broken)))
+    assert "got ZeroDivisionError(division by zero) on fields text, label" in found[0][1]
 
 
 def test_more_inverted_templates_than_allowed_are_a_problem() -> None:

@@ -165,6 +165,8 @@ def test_flags_may_stand_before_and_after_the_verb(typed, arranged):
         (["generate", "--prompt=x"], "Missing option '--checkpoint'"),
         (["generate", "--checkpoint=x", "--temperature=-1"], "-1.0 is not in the range"),
         (["generate", "--checkpoint=x"], "No prompt given"),
+        (["generate", "--checkpoint=x", "--seed=3"], "--seed must go with --temperature above 0"),
+        (["cache", "--gin_file=x.gin", "--out=y"], "--out must go with --format=seqio, got y"),
         (["tokenizer", "train", "--vocab_size=9", "--output=x"], "must end in .model"),
         (["tokenizer", "train", "--vocab_size=9", "--output=x.model", "--gin.A=1"], "--gin_file"),
     ],
@@ -294,7 +296,7 @@ def test_eval_reads_the_run_from_a_checkpoint_s_directory(
 def test_eval_names_the_directory_that_holds_no_run(tmp_path):
     result = call("eval", f"--model_dir={tmp_path}")
     assert result.exit_code == 1
-    assert f"got {tmp_path}" in result.stderr
+    assert f"got {tmp_path}; check the path, or give a --gin_file" in result.stderr
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from flanjax import run
+from flanjax import answering
 from flanjax.evaluation.predict import Answer
 from flanjax.models.generation import DecodeConfig
 from tests.unit.test_cli import call
@@ -19,8 +19,9 @@ def test_generate_takes_prompts_from_flags_or_from_lines(monkeypatch):
         calls.append((checkpoint, tuple(prompts), given))
         return [[Answer(prompt.upper(), -1.5)] for prompt in prompts]
 
-    monkeypatch.setattr(run, "generate", generate)
-    result = call("generate", "--checkpoint=c", "--prompt=a\u2028b", "--prompt=c", "--seed=3")
+    monkeypatch.setattr(answering, "generate", generate)
+    drawn = ["--temperature=0.5", "--seed=3"]
+    result = call("generate", "--checkpoint=c", "--prompt=a\u2028b", "--prompt=c", *drawn)
     assert (result.exit_code, result.stdout) == (0, "A\u2028B\nC\n")
     result = call("generate", "--checkpoint=c", "--json", input="one\n\ntwo\u2028three\n")
     assert json.loads(result.stdout) == [
@@ -31,9 +32,12 @@ def test_generate_takes_prompts_from_flags_or_from_lines(monkeypatch):
     assert result.exit_code == 1
     assert "line 2: a prompt must be UTF-8, got byte 0xff" in result.stderr
     assert len(calls) == 2
-    settings = {"max_length": 64, "decode_config": DecodeConfig(), "stop_texts": (), "seed": 3}
+    assert callable(calls[0][2].pop("say"))
+    how = DecodeConfig(method="sample", temperature=0.5)
+    settings = {"max_length": 64, "decode_config": how, "stop_texts": (), "seed": 3}
     settings |= {"weights": "trained"}
     assert calls[0] == ("c", ("a\u2028b", "c"), settings)
+    assert (calls[1][2]["decode_config"], calls[1][2]["seed"]) == (DecodeConfig(), 0)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +62,7 @@ def test_generate_s_flags_say_how_answers_are_written(monkeypatch, flags, fields
         calls.append(given)
         return [[Answer("one", -1.0), Answer("two", -2.0)] for _ in prompts]
 
-    monkeypatch.setattr(run, "generate", generate)
+    monkeypatch.setattr(answering, "generate", generate)
     stops = ["--stop=\n\n", "--stop=Q:"]
     result = call("generate", "--checkpoint=c", "--prompt=a", *flags, *stops)
     assert (result.exit_code, result.stdout) == (0, "one\ntwo\n")

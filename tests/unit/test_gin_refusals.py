@@ -238,6 +238,13 @@ REFUSED_BINDINGS = [
         ["MODEL_DIR=''"],
         "MODEL_DIR must name a directory, got ''; set MODEL_DIR.",
     ),
+    (
+        ["MODEL_DIR='gs://bucket/run'"],
+        (
+            "MODEL_DIR must be a path of this machine, got gs://bucket/run; name a local "
+            "directory, or mount the bucket and name its path."
+        ),
+    ),
 ]
 
 
@@ -245,6 +252,12 @@ REFUSED_BINDINGS = [
 def test_a_bad_command_line_binding_is_refused(bindings: list[str], message: str) -> None:
     with pytest.raises(GinError, match=exactly(f"command line: {message}")):
         load(HEAD, bindings)
+
+
+def test_a_field_of_the_command_line_is_blamed_before_a_macro_of_its_name() -> None:
+    text = HEAD + "BATCH_SIZE = 2\nTrainConfig.batch_size = %BATCH_SIZE\n"
+    with pytest.raises(GinError, match=r"^command line: evaluation batch_size must"):
+        gin_bridge.load([write("a.gin", text)], ["EvalConfig.batch_size=0"])
 
 
 def test_a_missing_required_value_names_both_remedies() -> None:

@@ -136,7 +136,7 @@ def test_tpu_vm_installs_the_last_commit_on_all_workers() -> None:
 
 
 def test_tpu_vm_starts_the_same_run_on_all_workers_and_returns() -> None:
-    flags = ("--gin_file=gin_configs/runs/mini_t5.gin", "--gin.MODEL_DIR='gs://bucket/a run'")
+    flags = ("--gin_file=gin_configs/runs/mini_t5.gin", "--gin.MODEL_DIR='/mnt/runs/a run'")
     ((*words, command, zone),) = _dry_run(
         "tpu_vm.sh", "start", "--name=t5", "--zone=us-east5-b", "--dry-run", "--", *flags
     )

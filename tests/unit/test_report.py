@@ -78,6 +78,17 @@ def test_one_stage_has_no_change():
     assert "change" not in "\n".join(lines)
 
 
+def test_exemplars_without_room_are_told_of_the_last_stage():
+    tasks = [task_report(f"task{number}", num_shots_dropped=499 * number) for number in range(6)]
+    text = " ".join(
+        " ".join(printed(report.terminal_table({"after": [cluster("nli", *tasks)]}))).split()
+    )
+    told = "499 of task1, 998 of task2, 1,497 of task3 and of 2 more."
+    assert f"Exemplars left out of prompts without room for them: {told}" in text
+    none = printed(report.terminal_table({"after": [cluster("nli", task_report("rte"))]}))
+    assert not any("Exemplars" in line for line in none)
+
+
 def test_one_seed_is_called_one_seed():
     assert runs_text({"seed": "7"}).startswith("One run, one seed (7)")
     assert runs_text({"seed": "7", "seeds": "1, 2, 3"}) == "Seeds: 1, 2, 3."
