@@ -28,9 +28,9 @@ class Comparison(NamedTuple):
       missing: Parameters of the first that the second lacks.
       unexpected: Those that the second has besides.
       tensors: Parameter -> the largest difference of its values; infinite for
-        another shape.
+        another shape, NaN where a value is none.
       logits: The largest difference of logits on a fixed batch; None where the
-        models cannot both be run on it.
+        models cannot both be run on it, NaN where a logit is none.
       largest_logit: The largest logit of the first.
     """
 
@@ -43,8 +43,9 @@ class Comparison(NamedTuple):
 
     def agrees(self, tolerance: float) -> bool:
         """Returns whether they are the same model, within a tolerance."""
-        is_whole = not self.missing and not self.unexpected and self.logits is not None
-        return is_whole and max([*self.tensors.values(), self.logits or 0.0]) <= tolerance
+        if self.missing or self.unexpected or self.logits is None:
+            return False
+        return all(apart <= tolerance for apart in (*self.tensors.values(), self.logits))
 
 
 def compare(a: Opened, b: Opened) -> Comparison:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pathlib
 from typing import TYPE_CHECKING, Any
 
@@ -163,8 +164,6 @@ def _import(
 
 
 def _size(source: Opened) -> str:
-    import math
-
     count = sum(math.prod(array.shape) for array in source.arrays.values())
     return f"{count / 1e6:,.1f} M parameters in {len(source.arrays)} arrays"
 
@@ -280,18 +279,32 @@ def verify(
     a, b = (known, other) if paths[0] == first else (other, known)
     found = model_comparison.compare(a, b)
     if as_json:
-        print_json({**found._asdict(), "agrees": found.agrees(tolerance)})
+        print_json(_plain(found) | {"agrees": found.agrees(tolerance)})
     else:
         _print_comparison(found, tolerance)
     if not found.agrees(tolerance):
         raise SystemExit(1)
 
 
+def _plain(found: Comparison) -> dict[str, Any]:
+    """Returns a comparison as JSON values; what is no number is text, as "inf"."""
+    plain = found._asdict()
+    plain["tensors"] = {name: _number(apart) for name, apart in found.tensors.items()}
+    return plain | {name: _number(plain[name]) for name in ("logits", "largest_logit")}
+
+
+def _number(value: float | None) -> float | str | None:
+    return value if value is None or math.isfinite(value) else str(value)
+
+
 def _print_comparison(found: Comparison, tolerance: float) -> None:
     from rich.table import Table
 
     table = Table("parameter", "largest difference", title="farthest apart", title_justify="left")
-    farthest = sorted(found.tensors.items(), key=lambda entry: (-entry[1], entry[0]))
+    farthest = sorted(
+        found.tensors.items(),
+        key=lambda entry: (math.isfinite(entry[1]), -entry[1], entry[0]),
+    )
     for name, distance in farthest[:_SHOWN]:
         table.add_row(name, f"{distance:.3g}")
     logits = "not comparable" if found.logits is None else f"{found.logits:.3g}"

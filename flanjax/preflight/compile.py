@@ -32,7 +32,8 @@ class Program(NamedTuple):
     Attributes:
       module: Its HLO; None where the compiler left none.
       memory: Kind -> bytes on a device.
-      available: Bytes that the compiler says there are, where it found too few.
+      is_refused: Whether the compiler found too little memory.
+      available: Bytes that it says there are then, if it says.
       buffers: The largest temporaries; () where the compiler does not tell.
       flops: The compiler's count on a device, which takes a loop's body once;
         None where it gives none.
@@ -42,6 +43,7 @@ class Program(NamedTuple):
 
     module: hlo.Module | None
     memory: dict[str, int]
+    is_refused: bool
     available: int | None
     buffers: Sequence[Buffer]
     flops: float | None
@@ -93,15 +95,15 @@ def compile_train_step(experiment: Experiment, parts: StepParts) -> Program:
                 raise
             text = _dumped(folder, _PROGRAM)
             memory = {"arguments": _bytes((state, batch)), "temporaries": shortage.needed or 0}
-            available, flops = shortage.available, None
+            available, flops, is_refused = shortage.available, None, True
         else:
             text, memory = compiled.as_text(), _memory(compiled)
-            available, flops = None, _flops(compiled)
+            available, flops, is_refused = None, _flops(compiled), False
         compile_s = time.perf_counter() - started
         report = _dumped(folder, _MEMORY_REPORT)
     module = hlo.parse(text) if text else None
     largest = buffers.largest(report, module)
-    return Program(module, memory, available, largest, flops, lower_s, compile_s)
+    return Program(module, memory, is_refused, available, largest, flops, lower_s, compile_s)
 
 
 def _dumped(folder: str, pattern: str) -> str:

@@ -46,7 +46,7 @@ def _remedies(experiment: Experiment, mesh: Mapping[str, int]) -> Iterator[str]:
         yield f"{model_name}.dtype = 'bfloat16'"
     if rows > 1:
         parts = next(n for n in range(min(_MORE_PARTS, rows), 0, -1) if rows % n == 0)
-        yield f"TrainConfig.microbatches = {train.microbatches * parts if parts > 1 else rows}"
+        yield f"TrainConfig.microbatches = {train.microbatches * (parts if parts > 1 else rows)}"
     if optimizer.name != "adafactor" and optimizer.moment_dtype == "float32":
         yield "OptimizerConfig.moment_dtype = 'bfloat16'"
     if not model.scan_layers:

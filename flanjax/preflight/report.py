@@ -65,7 +65,7 @@ class Report(NamedTuple):
 
     @property
     def fits(self) -> bool:
-        if self.program.available is not None:
+        if self.program.is_refused:
             return False
         return self.available is None or self.program.needed <= self.available
 
@@ -79,9 +79,12 @@ class Report(NamedTuple):
         if self.fits:
             failed = [check.name for check in self.checks if not check.is_ok]
             return f"fits, but will not start: {', '.join(failed)}" if failed else "fits"
-        needs = f"{gib(self.program.needed)} of {gib(self._room or 0)} per device"
+        room, needed = self._room or 0, self.program.needed
+        needs = f"needs {gib(needed)} of {gib(room)} per device"
+        if self.program.is_refused and needed <= room:  # the compiler told of one array alone
+            needs = f"the compiler found no room in the {gib(room)} of a device"
         cause = "rows do not stay on their devices (see layout); " if self.whole_batch else ""
-        return f"does not fit: needs {needs}; {cause}{self.advice}"
+        return f"does not fit: {needs}; {cause}{self.advice}"
 
     @property
     def _room(self) -> int | None:

@@ -210,6 +210,19 @@ def test_t5x_checkpoints_are_imported(tmp_path, test_data):
     assert "must be of a family of transformers" in ended.stderr
 
 
+def test_what_is_no_number_is_never_the_same_model(tmp_path, t5):
+    damaged = write_hf(tmp_path / "damaged", "t5", T5)
+    name = "encoder.block.0.layer.1.DenseReluDense.wo.weight"
+    hf_checkpoints.rewrite(damaged, {name: np.full((T5.d_model, T5.d_ff), np.nan, np.float32)})
+    for first, second in ((t5, damaged), (damaged, t5)):
+        told = json.loads(flanjax("convert", "verify", first, second, "--json", code=1).stdout)
+        assert not told["agrees"]
+        assert "nan" in told["tensors"].values()
+        table = flanjax("convert", "verify", first, second, code=1).stdout
+        assert "not the same model" in table
+        assert "nan" in table
+
+
 def test_a_checkpoint_of_another_make_is_not_what_the_verb_imports(tmp_path, t5, test_data):
     flanjax("import", "hf", t5, tmp_path / "own")
     t5x = test_data / "reference/t5x_checkpoints/t5_1_1_legacy/checkpoint_6"

@@ -17,6 +17,7 @@ from flanjax.engine.cache import CacheConfig
 from flanjax.experiment import Experiment
 from flanjax.preflight import checks, collectives, hlo, report, topology
 from flanjax.preflight.examine import examine
+from flanjax.preflight.out_of_memory import gib
 from tests.e2e.verbs import call
 from tests.unit.test_out_of_memory import TPU_COMPILER
 
@@ -101,8 +102,12 @@ def test_what_does_not_fit_says_what_it_needs_and_what_to_try(found):
     assert tight.verdict().startswith("does not fit: needs ")
     assert tight.verdict().endswith(f"per device; {found.advice}")
     assert any(line.startswith("largest ") for line in tight.lines())
-    refused = found._replace(program=found.program._replace(available=needed // 2))
+    program = found.program._replace(is_refused=True)
+    refused = found._replace(program=program._replace(available=needed // 2))
     assert refused.verdict().startswith("does not fit: needs ")
+    silent = found._replace(program=program, available=needed * 2)  # it told of one array alone
+    assert not silent.fits
+    assert f"the compiler found no room in the {gib(needed * 2)} of a device; " in silent.verdict()
     assert found._replace(available=None).fits
     moved = collectives.Collective(
         "all-gather", hlo.Array("f32", (4, 320, 16)), 81_920, 8, 3, True, ""

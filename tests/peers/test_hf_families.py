@@ -6,6 +6,7 @@ Needs torch and transformers; run by itself: pytest tests/peers.
 from __future__ import annotations
 
 import dataclasses
+import json
 import pathlib
 import tempfile
 from typing import Any, NamedTuple
@@ -22,7 +23,7 @@ from hf_models import VOCAB
 
 from flanjax.base import path_name
 from flanjax.data.batch import EncoderInput, SeqBatch
-from flanjax.interop.hf import checkpoint
+from flanjax.interop.hf import checkpoint, families
 from flanjax.interop.places import StoredArray, everything, named_shapes
 from flanjax.models import decode
 from flanjax.models.api import Model
@@ -235,3 +236,20 @@ def test_the_config_that_is_written_is_the_config_that_was_read(pair, tmp_path):
     )
     assert checkpoint.open_checkpoint(out).config == pair.read.config
     assert transformers.AutoConfig.from_pretrained(out).model_type == pair.read.family.model_type
+
+
+SIZES = {
+    "vocab_size": 96, "hidden_size": 512, "intermediate_size": 48, "num_attention_heads": 32,
+    "num_hidden_layers": 3,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "model_type",
+    ["llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text", "olmo2", "phi3", "gpt_neox"],
+)
+def test_a_key_that_is_absent_means_what_it_means_to_transformers(model_type):
+    theirs = transformers.AutoConfig.for_model(model_type, **SIZES)
+    whole = json.loads(theirs.to_json_string(use_diff=False))
+    absent = {"model_type": model_type, **SIZES}
+    assert families.read_config(absent, "absent") == families.read_config(whole, "whole")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 from collections.abc import Mapping
@@ -52,11 +53,45 @@ def test_what_is_written_is_read_as_the_same_model(model_type: str) -> None:
 def test_keys_that_are_absent_have_the_published_values() -> None:
     assert read(PLAIN) == LLAMA
     gemma = read(GEMMA)
-    assert gemma.embedding == EmbeddingConfig(is_tied=True, scales_inputs=True)
-    assert gemma.block.attention == AttentionConfig(scale=256**-0.5)
+    assert gemma.embedding == EmbeddingConfig(is_tied=True, scales_inputs=True, cap=30.0)
+    assert gemma.block.attention == AttentionConfig(
+        scale=256**-0.5, cap=50.0, window=4096, layer_pattern="lg"
+    )
     assert read(T5).positions.num_buckets == 32
     assert read(PLAIN, num_key_value_heads=None).num_kv_heads == 4
     assert read(PLAIN, hidden_size=8, head_dim=None).d_head == 2
+
+
+def test_null_is_another_thing_than_a_key_that_is_absent() -> None:
+    def of(raw: Mapping[str, Any], *names: str) -> Any:
+        return read_config({**raw, **dict.fromkeys(names)}, "config.json")[1]
+
+    gemma = of(GEMMA, "attn_logit_softcapping", "final_logit_softcapping", "sliding_window")
+    assert (gemma.embedding.cap, gemma.block.attention) == (0.0, AttentionConfig(scale=256**-0.5))
+    assert of({**PLAIN, "model_type": "mistral"}, "sliding_window").block.attention.window == 0
+    assert of({**PLAIN, "model_type": "mistral"}, "num_key_value_heads").num_kv_heads == 4
+
+
+PHI4 = {
+    "attention_bias": False, "auto_map": {"AutoConfig": "configuration_phi3.Phi3Config"},
+    "full_attn_mod": 1, "interpolate_factor": 1, "lm_head_bias": False, "mlp_bias": False,
+}  # fmt: skip
+
+
+def test_what_published_files_say_beside_the_network_is_read() -> None:
+    phi = {**PLAIN, "model_type": "phi3"}
+    assert read(phi, **PHI4) == read(phi)
+    with pytest.raises(ValueError, match="mlp_bias must be False, got True"):
+        read(phi, mlp_bias=True)
+    assert read({**PLAIN, "model_type": "qwen2"}, use_mrope=False).num_layers == 3
+    assert read(GEMMA, cache_implementation="hybrid") == read(GEMMA)
+
+
+def test_global_layers_of_gemma_3_keep_all_of_their_scaling() -> None:
+    full = {"rope_type": "llama3", "rope_theta": 7.0, **LLAMA3, "low_freq_factor": 2.0}
+    positions = read(GEMMA3, rope_parameters={"full_attention": full}).positions
+    wanted = read(PLAIN, rope_parameters=full).positions
+    assert positions == dataclasses.replace(wanted, local_theta=10_000.0)
 
 
 def test_keys_that_change_nothing_are_ignored() -> None:
@@ -111,7 +146,7 @@ def test_long_positions_divide_by_the_lengths_of_the_file() -> None:
 S, F = "sliding_attention", "full_attention"
 PATTERNS: dict[str, tuple[Any, tuple[int, str]]] = {
     "mistral": ({**PLAIN, "model_type": "mistral", "sliding_window": 9}, (9, "l")),
-    "no window": ({**PLAIN, "model_type": "mistral"}, (0, "g")),
+    "mistral, as published": ({**PLAIN, "model_type": "mistral"}, (4096, "l")),
     "kinds": ({**QWEN, "layer_types": [S, F, S]}, (4, "lg")),
     "all full": ({**QWEN, "layer_types": [F, F, F]}, (0, "g")),
     "later layers": ({**QWEN, "max_window_layers": 1}, (4, "gll")),

@@ -87,6 +87,13 @@ def test_an_encoder_decoder_is_called_by_its_own_config():
     assert "T5Config.remat = 'full'" in remedies.remedies(t5, MESH)
 
 
+@pytest.mark.parametrize(("batch", "now", "wanted"), [(80, 2, 10), (56, 1, 7), (40, 1, 5)])
+def test_more_microbatches_never_leave_longer_ones(batch, now, wanted):
+    train = TrainConfig(steps=1, batch_size=batch, microbatches=now)
+    found = remedies.remedies(dataclasses.replace(WASTEFUL, train=train), MESH)
+    assert f"TrainConfig.microbatches = {wanted}" in found
+
+
 def test_microbatches_divide_the_rows_of_a_device():
     six = dataclasses.replace(WASTEFUL, train=TrainConfig(steps=1, batch_size=48))
     assert "TrainConfig.microbatches = 3" in remedies.remedies(six, MESH)  # 6 rows a device

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection
 from typing import Any
 
@@ -23,10 +24,14 @@ from flanjax.models.t5 import T5Config
 
 _ACTIVATION = "gelu_pytorch_tanh"
 _MLP = ("gate", "up", "down")
+_SIZES = {"num_kv_heads": 4, "d_head": 256}
+"""What transformers takes where these are absent."""
 
 
-def _block(keys: Keys, *, num_layers: int, pattern: str, qk_norm: Any = "none") -> BlockConfig:
-    window, pattern = read_pattern(keys, num_layers, pattern)
+def _block(
+    keys: Keys, *, num_layers: int, pattern: str, cap: float, qk_norm: Any = "none"
+) -> BlockConfig:
+    window, pattern = read_pattern(keys, num_layers, pattern, window=4096)
     has_bias = keys.take("attention_bias", bool, False)
     keys.expect("hidden_act", "gelu", _ACTIVATION)
     keys.expect("use_bidirectional_attention", False, None)
@@ -37,7 +42,7 @@ def _block(keys: Keys, *, num_layers: int, pattern: str, qk_norm: Any = "none") 
         activation=read_activation(keys, "hidden_activation", _ACTIVATION),
         attention=AttentionConfig(
             scale=keys.take("query_pre_attn_scalar", int, 256) ** -0.5,
-            cap=keys.take("attn_logit_softcapping", float, 0.0),
+            cap=keys.take("attn_logit_softcapping", float, cap, null=0.0),
             qk_norm=qk_norm,
             has_qkv_bias=has_bias,
             has_out_bias=has_bias,
@@ -47,26 +52,26 @@ def _block(keys: Keys, *, num_layers: int, pattern: str, qk_norm: Any = "none") 
     )
 
 
-def _embedding(keys: Keys) -> EmbeddingConfig:
+def _embedding(keys: Keys, *, cap: float) -> EmbeddingConfig:
     return EmbeddingConfig(
         is_tied=keys.take("tie_word_embeddings", bool, True),
         scales_inputs=True,
-        cap=keys.take("final_logit_softcapping", float, 0.0),
+        cap=keys.take("final_logit_softcapping", float, cap, null=0.0),
     )
 
 
 def _read_gemma2(keys: Keys, _: Collection[str]) -> DecoderConfig:
-    sizes = read_sizes(keys)
+    sizes = read_sizes(keys, **_SIZES)
     return DecoderConfig(
         **sizes,
         positions=read_rotary(keys),
-        block=_block(keys, num_layers=sizes["num_layers"], pattern="lg"),
-        embedding=_embedding(keys),
+        block=_block(keys, num_layers=sizes["num_layers"], pattern="lg", cap=50.0),
+        embedding=_embedding(keys, cap=30.0),
     )
 
 
 def _read_gemma3(keys: Keys, _: Collection[str]) -> DecoderConfig:
-    sizes = read_sizes(keys)
+    sizes = read_sizes(keys, **_SIZES)
     period = keys.take("sliding_window_pattern", int, None) or keys.take(
         "_sliding_window_pattern", int, 6
     )
@@ -75,8 +80,10 @@ def _read_gemma3(keys: Keys, _: Collection[str]) -> DecoderConfig:
     return DecoderConfig(
         **sizes,
         positions=_two_thetas(keys),
-        block=_block(keys, num_layers=sizes["num_layers"], pattern=pattern, qk_norm="head"),
-        embedding=_embedding(keys),
+        block=_block(
+            keys, num_layers=sizes["num_layers"], pattern=pattern, cap=0.0, qk_norm="head"
+        ),
+        embedding=_embedding(keys, cap=0.0),
     )
 
 
@@ -94,12 +101,7 @@ def _two_thetas(keys: Keys) -> RotaryConfig:
             of_local.finish()
         both.finish()
     positions = read_scaling(scaling, theta=theta, fraction=1.0, length=8192, keys=keys)
-    return RotaryConfig(
-        theta=positions.theta,
-        local_theta=local,
-        scaling=positions.scaling,
-        factor=positions.factor,
-    )
+    return dataclasses.replace(positions, local_theta=local)
 
 
 def _write_gemma(config: DecoderConfig) -> dict[str, Any]:

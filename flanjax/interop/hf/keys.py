@@ -9,7 +9,8 @@ _GENERAL = """
 _name_or_path architectures model_type torch_dtype dtype transformers_version use_cache
 attn_implementation _attn_implementation gradient_checkpointing return_dict use_return_dict
 output_attentions output_hidden_states output_past tokenizer_class finetuning_task pruned_heads
-is_encoder_decoder is_decoder problem_type id2label label2id chunk_size_feed_forward
+is_encoder_decoder is_decoder problem_type id2label label2id chunk_size_feed_forward auto_map
+cache_implementation
 """
 _START = """
 initializer_range initializer_factor attention_dropout hidden_dropout resid_pdrop embd_pdrop
@@ -39,8 +40,14 @@ class Keys:
         self._raw, self._where = raw, where
         self._left = set(raw) - IGNORED
 
-    def take(self, name: str, kind: type, default: Any = _MISSING) -> Any:
+    def take(self, name: str, kind: type, default: Any = _MISSING, *, null: Any = _MISSING) -> Any:
         """Returns a key's value; an int may stand for a float.
+
+        Args:
+          name: The key.
+          kind: Of its value.
+          default: What it means that the key is absent.
+          null: What null means, if not the same.
 
         Raises:
           ValueError: It is not there and has no default, or is of another kind.
@@ -48,6 +55,8 @@ class Keys:
         self._left.discard(name)
         value = self._raw.get(name)
         if value is None:
+            if name in self._raw and null is not _MISSING:
+                return null
             if default is _MISSING:
                 raise ValueError(f"{self._where} must have {name}, got none; copy the file again.")
             return default

@@ -40,17 +40,28 @@ def read_activation(keys: Keys, name: str, default: str) -> Any:
     return ACTIVATIONS[given]
 
 
-def read_sizes(keys: Keys) -> dict[str, Any]:
-    """Returns the fields of a DecoderConfig that are sizes."""
+def read_sizes(
+    keys: Keys, *, num_kv_heads: int | None = None, d_head: int | None = None
+) -> dict[str, Any]:
+    """Returns the fields of a DecoderConfig that are sizes.
+
+    Args:
+      keys: The config.
+      num_kv_heads: What transformers takes where it is absent; None for as many as heads.
+      d_head: Likewise; None for an equal share of the width.
+    """
     d_model = keys.take("hidden_size", int)
     num_heads = keys.take("num_attention_heads", int)
+    share = d_model // num_heads
     return {
         "vocab_size": keys.take("vocab_size", int),
         "d_model": d_model,
         "d_ff": keys.take("intermediate_size", int),
         "num_heads": num_heads,
-        "num_kv_heads": keys.take("num_key_value_heads", int, num_heads),
-        "d_head": keys.take("head_dim", int, d_model // num_heads),
+        "num_kv_heads": keys.take(
+            "num_key_value_heads", int, num_kv_heads or num_heads, null=num_heads
+        ),
+        "d_head": keys.take("head_dim", int, d_head or share, null=share),
         "num_layers": keys.take("num_hidden_layers", int),
     }
 
@@ -72,9 +83,16 @@ def write_sizes(config: DecoderConfig) -> dict[str, Any]:
     }
 
 
-def read_pattern(keys: Keys, num_layers: int, default: str) -> tuple[int, str]:
-    """Returns the window of local layers and which layers they are."""
-    window = keys.take("sliding_window", int, 0)
+def read_pattern(keys: Keys, num_layers: int, default: str, *, window: int) -> tuple[int, str]:
+    """Returns the window of local layers and which layers they are.
+
+    Args:
+      keys: The config.
+      num_layers: Layers there are.
+      default: Which are local, repeated, where the config does not say.
+      window: What transformers takes where it is absent; null is none.
+    """
+    window = keys.take("sliding_window", int, window, null=0)
     kinds = keys.take("layer_types", list, None)
     if kinds is not None:
         _check_kinds(kinds, keys.take("num_hidden_layers", int))
@@ -116,12 +134,14 @@ def _decoder(
     attention: AttentionConfig,
     eps: float = 1e-6,
     fraction: float = 1.0,
+    num_kv_heads: int | None = None,
+    d_head: int | None = None,
     **block: Any,
 ) -> DecoderConfig:
     """Returns a config of what these families share."""
     keys.expect("attention_dropout", 0, 0.0)
     return DecoderConfig(
-        **read_sizes(keys),
+        **read_sizes(keys, num_kv_heads=num_kv_heads, d_head=d_head),
         positions=read_rotary(keys, fraction=fraction),
         block=BlockConfig(
             norm_eps=keys.take("rms_norm_eps", float, eps),
@@ -150,25 +170,26 @@ def _write_llama(config: DecoderConfig) -> dict[str, Any]:
 
 
 def _read_mistral(keys: Keys, _: Collection[str]) -> DecoderConfig:
-    window, pattern = read_pattern(keys, 1, "l")
-    return _decoder(keys, attention=AttentionConfig(window=window, layer_pattern=pattern))
+    window, pattern = read_pattern(keys, 1, "l", window=4096)
+    attention = AttentionConfig(window=window, layer_pattern=pattern)
+    return _decoder(keys, attention=attention, num_kv_heads=8)
 
 
 def _write_mistral(config: DecoderConfig) -> dict[str, Any]:
     return {**write_sizes(config), "sliding_window": config.block.attention.window or None}
 
 
-def _read_qwen(keys: Keys, **attention: Any) -> DecoderConfig:
+def _read_qwen(keys: Keys, *, d_head: int | None = None, **attention: Any) -> DecoderConfig:
+    keys.expect("use_mrope", False)
     num_layers = keys.take("num_hidden_layers", int)
     is_windowed = keys.take("use_sliding_window", bool, False)
-    first = min(keys.take("max_window_layers", int, num_layers), num_layers)
+    first = min(keys.take("max_window_layers", int, 28), num_layers)
     default = "g" * first + "l" * (num_layers - first) if is_windowed else "g"
-    window, pattern = read_pattern(keys, num_layers, default)
+    window, pattern = read_pattern(keys, num_layers, default, window=4096)
     if not is_windowed:
         window, pattern = 0, "g"
-    return _decoder(
-        keys, attention=AttentionConfig(window=window, layer_pattern=pattern, **attention)
-    )
+    attend = AttentionConfig(window=window, layer_pattern=pattern, **attention)
+    return _decoder(keys, attention=attend, num_kv_heads=32, d_head=d_head)
 
 
 def _read_qwen2(keys: Keys, _: Collection[str]) -> DecoderConfig:
@@ -177,7 +198,9 @@ def _read_qwen2(keys: Keys, _: Collection[str]) -> DecoderConfig:
 
 def _read_qwen3(keys: Keys, _: Collection[str]) -> DecoderConfig:
     has_bias = keys.take("attention_bias", bool, False)
-    return _read_qwen(keys, qk_norm="head", has_qkv_bias=has_bias, has_out_bias=has_bias)
+    return _read_qwen(
+        keys, d_head=128, qk_norm="head", has_qkv_bias=has_bias, has_out_bias=has_bias
+    )
 
 
 def _write_qwen(config: DecoderConfig) -> dict[str, Any]:
@@ -201,7 +224,11 @@ def _write_olmo2(config: DecoderConfig) -> dict[str, Any]:
 
 
 def _read_phi3(keys: Keys, _: Collection[str]) -> DecoderConfig:
-    window, pattern = read_pattern(keys, 1, "l")
+    for name in ("attention_bias", "mlp_bias", "lm_head_bias"):
+        keys.expect(name, False)
+    for name in ("full_attn_mod", "interpolate_factor"):  # of code that came with Phi-4-mini
+        keys.expect(name, 1)
+    window, pattern = read_pattern(keys, 1, "l", window=0)
     attention = AttentionConfig(window=window, layer_pattern=pattern)
     return _decoder(keys, attention=attention, eps=1e-5)
 
