@@ -11,6 +11,7 @@ MODEL_DIR/experiment.json    the run as plain data
           tokenizer/         the tokenizer, which every checkpoint needs
           checkpoints/STEP/  parameters, optimizer, data position
           metrics.jsonl      and tensorboard/
+          stages/            what was scored before training and after some steps
           report/            report.html, report.json, predictions.jsonl
 ```
 """
@@ -40,6 +41,7 @@ CONFIG = "config.gin"
 CERTIFICATE = "certificate.json"
 DATA_REPORT = "data_report.json"
 TOKENIZER = "tokenizer"
+STAGES = "stages"
 REPORT = "report"
 
 
@@ -51,8 +53,8 @@ def write_text(path: pathlib.Path, text: str) -> None:
     os.replace(aside, path)
 
 
-def write_json(path: pathlib.Path, value: Any) -> None:
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+def write_json(path: pathlib.Path, value: Any, *, indent: int | None = 2) -> None:
+    write_text(path, json.dumps(value, indent=indent, ensure_ascii=False) + "\n")
 
 
 def check_directory(key: str, folder: pathlib.Path, *, is_written: bool) -> None:
@@ -143,13 +145,13 @@ def read_data_report(folder: pathlib.Path) -> dict[str, Any] | None:
     file = folder / DATA_REPORT
     if not file.is_file() or not (folder / "checkpoints").is_dir():
         return None
-    return _read_object(file)
+    return read_object(file)
 
 
 def read_first_step(folder: pathlib.Path) -> int | None:
     """Returns how many updates came before a run's first; None before it has begun."""
     file = folder / DATA_REPORT
-    return int(_read_object(file).get("first_step", 0)) if file.is_file() else None
+    return int(read_object(file).get("first_step", 0)) if file.is_file() else None
 
 
 def read_experiment(folder: pathlib.Path) -> Experiment:
@@ -164,7 +166,7 @@ def read_experiment(folder: pathlib.Path) -> Experiment:
             f"checkpoint must be a MODEL_DIR with {EXPERIMENT}, got {folder}; check the path, or "
             "give a --gin_file that says how a checkpoint of another make is run."
         )
-    plain = _read_object(file)
+    plain = read_object(file)
     try:
         experiment = from_plain(plain)
     except ValueError as error:
@@ -213,7 +215,7 @@ def read_model(folder: pathlib.Path) -> Any:
     if not file.is_file():
         return read_experiment(folder).model
     try:
-        return from_plain(_read_object(file)["model"])
+        return from_plain(read_object(file)["model"])
     except (KeyError, ValueError) as error:
         raise ValueError(f"{file} must hold a model, got {error}; restore the file.") from None
 
@@ -227,7 +229,7 @@ def read_certificate(checkpoint: str | None) -> Certificate | None:
     file = split_checkpoint(checkpoint)[0] / CERTIFICATE if checkpoint else None
     if file is None or not file.is_file():
         return None
-    plain = _read_object(file)
+    plain = read_object(file)
     try:
         return Certificate.from_json(plain)
     except TypeError as error:
@@ -237,7 +239,12 @@ def read_certificate(checkpoint: str | None) -> Certificate | None:
         ) from None
 
 
-def _read_object(file: pathlib.Path) -> dict[str, Any]:
+def read_object(file: pathlib.Path) -> dict[str, Any]:
+    """Returns the object in a JSON file.
+
+    Raises:
+      ValueError: It holds none.
+    """
     try:
         value = json.loads(file.read_text("utf-8"))
     except ValueError as error:

@@ -32,6 +32,7 @@ from flanjax.parts import (
 )
 from flanjax.run_data import EvalRecords
 from flanjax.run_facts import run_facts
+from flanjax.run_stages import AFTER, BEFORE, Stages, step_stage
 from flanjax.train import optim, restore
 from flanjax.train.checkpoint import Checkpoints
 from flanjax.train.log import open_log
@@ -79,6 +80,7 @@ def train_and_evaluate(
     started = time.monotonic()
     model_dir.check_owner(experiment)
     token_cache.check_root(experiment)
+    latest = start.latest_step(experiment)
     split = split_catalogue(experiment, catalogue)
     parts = assemble(experiment)
     chosen, rest = run_data.eval_clusters(experiment, catalogue, split)
@@ -88,34 +90,33 @@ def train_and_evaluate(
     if jax.process_index() == 0:
         _claim(experiment, parts, data, certificate, resolved_text)
     told = [*data_progress.staged_lines(data.staged), data.table(), certificate.summary()]
-    told += [*run_data.not_scored_lines(not_scored), *slower_lines(experiment, parts.mesh)]
-    told += [f"layout: {line}" for line in undivided_lines(parts.model, parts.mesh)]
+    told += [*run_data.not_scored_lines(not_scored), *_layout_lines(experiment, parts)]
     console.print(*told, *([begun.summary()] if begun else []), sep="\n", soft_wrap=True)
     key_init, key_dropout = jax.random.split(jax.random.key(experiment.train.seed))
     state, shardings = make_state(parts.model, parts.tx, parts.mesh, key_init, parts.frozen)
     state = state if begun is None else start.apply(begun, state, shardings)
-    stages: dict[str, list[ClusterReport]] = {}
     is_averaged = experiment.optimizer.ema.decay > 0 and experiment.optimizer.ema.is_scored
     scored = TrainState.averaged_params if is_averaged else TrainState.model_params
+    stages = Stages(experiment, is_averaged=is_averaged, clusters=list(records), latest=latest)
 
-    def score(stage: str, params: Any) -> None:
-        if reports := _score(experiment, parts, records, params, stage, console):
-            stages[stage] = reports
+    def score(stage: str, state: TrainState) -> None:
+        if stage not in stages:
+            stages.add(stage, _score(experiment, parts, records, scored(state), stage, console))
 
     def on_eval(step: int, state: TrainState) -> None:
-        score(f"step {step}", scored(state))
+        score(step_stage(step), state)
 
-    score("before", scored(state))
+    score(BEFORE, state)
     hook = on_eval if records else None
     state = _train(experiment, parts, data, state, shardings, key_dropout, console, hook)
-    score("after", scored(state))
+    score(AFTER, state)
+    console.print(*stages.lines(), sep="\n", end="", soft_wrap=True)
     files: Mapping[str, str] = {}
-    if stages:
+    if reports := stages.reports():
         facts = run_facts(experiment, command, time.monotonic() - started)
-        facts["weights"] = "averaged" if is_averaged else "trained"
-        folder = pathlib.Path(experiment.model_dir)
-        files = _report(folder, stages, facts | {"data": data.fingerprint()}, certificate, console)
-    return TrainOutcome(int(state.step), stages, files)
+        facts |= {"weights": "averaged" if is_averaged else "trained", "data": data.fingerprint()}
+        files = _report(pathlib.Path(experiment.model_dir), reports, facts, certificate, console)
+    return TrainOutcome(int(state.step), reports, files)
 
 
 def _prepare(
@@ -141,6 +142,12 @@ def _prepare(
     return data, certify_run(
         experiment, catalogue, split, data.missing, run_data.not_tested(records)
     )
+
+
+def _layout_lines(experiment: Experiment, parts: Parts) -> list[str]:
+    """Returns what a mesh makes slower, or does not divide."""
+    undivided = undivided_lines(parts.model, parts.mesh)
+    return [*slower_lines(experiment, parts.mesh), *(f"layout: {line}" for line in undivided)]
 
 
 def _claim(
@@ -194,6 +201,8 @@ def _train(
         batches.set_state(position)
         data_log.at_checkpoint(latest, position)  # the kill may have come before it
         console.print(f"resumed from step {latest}")
+        if on_eval is not None and config.is_eval_step(latest):
+            on_eval(latest, state)  # the kill may have come before its scores
     first = int(state.step)
     try:
         with open_log(

@@ -17,6 +17,7 @@ from flanjax.interop.places import Arrays, StoredArray, named_shapes
 from flanjax.opened import Opened
 from flanjax.parts import Parts
 from flanjax.train import ema, restore
+from flanjax.train.checkpoint import Checkpoints
 from flanjax.train.restore import RestoreConfig
 from flanjax.train.state import TrainState, optimizer_shapes
 
@@ -95,8 +96,35 @@ def open_start(path: str, parts: Parts, config: RestoreConfig | None = None) -> 
         fresh=fresh,
         opt_state=kept,
         step=source.step if kept is not None else 0,
-        notes=[*notes, *_counted("new", fresh), *_counted("not read", [*unread, *source.unread])],
+        notes=[
+            *notes,
+            *_counted(_new(kept), fresh),
+            *_counted("not read", [*unread, *source.unread]),
+        ],
     )
+
+
+def latest_step(experiment: Experiment) -> int | None:
+    """Returns the newest checkpoint of a run; None before the first.
+
+    Raises:
+      ValueError: It is of more steps than the run has.
+    """
+    folder = pathlib.Path(experiment.model_dir)
+    if not (folder / "checkpoints").is_dir():
+        return None
+    checkpoints = Checkpoints(folder)
+    try:
+        latest = checkpoints.latest_step()
+    finally:
+        checkpoints.close()
+    if latest is not None and latest > experiment.train.steps:
+        raise ValueError(
+            f"TRAIN_STEPS must be at least the {latest:,} steps that MODEL_DIR {folder} has done, "
+            f"got {experiment.train.steps:,}; raise it, or score an earlier step by `flanjax eval "
+            f"--checkpoint={folder}/checkpoints/STEP`."
+        )
+    return latest
 
 
 def begin(experiment: Experiment, parts: Parts) -> Start | None:
@@ -139,6 +167,11 @@ def first_step(experiment: Experiment) -> int:
     if not path or experiment.restore.optimizer_state == "reset":
         return 0
     return opened.open_any(path, config=experiment.model, names=()).step
+
+
+def _new(kept: Arrays | None) -> str:
+    """Returns what parameters are that no checkpoint gives."""
+    return "new" if kept is None else "new, of moments that are zero"
 
 
 def _counted(what: str, names: Sequence[str]) -> list[str]:
@@ -306,6 +339,8 @@ def apply(start: Start, fresh: TrainState, shardings: TrainState) -> TrainState:
             else leaf
             for name, leaf in optimizer.items()
         }
+        if ema.COUNT in start.opt_state:
+            optimizer |= ema.begun(params, optimizer, fresh=optimizer.keys() - start.opt_state)
     step = jax.device_put(np.int32(start.step), shardings.step)
     return TrainState(step, params, frozen, optimizer)
 

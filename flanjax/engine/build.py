@@ -29,6 +29,7 @@ from flanjax.engine.tokenized import Batch, TokenSettings, batch_of, tokenize_ba
 
 PART_RECORDS = 4096
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_ENTRY = (errno.EACCES, errno.EPERM, errno.EROFS)
 _PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 _LOCK = ".lock"
 _PARTS_AHEAD = 2  # for each worker, so that none waits for the reader
@@ -264,8 +265,17 @@ def _remove_empty(folder: pathlib.Path, made: Sequence[pathlib.Path]) -> None:
 
 def _lock(folder: pathlib.Path, *, wait: bool) -> int | None:
     """Locks an entry; None where another process holds it and `wait` is False."""
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        if error.errno not in _NO_ENTRY:
+            raise
+        raise ValueError(
+            f"cache {folder} must take the tokens that it lacks, got "
+            f"{os.strerror(error.errno or 0)!r}; name another CACHE_DIR, or have its owner build "
+            "them by `flanjax cache`."
+        ) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:

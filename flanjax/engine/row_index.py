@@ -21,13 +21,14 @@ class RowIndex:
       path: The file that keeps it, a little-endian int32 per window; None
         keeps nothing. It must be of this very plan: name it after the plan's
         fingerprint.
-      is_writer: Whether this process adds to the file.
+      is_writer: Whether this process adds to the file, where it may: a cache
+        that others share may be closed to it.
     """
 
     def __init__(self, plan: Plan, path: pathlib.Path | None = None, *, is_writer: bool = True):
         self._plan = plan
         self._path = path
-        self._is_writer = is_writer and path is not None
+        self._is_writer = is_writer and path is not None and _may_write(path)
         self._counts = _read(path) if path is not None and path.is_file() else []
 
     def __len__(self) -> int:
@@ -85,3 +86,8 @@ def _read(path: pathlib.Path) -> list[int]:
             "made again."
         )
     return counts
+
+
+def _may_write(path: pathlib.Path) -> bool:
+    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    return os.access(there, os.W_OK)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import uuid
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any, NamedTuple
@@ -273,7 +274,8 @@ def _json_sum(value: Mapping[str, Any]) -> int:
 
 
 def _aside(path: pathlib.Path) -> pathlib.Path:
-    return path.with_name(f"{path.name}.{os.getpid()}.partial")
+    """Returns a path beside a file that no other process writes to."""
+    return path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
 
 
 def write_bytes(path: pathlib.Path, content: bytes) -> None:

@@ -157,6 +157,31 @@ class ClusterReport:
             "tasks": [task.to_json() for task in self.tasks],
         }
 
+    def whole_json(self) -> dict[str, Any]:
+        """Returns everything as plain JSON values, that of each example too."""
+        plain = dataclasses.asdict(self)
+        for task, report in zip(plain["tasks"], self.tasks, strict=True):
+            task["templates"] = [template._asdict() for template in report.templates]
+        return plain
+
+    @classmethod
+    def from_whole_json(cls, plain: Mapping[str, Any]) -> ClusterReport:
+        """Returns what `whole_json` wrote.
+
+        Raises:
+          TypeError: A field is missing or not known.
+        """
+        tasks = tuple(_task_report(task) for task in plain["tasks"])
+        return cls(**{**plain, "tasks": tasks})
+
+
+def _task_report(plain: Mapping[str, Any]) -> TaskReport:
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()
+    }
+    values["templates"] = tuple(TemplateScore(**template) for template in plain["templates"])
+    return TaskReport(**values)
+
 
 _KINDS = {
     "its": "for want of data",

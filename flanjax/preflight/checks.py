@@ -85,6 +85,7 @@ def _output(experiment: Experiment) -> str:
     """Checks that a run may write where it would, without writing."""
     model_dir.check_owner(experiment)
     token_cache.check_root(experiment)
+    start.latest_step(experiment)
     folder = pathlib.Path(experiment.model_dir).absolute()
     if (folder / "checkpoints").is_dir():
         return f"{folder}: the run there goes on"

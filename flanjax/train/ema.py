@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -110,3 +110,25 @@ def averaged(state: Mapping[str, Any], params: Params) -> Params:
     if COUNT not in state or int(state[COUNT]) == 0:
         return params
     return jax.tree_util.tree_map_with_path(lambda path, _: state[leaf(path_name(path))], params)
+
+
+def begun(
+    params: Params, state: Mapping[str, Any], *, fresh: Collection[str]
+) -> dict[str, jax.Array]:
+    """Returns averages that begin at the weights, beside others that have long begun.
+
+    The count of updates is one for all leaves: an average of zeros would be taken for one of as
+    many weights, and stay near zero for 1 / (1 - decay) updates.
+
+    Args:
+      params: What is trained.
+      state: The optimizer's, by names; it gives the type and place of each leaf.
+      fresh: Names of its leaves that were not read.
+    """
+    found = {}
+    for path, weight in jax.tree_util.tree_leaves_with_path(params):
+        name = leaf(path_name(path))
+        if name in fresh:
+            like = state[name]
+            found[name] = jax.device_put(weight.astype(like.dtype), like.sharding)
+    return found

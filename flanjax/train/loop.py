@@ -64,6 +64,11 @@ class TrainConfig:
                 f"{self.microbatches}; change one."
             )
 
+    def is_eval_step(self, step: int) -> bool:
+        """Returns whether what is trained is scored after a step that is not the last."""
+        is_due = self.eval_period > 0 and step % self.eval_period == 0
+        return is_due and 0 < step < self.steps
+
 
 class Batches(Protocol):
     """An endless, seekable stream of batches."""
@@ -146,7 +151,6 @@ def train(
       data_log: Told of the data's position.
     """
     meter = _Meter(log, learning_rate, work, num_devices=mesh.size)
-    eval_period = config.eval_period if on_eval else 0
     for step in range(int(state.step) + 1, config.steps + 1):
         rows = next(batches)
         state, metrics = step_fn(state, put_batch(rows, mesh), key)
@@ -154,8 +158,9 @@ def train(
         meter.add(step, metrics, rows)
         is_last = step == config.steps
         is_kept = step % config.checkpoint_period == 0 or is_last
-        is_scored = eval_period > 0 and step % eval_period == 0 and not is_last
-        if step % config.log_period == 0 or is_last:
+        is_scored = on_eval is not None and config.is_eval_step(step)
+        # A line ends wherever a run may be cut, so that a resumed one writes the same lines.
+        if step % config.log_period == 0 or is_kept or is_scored:
             meter.make_due(data_log.metrics(batches.get_state()) if data_log else {})
         if is_kept or is_scored:
             meter.write_due()
@@ -164,7 +169,7 @@ def train(
             checkpoints.save(step, state, position)
             if data_log:
                 data_log.at_checkpoint(step, position)
-        if on_eval and is_scored:
+        if on_eval is not None and is_scored:
             with meter.paused():
                 on_eval(step, state)
     checkpoints.wait()
@@ -210,7 +215,6 @@ class _Meter:
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
         """Does not count the time of what is done meanwhile."""
-        self.flush()
         yield
         self._since = time.monotonic()
 

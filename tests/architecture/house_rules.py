@@ -46,8 +46,8 @@ LAYERS: tuple[dict[str, str], ...] = (
     },
     {
         "flanjax": "experiment certificate model_dir model_card parts conversion opened start run "
-        "answering run_data run_facts model_comparison train_data data_progress token_cache "
-        "cached_data length_sample foreign preflight",
+        "answering run_data run_stages run_facts model_comparison train_data data_progress "
+        "token_cache cached_data length_sample foreign preflight",
         "flanjax.data": "seqio_bridge",
         "flanjax.tasks": "seqio_mixtures",
     },

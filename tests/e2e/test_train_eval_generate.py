@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html.parser
 import json
 
 import pytest
 
+from flanjax import model_dir, run, start
 from tests.e2e.verbs import flanjax
 from tests.faults.tiny_run import ROOT, logged
 
@@ -269,6 +271,50 @@ def test_scores_on_the_way_stand_between_before_and_after(tmp_path):
     assert [clusters[0]["cluster"] for clusters in stages.values()] == ["entailment"] * 3
     assert len(predictions(tmp_path / "run" / "report", "step 3")) > 0
     assert all(0 <= mean <= 100 for mean in means)
+
+
+def test_a_run_that_was_cut_tells_all_that_it_scored(tmp_path, monkeypatch):
+    bindings = {
+        "TrainConfig.eval_period": "2", "TrainConfig.checkpoint_period": "2",
+        "EvalConfig.score_seen_clusters": "False",
+    }  # fmt: skip
+    train("mini_decoder", tmp_path / "whole", **bindings)
+    scored = []
+
+    def score(experiment, parts, records, params, stage, console):
+        scored.append(stage)
+        if stage == "step 4" and scored.count(stage) == 1:
+            raise MemoryError("cut")
+        return rightly(experiment, parts, records, params, stage, console)
+
+    rightly = run._score
+    monkeypatch.setattr(run, "_score", score)
+    with pytest.raises(AssertionError, match="cut"):
+        train("mini_decoder", tmp_path / "cut", **bindings)
+    resumed = train("mini_decoder", tmp_path / "cut", **bindings)
+    assert "resumed from step 4" in resumed
+    assert scored == ["before", "step 2", "step 4", "step 4", "after"]
+    whole, cut = (report_of(tmp_path / name / "report") for name in ("whole", "cut"))
+    assert list(cut["stages"]) == ["before", "step 2", "step 4", "after"]
+    assert (cut["stages"], cut["changes"]) == (whole["stages"], whole["changes"])
+    for stage in cut["stages"]:
+        found = (predictions(tmp_path / name / "report", stage) for name in ("whole", "cut"))
+        assert next(found) == next(found)
+    again = train("mini_decoder", tmp_path / "cut", **bindings | {"EvalConfig.max_examples": "3"})
+    for step in (2, 4):
+        assert (
+            f"not in the report: step {step}, which was scored with another evaluation.m" in again
+        )
+    assert "before, which" not in again
+    assert list(report_of(tmp_path / "cut" / "report")["stages"]) == ["before", "after"]
+
+
+def test_fewer_steps_than_are_done_are_refused(trained):
+    experiment = model_dir.read_experiment(trained[1])
+    assert start.latest_step(experiment) == 6
+    fewer = dataclasses.replace(experiment.train, steps=3)
+    with pytest.raises(ValueError, match="TRAIN_STEPS must be at least the 6 steps that MODEL_DIR"):
+        start.latest_step(dataclasses.replace(experiment, train=fewer))
 
 
 def test_the_report_counts_the_records_that_were_not_scored(trained):

@@ -154,6 +154,15 @@ def test_a_full_disk_keeps_the_parts_that_are_whole(tmp_path, monkeypatch):
     assert (0, 1) in made
 
 
+def test_a_cache_that_takes_no_more_is_named(tmp_path, monkeypatch):
+    def closed(*_: object) -> int:
+        raise PermissionError(errno.EACCES, "no")
+
+    monkeypatch.setattr(build.os, "open", closed)
+    with pytest.raises(ValueError, match=r"cache .* must take the tokens that it lacks, got 'Perm"):
+        build._lock(tmp_path / "a", wait=True)
+
+
 def test_a_worker_is_born_deaf_to_an_interrupt(monkeypatch):
     """What it printed of one would stand beside the builder's own line."""
     seen = []

@@ -76,3 +76,18 @@ def test_before_the_first_update_and_without_an_average_the_weights_stand_for_it
 def test_bad_averages_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         EmaConfig(**settings)
+
+
+def test_an_average_that_begins_late_begins_at_its_weight():
+    tx = optimizer(decay=0.9)
+    _, _, state, params = history(tx, 30)
+    state = state | {"ema/norm": jnp.zeros(1)}
+    state |= ema.begun(params, state, fresh={"ema/norm", "trace/w"})
+    np.testing.assert_array_equal(state["ema/norm"], params["norm"])
+    begun = params["norm"]
+    updates, state = tx.update(jax.tree.map(jnp.ones_like, params), state, params)
+    after = optax.apply_updates(params, updates)
+    share = 0.1 / (1 - 0.9**31)
+    expected = (1 - share) * begun + share * after["norm"]
+    np.testing.assert_allclose(ema.averaged(state, after)["norm"], expected, rtol=1e-6)
+    assert set(ema.begun(params, state, fresh=set())) == set()

@@ -99,8 +99,8 @@ def test_utilization_is_that_of_one_device(monkeypatch) -> None:
     assert log.rows[0][1]["train/model_flops_utilization"] == pytest.approx(0.5)
 
 
-def order_of(config: loop.TrainConfig) -> list[str]:
-    """Returns what a run does, in order."""
+def order_of(config: loop.TrainConfig, *, first: int = 0) -> list[str]:
+    """Returns what a run does after its first so many steps, in order."""
     done: list[str] = []
 
     class Told(Log):
@@ -120,7 +120,7 @@ def order_of(config: loop.TrainConfig) -> list[str]:
     loop.train(
         config,
         step,  # type: ignore[arg-type]
-        State(0),  # type: ignore[arg-type]
+        State(first),  # type: ignore[arg-type]
         Placed(),
         key=jax.random.key(0),
         mesh=parallel.make_mesh(parallel.MeshConfig(), num_devices=1),
@@ -152,3 +152,16 @@ def test_a_line_is_written_before_what_waits_for_its_step() -> None:
         "rows", "step 2", "line 2 of 2", "kept 2", "scored 2",
         "rows", "step 3", "line 3 of 3", "kept 3", "end",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("cut", [3, 6])
+def test_a_resumed_run_writes_the_lines_of_an_unbroken_one(cut: int) -> None:
+    config = loop.TrainConfig(
+        steps=8, batch_size=2, log_period=2, checkpoint_period=3, eval_period=5
+    )
+    whole, rest = (
+        [event for event in order_of(config, first=first) if event.startswith("line")]
+        for first in (0, cut)
+    )
+    assert rest == [line for line in whole if int(line.split()[1]) > cut]
+    assert [int(line.split()[1]) for line in whole] == [2, 3, 4, 5, 6, 8]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from flanjax.engine import row_index
 from flanjax.engine.pack import Layout
 from flanjax.engine.plan import Position
 from flanjax.engine.row_index import RowIndex
@@ -63,3 +64,10 @@ def test_two_runs_of_one_plan_may_write_the_file_at_once(tmp_path):
         index.record(window, sizes[window])
     assert len(RowIndex(PLAN, path)) == 3
     assert RowIndex(PLAN, path).locate(sizes[0] + sizes[1]) == Position(2, 0)
+
+
+def test_a_cache_that_is_closed_is_read_and_not_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(row_index.os, "access", lambda place, mode: place != tmp_path)
+    path = tmp_path / "plans" / "a.rows"
+    assert RowIndex(PLAN, path).locate(35) == RowIndex(PLAN).locate(35)
+    assert not path.parent.exists()
