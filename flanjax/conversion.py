@@ -218,6 +218,7 @@ def export_hf(
     model_type = model_type or base.get("model_type") or hf.find_family(config, arrays)
     if base.get("model_type") != model_type:
         base = {}
+    base = {**_special_ids(source), **base}
     made_by, _ = model_dir.split_checkpoint(str(source.path))
     places = [source.files, made_by / model_dir.TOKENIZER]
     hf.write_checkpoint(
@@ -232,6 +233,15 @@ def export_hf(
         about_tokenizer=_about_tokenizer(made_by / model_dir.TOKENIZER),
     )
     return model_type
+
+
+def _special_ids(source: Opened) -> dict[str, int]:
+    """Returns the ids of a tokenizer that transformers looks for in config.json."""
+    if not source.tokenizers:
+        return {}
+    tokenizer = source.tokenizers[0]
+    found = {"eos_token_id": tokenizer.eos_id}
+    return found if tokenizer.bos_id is None else found | {"bos_token_id": tokenizer.bos_id}
 
 
 def beginnings(source: Opened, folder: pathlib.Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import pathlib
@@ -15,6 +16,7 @@ import tokenizers
 
 TOKENIZER_FILE = "tokenizer.json"
 ABOUT_FILE = "tokenizer_config.json"
+GENERATION_FILE = "generation_config.json"
 _OWN_CONFIG = "flanjax_tokenizer.json"
 _TEXT = "In the beginning"
 """What a template is tried on."""
@@ -30,11 +32,19 @@ class HfTokenizer:
       content: The bytes of tokenizer.json.
       about: Those of tokenizer_config.json, which names the end token.
       has_bos: Whether prompts begin with its bos_token.
+      generation: Those of generation_config.json, which may name more ids that
+        end an answer; b"" for none.
       name: What messages call it.
     """
 
     def __init__(
-        self, content: bytes, about: bytes, *, has_bos: bool = False, name: str = TOKENIZER_FILE
+        self,
+        content: bytes,
+        about: bytes,
+        *,
+        has_bos: bool = False,
+        generation: bytes = b"",
+        name: str = TOKENIZER_FILE,
     ):
         # Its threads do not survive the fork that makes a cache's workers.
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -50,19 +60,23 @@ class HfTokenizer:
         vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
         self.vocab_size = max(vocabulary.values()) + 1
         self.eos_id = _special_id("eos_token", vocabulary, about, name)
+        ends = _end_ids(generation, name) if generation else ()
+        self.end_ids = tuple(i for i in ends if i != self.eos_id and i < self.vocab_size)
         self.bos_id = _special_id("bos_token", vocabulary, about, name) if has_bos else None
         self._sentinels = _sentinels(vocabulary)
 
     @classmethod
     def from_file(cls, path: pathlib.Path, *, has_bos: bool = False) -> HfTokenizer:
-        """Reads a tokenizer.json and the tokenizer_config.json beside it.
+        """Reads a tokenizer.json and what lies beside it.
+
+        That is tokenizer_config.json, and generation_config.json if it is there.
 
         Args:
           path: The former.
           has_bos: Whether prompts begin with its bos_token.
 
         Raises:
-          ValueError: The latter is missing or lacks a token, or either is damaged.
+          ValueError: The former is missing or lacks a token, or one is damaged.
         """
         about = path.with_name(ABOUT_FILE)
         if not about.is_file():
@@ -70,7 +84,14 @@ class HfTokenizer:
                 f"tokenizer {path} must have {ABOUT_FILE} beside it, which names its end token, "
                 "got none; copy it from the model."
             )
-        return cls(path.read_bytes(), about.read_bytes(), has_bos=has_bos, name=str(path))
+        generation = path.with_name(GENERATION_FILE)
+        return cls(
+            path.read_bytes(),
+            about.read_bytes(),
+            has_bos=has_bos,
+            generation=generation.read_bytes() if generation.is_file() else b"",
+            name=str(path),
+        )
 
     @property
     def num_sentinels(self) -> int:
@@ -107,9 +128,8 @@ class HfTokenizer:
 
     def decode(self, ids: Sequence[int]) -> str:
         """Returns the text before the first end id; id 0 may be a word of its own."""
-        known = [int(i) for i in ids]
-        if self.eos_id in known:
-            known = known[: known.index(self.eos_id)]
+        ends = {self.eos_id, *self.end_ids}
+        known = [int(i) for i in itertools.takewhile(lambda i: int(i) not in ends, ids)]
         return str(self._tokenizer.decode(known, skip_special_tokens=True))
 
     def sentinel(self, index: int) -> int:
@@ -130,6 +150,9 @@ class HfTokenizer:
             ABOUT_FILE: self._about,
             _OWN_CONFIG: json.dumps(own).encode() + b"\n",
         }
+        if self.end_ids:
+            ends = {"eos_token_id": [self.eos_id, *self.end_ids]}
+            contents[GENERATION_FILE] = json.dumps(ends).encode() + b"\n"
         for name, content in contents.items():
             aside = folder / f"{name}.partial"
             aside.write_bytes(content)
@@ -166,6 +189,23 @@ def _special_id(token_name: str, vocabulary: dict[str, int], about: bytes, name:
             f"{ABOUT_FILE} of {name} must give {token_name}, a token of the vocabulary, got "
             f"{error!r:.80}; add it."
         ) from None
+
+
+def _end_ids(generation: bytes, name: str) -> tuple[int, ...]:
+    """Returns what generation_config.json says ends an answer: an id, or several."""
+    try:
+        given: Any = json.loads(generation).get("eos_token_id")
+    except (ValueError, AttributeError) as error:
+        raise ValueError(
+            f"{GENERATION_FILE} of {name} must be a JSON object, got {error}; copy it again."
+        ) from None
+    ends = given if isinstance(given, list) else [] if given is None else [given]
+    if any(type(i) is not int or i < 0 for i in ends):
+        raise ValueError(
+            f"{GENERATION_FILE} of {name}: eos_token_id must be ids, got {given!r:.60}; copy it "
+            "again."
+        )
+    return tuple(ends)
 
 
 def _sentinels(vocabulary: dict[str, int]) -> list[int]:

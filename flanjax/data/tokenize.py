@@ -38,6 +38,11 @@ class Tokenizer(Protocol):
         ...
 
     @property
+    def end_ids(self) -> tuple[int, ...]:
+        """Ids that end an answer besides, as the end of a turn does for a model of chats."""
+        ...
+
+    @property
     def bos_id(self) -> int | None:
         """Begins every prompt; None where nothing does."""
         ...
@@ -183,6 +188,7 @@ class ByteTokenizer:
     """UTF-8 bytes; byte b has id b + 3 (ByT5, section 3.1)."""
 
     eos_id = 1
+    end_ids: tuple[int, ...] = ()
     bos_id: int | None = None
 
     def __init__(self, *, extra_ids: int = 125):
@@ -221,6 +227,8 @@ class SentencePieceTokenizer:
 
     T5 numbers sentinels from the end: <extra_id_0> is the last id.
     """
+
+    end_ids: tuple[int, ...] = ()
 
     def __init__(
         self, model: bytes, *, extra_ids: int = 100, has_bos: bool = False, name: str = "model"

@@ -160,7 +160,8 @@ def seq_batch(rows: Sequence[Features], *, is_prefix_lm: bool = False) -> SeqBat
     """Returns the batch that a model reads, of rows that SeqIO has converted.
 
     Args:
-      rows: Features of EncDec-, LM- or PrefixLMFeatureConverter.
+      rows: Features of EncDec-, LM- or PrefixLMFeatureConverter. Of a causal
+        row the first token, before which nothing is read, is not scored.
       is_prefix_lm: Whether prompts are seen in both directions. SeqIO counts
         the end id of a prompt to it; here it is what the target begins with.
     """

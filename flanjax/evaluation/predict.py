@@ -102,7 +102,7 @@ class ModelPredictor:
             config=decode_config,
             start_id=self._start_id,
             eos_id=tokenizer.eos_id,
-            stops=stop_ids(self._stop_texts, tokenizer),
+            stops=(*stop_ids(self._stop_texts, tokenizer), *((i,) for i in tokenizer.end_ids)),
             lay_cache=functools.partial(unrolled.lay_cache, mesh=mesh),
         )
         self._write = jax.jit(

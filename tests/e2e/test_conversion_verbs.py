@@ -110,6 +110,15 @@ def test_padding_of_the_vocabulary_is_undone_on_export(tmp_path):
     assert checkpoint.open_checkpoint(tmp_path / "back").config == LLAMA
 
 
+def test_another_family_is_told_where_answers_end(tmp_path):
+    source = write_hf(tmp_path / "llama", "llama", LLAMA)
+    flanjax("import", "hf", source, tmp_path / "own")
+    flanjax("export", "hf", tmp_path / "own", tmp_path / "mistral", "--family=mistral")
+    config = json.loads((tmp_path / "mistral/config.json").read_text("utf-8"))
+    assert (config["model_type"], config["eos_token_id"]) == ("mistral", 1)
+    assert "bos_token_id" not in config
+
+
 @pytest.mark.parametrize("name", ["bfloat16", "float16"])
 def test_parameters_are_kept_in_the_type_that_was_asked_for(tmp_path, t5, name):
     dtype = np.dtype({"bfloat16": ml_dtypes.bfloat16, "float16": np.float16}[name])

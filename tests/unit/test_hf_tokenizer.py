@@ -11,7 +11,13 @@ import pytest
 import tokenizers
 
 from flanjax import conversion, opened, start
-from flanjax.data.hf_tokenizer import ABOUT_FILE, TOKENIZER_FILE, HfTokenizer, begins_prompts
+from flanjax.data.hf_tokenizer import (
+    ABOUT_FILE,
+    GENERATION_FILE,
+    TOKENIZER_FILE,
+    HfTokenizer,
+    begins_prompts,
+)
 from flanjax.data.tokenize import (
     TokenizerConfig,
     encode_prompts,
@@ -222,4 +228,30 @@ def test_a_tokenizer_without_an_end_is_refused(folder, text, message):
 def test_a_file_that_is_no_tokenizer_is_refused(folder):
     (folder / TOKENIZER_FILE).write_text("{}", "utf-8")
     with pytest.raises(ValueError, match=r"tokenizer file must be a tokenizer\.json, got "):
+        HfTokenizer.from_file(folder / TOKENIZER_FILE)
+
+
+def test_an_answer_ends_at_every_end_of_the_generation_config(tmp_path, folder):
+    ids = HfTokenizer.from_file(folder / TOKENIZER_FILE)
+    first, turn, text = ids.sentinel(0), ids.sentinel(1), ids.encode_batch(["the cat"])[0].tolist()
+    assert ids.end_ids == ()
+    for given, expected in (
+        (turn, (turn,)),
+        ([ids.eos_id, turn, first, 99_999], (turn, first)),
+        (None, ()),
+    ):
+        (folder / GENERATION_FILE).write_text(json.dumps({"eos_token_id": given}), "utf-8")
+        tokenizer = HfTokenizer.from_file(folder / TOKENIZER_FILE)
+        assert tokenizer.end_ids == expected
+        assert tokenizer.fingerprint == ids.fingerprint
+        tokenizer.save(tmp_path / str(given))
+        assert load_tokenizer(tmp_path / str(given)).end_ids == expected
+        cut = "the cat" if turn in expected else "the catthe cat"
+        assert tokenizer.decode([*text, turn, *text, tokenizer.eos_id, *text]) == cut
+
+
+@pytest.mark.parametrize("text", ["[", "[1]", '{"eos_token_id": "</s>"}', '{"eos_token_id": [-1]}'])
+def test_a_generation_config_that_is_none_is_refused(folder, text):
+    (folder / GENERATION_FILE).write_text(text, "utf-8")
+    with pytest.raises(ValueError, match=r"generation_config.json of .*tokenizer.json"):
         HfTokenizer.from_file(folder / TOKENIZER_FILE)

@@ -52,6 +52,28 @@ def test_a_prompt_begins_as_if_its_text_did(model):
         assert begun.fits("x" * length) == plain.fits("^" + "x" * length)
 
 
+def test_an_answer_ends_at_any_end_of_the_tokenizer(model):
+    seen = []
+
+    class Told(ByteTokenizer):
+        def decode(self, ids):
+            seen.append(list(ids))
+            return ""
+
+    def written(*end_ids):
+        tokenizer = Told()
+        tokenizer.end_ids = end_ids
+        seen.clear()
+        predictor(model, batch_size=2, tokenizer=tokenizer).generate(["a b"], max_length=9)
+        return seen[0]
+
+    whole = written()
+    end = whole[4]
+    stop = whole.index(end) + 1
+    assert end != TOKENIZER.eos_id
+    assert written(end) == whole[:stop] + [0] * (len(whole) - stop)
+
+
 class SwappedTokenizer(ByteTokenizer):
     """Bytes whose "!" has the id 0, as a word of a tokenizer.json may."""
 
