@@ -69,6 +69,7 @@ def test_the_first_process_alone_writes_and_prints(two_processes):
         "report/predictions.jsonl",
         "report/report.html",
         "report/report.json",
+        "stages/before.json",
         "tokenizer/flanjax_tokenizer.json",
     ]
     assert outcome_of(printed[0])["step"] == FIRST
