@@ -265,9 +265,26 @@ def _remove_empty(folder: pathlib.Path, made: Sequence[pathlib.Path]) -> None:
 
 def _lock(folder: pathlib.Path, *, wait: bool) -> int | None:
     """Locks an entry; None where another process holds it and `wait` is False."""
+    while True:
+        try:
+            descriptor = _open_lock(folder)
+        except FileNotFoundError:  # removed since it was made
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), os.stat(folder / _LOCK)):
+                return descriptor
+        os.close(descriptor)  # its last holder has removed it: another would lock another file
+
+
+def _open_lock(folder: pathlib.Path) -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        return os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         if error.errno not in _NO_ENTRY:
             raise
@@ -276,12 +293,6 @@ def _lock(folder: pathlib.Path, *, wait: bool) -> int | None:
             f"{os.strerror(error.errno or 0)!r}; name another CACHE_DIR, or have its owner build "
             "them by `flanjax cache`."
         ) from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
 
 
 _context: dict[str, tuple[Task, TokenSettings]] = {}

@@ -3,9 +3,11 @@
 import concurrent.futures
 import dataclasses
 import errno
+import os
 import pathlib
 import signal
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -161,6 +163,23 @@ def test_a_cache_that_takes_no_more_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(build.os, "open", closed)
     with pytest.raises(ValueError, match=r"cache .* must take the tokens that it lacks, got 'Perm"):
         build._lock(tmp_path / "a", wait=True)
+
+
+def test_who_waits_for_a_lock_that_is_removed_locks_its_successor(tmp_path):
+    folder = tmp_path / "a"
+    first = build._lock(folder, wait=True)
+    found = []
+    waiting = threading.Thread(target=lambda: found.append(build._lock(folder, wait=True)))
+    waiting.start()
+    time.sleep(0.3)
+    assert not found
+    build._remove_empty(folder, [folder])
+    assert not folder.exists()
+    os.close(first)
+    waiting.join(10)
+    assert os.path.samestat(os.fstat(found[0]), (folder / build._LOCK).stat())
+    assert build._lock(folder, wait=False) is None
+    os.close(found[0])
 
 
 def test_a_worker_is_born_deaf_to_an_interrupt(monkeypatch):
