@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import pathlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeAlias
 
@@ -95,3 +96,9 @@ def flat(tree: Mapping[str, Any]) -> dict[str, Any]:
         else:
             leaves[name] = leaf
     return leaves
+
+
+def nearest_existing(path: pathlib.Path) -> pathlib.Path:
+    """Returns a path, or the nearest folder above it that is there."""
+    whole = path.absolute()
+    return next(place for place in (whole, *whole.parents) if place.exists())

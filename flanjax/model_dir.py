@@ -24,6 +24,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from flanjax.base import nearest_existing
 from flanjax.data.objective import ObjectiveConfig
 from flanjax.data.tokenize import Tokenizer, load_tokenizer
 from flanjax.evaluation.cluster import EvalConfig
@@ -68,8 +69,7 @@ def check_directory(key: str, folder: pathlib.Path, *, is_written: bool) -> None
     Raises:
       ValueError: A file is in its place, or it cannot be written.
     """
-    path = folder.absolute()
-    there = next(place for place in (path, *path.parents) if place.exists())
+    path, there = folder.absolute(), nearest_existing(folder)
     needed = os.R_OK if there == path and not is_written else os.W_OK
     if not there.is_dir() or not os.access(there, needed | os.X_OK):
         may = "read" if needed == os.R_OK else "written"

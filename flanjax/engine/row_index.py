@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from flanjax.base import nearest_existing
 from flanjax.engine.plan import Plan, Position
 
 _DTYPE = np.dtype("<i4")
@@ -28,7 +29,9 @@ class RowIndex:
     def __init__(self, plan: Plan, path: pathlib.Path | None = None, *, is_writer: bool = True):
         self._plan = plan
         self._path = path
-        self._is_writer = is_writer and path is not None and _may_write(path)
+        self._is_writer = (
+            is_writer and path is not None and os.access(nearest_existing(path), os.W_OK)
+        )
         self._counts = _read(path) if path is not None and path.is_file() else []
 
     def __len__(self) -> int:
@@ -86,8 +89,3 @@ def _read(path: pathlib.Path) -> list[int]:
             "made again."
         )
     return counts
-
-
-def _may_write(path: pathlib.Path) -> bool:
-    there = next(place for place in (path, *path.absolute().parents) if place.exists())
-    return os.access(there, os.W_OK)
