@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import pathlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 import jax
 
 from flanjax import model_dir
-from flanjax.data.hf_tokenizer import TOKENIZER_FILE, begins_prompts
+from flanjax.data.hf_tokenizer import TOKENIZER_FILE, HfTokenizer, begins_prompts
 from flanjax.data.tokenize import Tokenizer, TokenizerConfig, load_tokenizer, make_tokenizer
 from flanjax.interop import moments, orbax_format, t5x, t5x_format, t5x_slots
 from flanjax.interop.hf import checkpoint as hf
@@ -41,6 +41,8 @@ class Opened(NamedTuple):
         are none.
       tokenizers: What travels with it: the same one in several forms, the
         first of which is kept; () for nothing.
+      left_out: Special tokens of its tokenizer that the model has no row for;
+        the tokenizer goes without them.
       files: Where files of transformers lie that go with it, None for nowhere.
     """
 
@@ -53,6 +55,7 @@ class Opened(NamedTuple):
     opt_state: Arrays | None = None
     open_moments: Callable[[], Moments | None] = lambda: None
     tokenizers: tuple[Tokenizer, ...] = ()
+    left_out: tuple[str, ...] = ()
     files: pathlib.Path | None = None
 
 
@@ -136,13 +139,15 @@ def _open_t5x(path: str, config: Any, names: Collection[str] | None) -> Opened:
 
 def _open_hf(folder: pathlib.Path) -> Opened:
     checkpoint = hf.open_checkpoint(folder)
+    tokenizers, left_out = _within(_hf_tokenizers(folder), checkpoint.config.vocab_size)
     return Opened(
         kind="Hugging Face",
         path=folder,
         step=0,
         config=checkpoint.config,
         arrays=hf.our_arrays(checkpoint, shapes_of(checkpoint.config)),
-        tokenizers=tuple(_hf_tokenizers(folder)),
+        tokenizers=tokenizers,
+        left_out=left_out,
         files=folder,
     )
 
@@ -169,6 +174,20 @@ def _hf_tokenizers(folder: pathlib.Path) -> list[Tokenizer]:
     with contextlib.suppress(ValueError):  # the first is what travels; another form is a courtesy
         found += [make_tokenizer(config) for config in configs[1:]]
     return found
+
+
+def _within(
+    tokenizers: Sequence[Tokenizer], num_ids: int
+) -> tuple[tuple[Tokenizer, ...], tuple[str, ...]]:
+    """Returns tokenizers without the special tokens beyond a model's rows, and these."""
+    kept: list[Tokenizer] = []
+    left_out: dict[str, None] = {}
+    for each in tokenizers:
+        if isinstance(each, HfTokenizer):
+            each, beyond = each.within(num_ids)
+            left_out |= dict.fromkeys(beyond)
+        kept.append(each)
+    return tuple(kept), tuple(left_out)
 
 
 def _open_own(path: str) -> Opened:

@@ -161,6 +161,8 @@ def _import(
     is_kept = arguments.get("optimizer") is not None and source.open_moments() is not None
     kept = f", optimizer at step {source.step:,}" if is_kept else ""
     click.echo(f"wrote {target}: {_size(source)}, from a {source.kind} checkpoint{kept}")
+    if source.left_out:
+        click.echo(f"left out of the tokenizer, without a row: {', '.join(source.left_out)}")
 
 
 def _size(source: Opened) -> str:

@@ -49,6 +49,7 @@ class HfTokenizer:
         # Its threads do not survive the fork that makes a cache's workers.
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         self._content, self._about = content, about
+        self._generation, self._name = generation, name
         try:
             self._tokenizer = tokenizers.Tokenizer.from_buffer(content)
         except Exception as error:  # the library raises Exception itself
@@ -57,6 +58,8 @@ class HfTokenizer:
             ) from None
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
+        added = self._tokenizer.get_added_tokens_decoder()
+        self._special_ids = {each.content: i for i, each in added.items() if each.special}
         vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
         self.vocab_size = max(vocabulary.values()) + 1
         self.eos_id = _special_id("eos_token", vocabulary, about, name)
@@ -92,6 +95,36 @@ class HfTokenizer:
             generation=generation.read_bytes() if generation.is_file() else b"",
             name=str(path),
         )
+
+    def within(self, num_ids: int) -> tuple[HfTokenizer, tuple[str, ...]]:
+        """Returns a tokenizer without the special tokens that a model has no row for.
+
+        Gemma 3's has one for images, of which the models of text alone know nothing. Such a token
+        in a text is read as its letters.
+
+        Args:
+          num_ids: The model's rows.
+
+        Returns:
+          The tokenizer, and the tokens that were left out: none where words lie beyond the rows
+          too, or what begins or ends a text, for it is another model's then.
+        """
+        needed = {self.eos_id, self.bos_id}
+        beyond = {t for t, i in self._special_ids.items() if i >= num_ids and i not in needed}
+        vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
+        if not beyond or any(i >= num_ids for t, i in vocabulary.items() if t not in beyond):
+            return self, ()
+        plain = json.loads(self._content)
+        plain["added_tokens"] = [t for t in plain["added_tokens"] if t["content"] not in beyond]
+        content = json.dumps(plain, ensure_ascii=False).encode()
+        has_bos = self.bos_id is not None
+        within = HfTokenizer(
+            content, self._about, has_bos=has_bos, generation=self._generation, name=self._name
+        )
+        return within, tuple(sorted(beyond))
+
+    def special_id(self, text: str) -> int | None:
+        return self._special_ids.get(text)
 
     @property
     def num_sentinels(self) -> int:

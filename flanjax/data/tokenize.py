@@ -72,6 +72,10 @@ class Tokenizer(Protocol):
         """Returns the text of ids; special ids are left out."""
         ...
 
+    def special_id(self, text: str) -> int | None:
+        """Returns the id of a text that stands for a special token; None for any other."""
+        ...
+
     def sentinel(self, index: int) -> int:
         """Returns the id of span-corruption sentinel `index`, from 0."""
         ...
@@ -215,6 +219,9 @@ class ByteTokenizer:
         values = (int(i) - _NUM_SPECIAL for i in ids)
         return bytes(v for v in values if 0 <= v < _NUM_BYTES).decode("utf-8", "replace")
 
+    def special_id(self, text: str) -> int | None:
+        return None
+
     def sentinel(self, index: int) -> int:
         return _sentinel(index, self.num_sentinels, self.vocab_size)
 
@@ -279,6 +286,9 @@ class SentencePieceTokenizer:
     def decode(self, ids: Sequence[int]) -> str:
         known = [int(i) for i in ids if self.eos_id != i != PAD_ID and 0 <= i < self.num_pieces]
         return str(self._processor.DecodeIds(known))
+
+    def special_id(self, text: str) -> int | None:
+        return None  # a text never becomes one: "</s>" is read as its letters
 
     def sentinel(self, index: int) -> int:
         return _sentinel(index, self.num_sentinels, self.vocab_size)

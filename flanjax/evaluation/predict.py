@@ -16,7 +16,7 @@ from flanjax.data.batch import EncoderInput
 from flanjax.data.tokenize import Tokenizer, encode_prompts
 from flanjax.engine.pack import prompts as prompt_rows
 from flanjax.evaluation.converted import EvaluatorFunctions, evaluator_functions
-from flanjax.evaluation.stop_texts import cut_at, stop_ids
+from flanjax.evaluation.stop_texts import before_special, cut_at, stop_ids
 from flanjax.models import decode, unrolled
 from flanjax.models.api import Model
 from flanjax.models.generation import DecodeConfig, Written, generate
@@ -183,11 +183,15 @@ class ModelPredictor:
         scores = _in_order([(places, each.scores) for places, each in results], len(prompts))
         return [
             [
-                Answer(cut_at(self._stop_texts, self._tokenizer.decode(ids.tolist())), float(score))
+                Answer(self._text(ids.tolist()), float(score))
                 for ids, score in zip(*answers, strict=True)
             ]
             for answers in zip(tokens, scores, strict=True)
         ]
+
+    def _text(self, ids: Sequence[int]) -> str:
+        ids = before_special(self._stop_texts, ids, self._tokenizer)
+        return cut_at(self._stop_texts, self._tokenizer.decode(ids))
 
     def _encode_prompts(self, prompts: Sequence[str]) -> list[np.ndarray]:
         encoded = encode_prompts(self._tokenizer, prompts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from flanjax.data.tokenize import Tokenizer
@@ -18,7 +19,8 @@ def stop_ids(texts: Sequence[str], tokenizer: Tokenizer) -> tuple[tuple[int, ...
     one id, "end" two, and a line break may be written together with the full
     stop before it. So no list of ids is all that may write a text, and an
     answer may run on past one; what these ids do is save that time where they
-    can. `cut_at` decides what the answer is.
+    can. `cut_at` decides what the answer is. A special token is one id, and
+    an answer never runs past it.
 
     Raises:
       ValueError: A text is empty, or does not come back from the tokenizer.
@@ -27,7 +29,8 @@ def stop_ids(texts: Sequence[str], tokenizer: Tokenizer) -> tuple[tuple[int, ...
     for text in texts:
         if not text:
             raise ValueError("a stop text must not be empty, got ''; leave it out.")
-        cuts = _cuts(text, tokenizer)
+        special = tokenizer.special_id(text)
+        cuts = _cuts(text, tokenizer) if special is None else [(special,)]
         if not cuts:
             back = tokenizer.decode(tokenizer.encode_batch([text])[0].tolist())
             raise ValueError(
@@ -49,6 +52,12 @@ def _cuts(text: str, tokenizer: Tokenizer) -> list[tuple[int, ...]]:
         if is_apart and ids and text in tokenizer.decode(ids):
             cuts.append(ids)
     return cuts
+
+
+def before_special(texts: Sequence[str], ids: Sequence[int], tokenizer: Tokenizer) -> Sequence[int]:
+    """Returns the ids before the first that is one of the texts as a special token."""
+    special = {tokenizer.special_id(text) for text in texts}
+    return list(itertools.takewhile(lambda i: i not in special, ids)) if special else ids
 
 
 def cut_at(texts: Sequence[str], answer: str) -> str:

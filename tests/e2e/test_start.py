@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tokenizers
 from click.testing import Result
 
 from flanjax import opened
@@ -201,6 +202,20 @@ def test_the_tokenizer_of_an_import_travels_on_to_transformers(model, sample):
         opened.open_any(str(folder)).tokenizers[0].fingerprint for folder in (own, hf, again)
     ]
     assert fingerprints == ["bytes-5"] * 3
+
+
+def test_an_import_says_which_special_tokens_have_no_row(model, sample):
+    train(model, 1, sample)
+    hf, own = model.parent / "hf", model.parent / "own"
+    flanjax("export", "hf", run_of(model, 1), hf, "--family=t5")
+    letters = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
+    made = tokenizers.Tokenizer(tokenizers.models.BPE({x: i for i, x in enumerate(letters)}, []))
+    made.add_special_tokens(["</s>", *(f"<extra_id_{i}>" for i in range(7)), "<image>"])
+    made.save(str(hf / "tokenizer.json"))  # 265 ids; the model has 264 rows
+    (hf / "tokenizer_config.json").write_text(json.dumps({"eos_token": "</s>"}), "utf-8")
+    ended = flanjax("import", "hf", hf, own)
+    assert "left out of the tokenizer, without a row: <image>" in ended.stdout
+    assert opened.open_any(str(own)).tokenizers[0].vocab_size == 264
 
 
 def test_values_that_a_type_cannot_hold_are_named(model, sample):

@@ -26,6 +26,7 @@ from flanjax.data.tokenize import (
     saved_config,
 )
 from flanjax.engine import peek
+from flanjax.evaluation.stop_texts import before_special, stop_ids
 
 TEXTS = ["the cat sat on the mat", "", "Où est-il ? 42\n\tünïcode", "the the the"]
 SPECIAL = ["!", "</s>", "<s>", "<extra_id_0>", "<extra_id_1>"]
@@ -200,6 +201,35 @@ def test_it_travels(tmp_path, folder, tokenizer):
     assert again.encode_batch(TEXTS)[2].tolist() == tokenizer.encode_batch(TEXTS)[2].tolist()
     made = make_tokenizer(TokenizerConfig(kind="huggingface", path=str(folder / TOKENIZER_FILE)))
     assert made.fingerprint == tokenizer.fingerprint
+
+
+def test_special_tokens_beyond_a_models_rows_are_left_out(tmp_path, folder, tokenizer):
+    """As Gemma 3's for images; their text is read as letters, all else as before."""
+    last = tokenizer.vocab_size - 1
+    within, left_out = tokenizer.within(last)
+    assert left_out == ("<extra_id_1>",)
+    assert (within.vocab_size, within.num_sentinels) == (last, 1)
+    text = "the cat<extra_id_0> sat<extra_id_1>"
+    whole, cut = (each.encode_batch([text])[0].tolist() for each in (tokenizer, within))
+    assert whole[-1] == last
+    assert cut[: len(whole) - 1] == whole[:-1]
+    assert max(cut) < last
+    assert within.decode(cut) == "the cat sat<extra_id_1>"
+    assert tokenizer.within(last + 1) == (tokenizer, ())
+    within.save(tmp_path / "saved")
+    assert load_tokenizer(tmp_path / "saved").fingerprint == within.fingerprint
+
+    for num_ids in (100, tokenizer.eos_id):  # words, or the end: another model's, to be refused
+        assert tokenizer.within(num_ids) == (tokenizer, ())
+
+
+def test_special_tokens_have_ids_as_texts(folder, tokenizer):
+    assert tokenizer.special_id("<s>") == plain(folder).token_to_id("<s>")
+    assert tokenizer.special_id("the") is None
+    assert stop_ids(["<extra_id_1>"], tokenizer) == ((tokenizer.sentinel(1),),)
+    ids = [*tokenizer.encode_batch(["the cat"])[0].tolist(), tokenizer.sentinel(1), 0, 0]
+    before = before_special(["<extra_id_1>"], ids, tokenizer)
+    assert tokenizer.decode(before) == "the cat"
 
 
 def test_another_end_id_or_vocabulary_is_another_fingerprint(folder, tokenizer):

@@ -41,6 +41,20 @@ def test_stop_texts_cut_answers_and_are_not_part_of_them(model):
     assert found != plain
 
 
+def test_a_special_token_that_is_a_stop_text_ends_answers(model):
+    plain = predictor(model).generate(PROMPTS, max_length=12)
+    stop = next(char for char in reversed(plain[2]) if char.isascii())
+
+    class Chat(ByteTokenizer):
+        def special_id(self, text):
+            return self.encode_batch([stop])[0].tolist()[0] if text == "<turn>" else None
+
+    chat = predictor(model, tokenizer=Chat(extra_ids=0), stop_texts=("<turn>",))
+    found = chat.generate(PROMPTS, max_length=12)
+    assert found == [text.partition(stop)[0] for text in plain]
+    assert found != plain
+
+
 def test_a_prompt_begins_as_if_its_text_did(model):
     begun = predictor(model, tokenizer=BeginningTokenizer(extra_ids=0))
     plain, written = predictor(model), [f"^{prompt}" for prompt in PROMPTS]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flanjax.data import tokenize
-from flanjax.evaluation.stop_texts import cut_at, stop_ids
+from flanjax.evaluation.stop_texts import before_special, cut_at, stop_ids
 
 BYTES = tokenize.ByteTokenizer()
 TEXTS = ["the end of the story.\n\n", "a bend in the end", "send the end.", "friend\n"] * 30
@@ -62,3 +62,15 @@ def test_a_stop_text_that_the_tokenizer_cannot_write_is_refused():
 )
 def test_an_answer_is_cut_where_the_first_stop_text_begins(texts, answer, cut):
     assert cut_at(texts, answer) == cut
+
+
+def test_a_special_token_is_one_id_that_nothing_comes_after():
+    class Chat(tokenize.ByteTokenizer):
+        """Has an end of turn, as the tokenizer.json of a chat model."""
+
+        def special_id(self, text):
+            return 300 if text == "<turn>" else None
+
+    assert stop_ids(["<turn>", "\n"], Chat()) == ((300,), (13,))
+    assert before_special(["<turn>", "\n"], [13, 5, 300, 0, 7], Chat()) == [13, 5]
+    assert before_special([], [13, 300], Chat()) == [13, 300]
