@@ -60,9 +60,10 @@ def generate(
     )
     answers = predictor.answers(prompts, max_length=max_length)
     if predictor.num_truncated:
+        lost = "beginning" if experiment.data.over_long == "truncate_left" else "end"
         say(
             f"{predictor.num_truncated:,} of {len(prompts):,} prompts were longer than {room:,} "
-            "tokens, and lost their end"
+            f"tokens, and lost their {lost}"
         )
     return answers
 

@@ -18,6 +18,7 @@ MODEL_DIR/experiment.json    the run as plain data
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -26,7 +27,7 @@ from typing import Any, Literal
 
 from flanjax.base import nearest_existing
 from flanjax.data.objective import ObjectiveConfig
-from flanjax.data.tokenize import Tokenizer, load_tokenizer
+from flanjax.data.tokenize import Tokenizer, load_tokenizer, saved_config
 from flanjax.evaluation.cluster import EvalConfig
 from flanjax.evaluation.results import Certificate
 from flanjax.experiment import DataConfig, Experiment, differences, from_plain, identity, to_plain
@@ -174,6 +175,21 @@ def read_experiment(folder: pathlib.Path) -> Experiment:
     if not isinstance(experiment, Experiment):
         raise ValueError(f"{file} must hold an Experiment, got {plain!r:.60}; restore the file.")
     return experiment
+
+
+def read_run(checkpoint: str) -> Experiment:
+    """Returns the run that made a checkpoint, with what lies beside it where it lies now.
+
+    Its directory may have been moved, its tokenizer's file may be elsewhere: what names them is
+    as the run saw them.
+
+    Raises:
+      ValueError: The directory holds no run, or no tokenizer.
+    """
+    folder, _ = split_checkpoint(checkpoint)
+    experiment = read_experiment(folder)
+    tokenizer = saved_config(folder / TOKENIZER)
+    return dataclasses.replace(experiment, model_dir=str(folder), tokenizer=tokenizer)
 
 
 def read_or_imagine(path: pathlib.Path, model: Any) -> Experiment:

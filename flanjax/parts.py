@@ -16,7 +16,7 @@ from flanjax.experiment import Experiment
 from flanjax.models import families
 from flanjax.models.api import Model, is_axes
 from flanjax.models.generation import DecodeConfig
-from flanjax.models.row_attention import check_backend
+from flanjax.models.row_attention import check_backend, for_platform
 from flanjax.train import optim, restore, rounding
 from flanjax.train.frozen import split
 from flanjax.train.objectives import token_loss
@@ -120,9 +120,13 @@ def compiled_step(
 
 
 def assemble_for_reading(experiment: Experiment, tokenizer: Tokenizer) -> Parts:
-    """Builds what a checkpoint is read with, on one device."""
+    """Builds what a checkpoint is read with, on one device.
+
+    A run may name attention of another machine than this; it goes by this one's best then.
+    """
     mesh = parallel.make_mesh(parallel.MeshConfig(), num_devices=1)
-    return Parts(tokenizer, families.make_model(experiment.model), optax.identity(), mesh)
+    model = families.make_model(for_platform(experiment.model, mesh.devices.flat[0].platform))
+    return Parts(tokenizer, model, optax.identity(), mesh)
 
 
 def slower_lines(experiment: Experiment, mesh: Mesh) -> list[str]:
@@ -176,5 +180,6 @@ def make_predictor(
         mesh=parts.mesh,
         decode_config=evaluation.decode if decode_config is None else decode_config,
         stop_texts=evaluation.stop_texts if stop_texts is None else stop_texts,
+        is_cut_left=experiment.data.over_long == "truncate_left",
         seed=evaluation.seed if seed is None else seed,
     )

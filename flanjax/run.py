@@ -1,60 +1,42 @@
-"""An experiment's parts put together: train, evaluate, generate."""
+"""An experiment's parts put together: it trains, and is scored on the way."""
 
 from __future__ import annotations
 
 import pathlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 import rich.console
 
-from flanjax import data_progress, model_dir, run_data, start, token_cache
+from flanjax import data_progress, model_dir, run_data, scoring, start, token_cache
 from flanjax.certificate import certify_run, split_catalogue
 from flanjax.data.batch import SeqBatch
 from flanjax.data.catalogue import Catalogue
-from flanjax.data.holdout import Split, resolve
+from flanjax.data.holdout import Split
 from flanjax.engine import pipeline
 from flanjax.engine.account import Account
-from flanjax.evaluation import report
-from flanjax.evaluation.cluster import evaluate_cluster
-from flanjax.evaluation.results import Certificate, ClusterReport
+from flanjax.evaluation.results import Certificate
 from flanjax.experiment import Experiment, to_plain
 from flanjax.models import flops
 from flanjax.parts import (
     Parts,
     assemble,
     compiled_step,
-    make_predictor,
-    param_shardings,
     slower_lines,
 )
 from flanjax.run_data import EvalRecords
 from flanjax.run_facts import run_facts
 from flanjax.run_stages import AFTER, BEFORE, Stages, step_stage
-from flanjax.train import optim, restore
+from flanjax.scoring import Outcome
+from flanjax.train import optim
 from flanjax.train.checkpoint import Checkpoints
 from flanjax.train.log import open_log
 from flanjax.train.loop import OnEval, Work, train
-from flanjax.train.restore import RestoreConfig
 from flanjax.train.state import TrainState, make_state
 from flanjax.train_data import TrainData, check_resumable, prepare_train_data
 from flanjax.undivided import undivided_lines
-
-
-class TrainOutcome(NamedTuple):
-    """What a training run leaves behind.
-
-    Attributes:
-      step: The last step.
-      stages: Stage name -> reports, where the run evaluated.
-      files: The report's files.
-    """
-
-    step: int
-    stages: Mapping[str, Sequence[ClusterReport]]
-    files: Mapping[str, str]
 
 
 def train_and_evaluate(
@@ -64,7 +46,7 @@ def train_and_evaluate(
     resolved_text: str,
     command: str,
     console: rich.console.Console,
-) -> TrainOutcome:
+) -> Outcome:
     """Runs an experiment from its start, or from where it was left.
 
     Args:
@@ -101,7 +83,9 @@ def train_and_evaluate(
 
     def score(stage: str, state: TrainState) -> None:
         if stage not in stages:
-            stages.add(stage, _score(experiment, parts, records, scored(state), stage, console))
+            stages.add(
+                stage, scoring.score(experiment, parts, records, scored(state), stage, console)
+            )
 
     def on_eval(step: int, state: TrainState) -> None:
         score(step_stage(step), state)
@@ -115,8 +99,9 @@ def train_and_evaluate(
     if reports := stages.reports():
         facts = run_facts(experiment, command, time.monotonic() - started)
         facts |= {"weights": "averaged" if is_averaged else "trained", "data": data.fingerprint()}
-        files = _report(pathlib.Path(experiment.model_dir), reports, facts, certificate, console)
-    return TrainOutcome(int(state.step), reports, files)
+        folder = pathlib.Path(experiment.model_dir)
+        files = scoring.leave_report(folder, reports, facts, certificate, console)
+    return Outcome(int(state.step), reports, files)
 
 
 def _prepare(
@@ -251,111 +236,3 @@ class _DataLog(NamedTuple):
         if jax.process_index() == 0:
             report = self.data.report(step, Account.from_json(position["account"]))
             model_dir.write_json(self.folder / model_dir.DATA_REPORT, report)
-
-
-def evaluate(
-    experiment: Experiment,
-    catalogue: Catalogue,
-    *,
-    checkpoint: str | None,
-    clusters: Sequence[str],
-    output: str,
-    command: str,
-    console: rich.console.Console,
-    weights: restore.Weights = "trained",
-) -> TrainOutcome:
-    """Scores a checkpoint, or untrained parameters, on clusters.
-
-    Args:
-      experiment: The run; its `evaluation` says how.
-      catalogue: The tasks.
-      checkpoint: MODEL_DIR or MODEL_DIR/checkpoints/STEP; None scores the
-        parameters that training would start from.
-      clusters: Names; all of the catalogue's if empty.
-      output: Where the report goes.
-      command: The command line, named in the report.
-      console: Where the table goes.
-      weights: Which of the checkpoint's.
-    """
-    started = time.monotonic()
-    # Of a checkpoint its own run knows what it was kept from, whatever it is scored on.
-    split = split_catalogue(experiment, catalogue) if checkpoint is None else None
-    chosen = [resolve(catalogue, rule).test for rule in clusters]
-    rest = catalogue.scored_without_choice(experiment.data.mixture_or_task_name)
-    parts = assemble(experiment)
-    records, not_scored = run_data.read_all(
-        experiment, chosen, () if chosen else rest, parts.tokenizer
-    )
-    console.print(*run_data.not_scored_lines(not_scored), sep="\n", end="\n" if not_scored else "")
-    if checkpoint is None:
-        key_init, _ = jax.random.split(jax.random.key(experiment.train.seed))
-        params = jax.jit(parts.model.init, out_shardings=param_shardings(parts))(key_init)
-    else:
-        found = start.open_start(checkpoint, parts, RestoreConfig(weights=weights))
-        console.print(found.summary(), soft_wrap=True)
-        params = start.read_params(found, parts, param_shardings(parts))
-    stage = "untrained" if checkpoint is None else "checkpoint"
-    reports = _score(experiment, parts, records, params, stage, console)
-    if not reports:
-        raise ValueError(
-            f"what is scored must have a task that gives a number, got none of {len(not_scored)}; "
-            "name a --cluster that has one."
-        )
-    stages = {stage: reports}
-    facts = run_facts(experiment, command, time.monotonic() - started)
-    averaged = " (averaged weights)" if weights == "averaged" else ""
-    facts["checkpoint"] = f"{checkpoint}{averaged}" if checkpoint else "untrained"
-    step = 0 if checkpoint is None else found.source.step
-    certificate = model_dir.read_certificate(checkpoint)
-    if split is not None:  # of another's checkpoint nobody knows what it has seen
-        certificate = certify_run(experiment, catalogue, split, {}, run_data.not_tested(records))
-    files = _report(pathlib.Path(output), stages, facts, certificate, console)
-    return TrainOutcome(step, stages, files)
-
-
-def _score(
-    experiment: Experiment,
-    parts: Parts,
-    records: Mapping[str, EvalRecords],
-    params: Any,
-    stage: str,
-    console: rich.console.Console,
-) -> list[ClusterReport]:
-    if not records:
-        return []
-    predictor = make_predictor(experiment, parts, params)
-    reports = []
-    for name, read in records.items():
-        with console.status(f"scoring {name} ({stage})"):
-            report = evaluate_cluster(
-                predictor,
-                read.cluster,
-                read.records,
-                config=experiment.evaluation,
-                shots=read.shots,
-                judges=read.judges,
-                left_out=read.left_out,
-                bad_record_limit=experiment.data.bad_record_limit,
-            )
-        for line in run_data.not_scored_lines(report.not_scored):
-            console.print(f"{stage}, {line}", soft_wrap=True)
-        if report.tasks:
-            reports.append(report)
-    return reports
-
-
-def _report(
-    folder: pathlib.Path,
-    stages: Mapping[str, Sequence[ClusterReport]],
-    facts: Mapping[str, str],
-    certificate: Certificate | None,
-    console: rich.console.Console,
-) -> Mapping[str, str]:
-    if jax.process_index() != 0:
-        return {}
-    files = report.write_report(
-        folder / model_dir.REPORT, stages, facts=facts, certificate=certificate
-    )
-    console.print(report.terminal_table(stages, certificate=certificate, facts=facts))
-    console.print(f"report: {files['html']}", soft_wrap=True)
-    return files

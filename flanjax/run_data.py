@@ -9,12 +9,12 @@ from typing import NamedTuple
 from flanjax import foreign
 from flanjax.data.catalogue import Catalogue
 from flanjax.data.holdout import Split
-from flanjax.data.records import ReadCounts, RecordSet, read_records, sampling_order
+from flanjax.data.records import ReadCounts, RecordSet, read_records
 from flanjax.data.render import render
 from flanjax.data.task import Record, Task, TaskCluster, UnavailableError
 from flanjax.data.tokenize import Tokenizer
 from flanjax.evaluation.cluster import Judge
-from flanjax.evaluation.queries import LEFT_OUT_BY_RULE, UNREADABLE
+from flanjax.evaluation.queries import LEFT_OUT_BY_RULE, UNREADABLE, draw_sample
 from flanjax.experiment import Experiment
 from flanjax.token_cache import missing_reason
 
@@ -128,8 +128,13 @@ def read_eval_records(
             shots[task.name] = pool.records
         records[task.name] = found.records
         left_out[task.name] = _left_out(found.counts)
-        order = sampling_order(found.uids, seed=config.seed)
-        scored = [found.records[i] for i in order[: config.max_examples or None]]
+        scored = draw_sample(
+            task,
+            found.records,
+            max_examples=config.max_examples,
+            seed=config.seed,
+            bad_record_limit=experiment.data.bad_record_limit,
+        ).records
         _check_option_lengths(
             task, scored, tokenizer, experiment.data.task_feature_lengths["targets"]
         )
@@ -206,7 +211,7 @@ def read_all(
     rest: Sequence[TaskCluster],
     tokenizer: Tokenizer,
 ) -> tuple[dict[str, EvalRecords], dict[str, str]]:
-    """Reads what is scored, and says what of the rest cannot be.
+    """Reads what is scored, and says which tasks of it cannot be.
 
     Raises:
       ValueError: A cluster that was chosen has no task that can be scored, or
@@ -218,13 +223,13 @@ def read_all(
             f"what is scored must have names that differ, got {', '.join(names)}; name each once."
         )
     found = {c.name: read_eval_records(experiment, c, tokenizer) for c in chosen}
-    not_scored: dict[str, str] = {}
+    nothing: dict[str, str] = {}
     for cluster in rest:
         try:
             found[cluster.name] = read_eval_records(experiment, cluster, tokenizer)
         except NothingToScoreError as error:
-            not_scored.update(error.missing)
-    return found, not_scored
+            nothing.update(error.missing)
+    return found, {**not_tested(found), **nothing}
 
 
 def not_scored_lines(reasons: Mapping[str, str]) -> list[str]:

@@ -96,7 +96,7 @@ def evaluate(
     elif bindings:
         raise click.UsageError("--gin.NAME must stand with a --gin_file to change.")
     elif checkpoint:
-        experiment = model_dir.read_experiment(model_dir.split_checkpoint(checkpoint)[0])
+        experiment = model_dir.read_run(checkpoint)
         experiment = _with_data(experiment, catalog=catalog, data_dir=data_dir)
     else:
         raise click.UsageError("Nothing to score: give --checkpoint, or a --gin_file.")
@@ -105,11 +105,11 @@ def evaluate(
     held_out = experiment.data.hold_out
     if weights == "averaged" and not checkpoint:
         raise click.UsageError("--weights=averaged must stand with a --checkpoint to read.")
-    from flanjax import run
+    from flanjax import scoring
     from flanjax.compilation_cache import keep_programs
 
     keep_programs(os.environ)
-    outcome = run.evaluate(
+    outcome = scoring.evaluate(
         experiment,
         catalogue,
         checkpoint=checkpoint,

@@ -13,7 +13,7 @@ import click
 if TYPE_CHECKING:
     import rich.console
 
-    from flanjax.run import TrainOutcome
+    from flanjax.scoring import Outcome
 
 _DEFAULT_WIDTH = 80  # what rich assumes where it cannot see
 _WIDE = 160  # columns where nobody watches; a narrower table would fold its cells
@@ -35,7 +35,7 @@ def write_text(output: str, text: str, *, err: bool = False, with_size: bool = F
     click.echo(f"wrote {path}{size}", err=err)
 
 
-def print_outcome(outcome: TrainOutcome) -> None:
+def print_outcome(outcome: Outcome) -> None:
     """Prints a run's last step, its files, and the report among them."""
     report = None
     if "json" in outcome.files:

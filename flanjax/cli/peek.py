@@ -116,13 +116,9 @@ def _run(
     if checkpoint is not None and (gin_files or bindings):
         raise click.UsageError("--checkpoint and --gin_file must not stand together: choose one.")
     if checkpoint is not None:
-        folder, _ = model_dir.split_checkpoint(checkpoint)
-        experiment = model_dir.read_experiment(folder)
-        data = experiment.data
-        data = dataclasses.replace(data, catalogue=catalog or data.catalogue)
-        # The directory may have been moved since.
-        experiment = dataclasses.replace(experiment, model_dir=str(folder), data=data)
-        return experiment, model_dir.read_tokenizer(folder)
+        experiment = model_dir.read_run(checkpoint)
+        data = dataclasses.replace(experiment.data, catalogue=catalog or experiment.data.catalogue)
+        return dataclasses.replace(experiment, data=data), make_tokenizer(experiment.tokenizer)
     if not gin_files:
         raise click.UsageError("No run named: give --checkpoint, or a --gin_file.")
     overrides = [*bindings, *data_bindings(catalog=catalog, data_dir=None)]

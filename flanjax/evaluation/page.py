@@ -36,8 +36,8 @@ def render_page(
       certificate: What was trained on and held out.
     """
     rows = compare(stages, certificate)
-    held_out = certificate.held_out if certificate else None
-    title = f"{held_out} held out" if held_out else f"Scores of {rows[0].cluster}"
+    held_out = [row.cluster for row in rows if row.status == "held out"]
+    title = f"{held_out[0]} held out" if held_out else f"Scores of {_listed(rows)}"
     body = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="soft">{escape(_subtitle(rows, stages, facts))}</p>',
@@ -47,6 +47,11 @@ def render_page(
         _facts(facts),
     ]
     return html_page.document(title, "flanjax report", body)
+
+
+def _listed(rows: Sequence[ClusterRow]) -> str:
+    more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
+    return ", ".join(row.cluster for row in rows[:3]) + more
 
 
 def _subtitle(rows: Sequence[ClusterRow], stages: Stages, facts: Mapping[str, str]) -> str:
@@ -75,6 +80,7 @@ def _cluster(row: ClusterRow) -> str:
         f'<div class="head"><span class="big">{_big(reports)}</span>'
         f"{_badge(cluster_change(first, last)) if len(reports) > 1 else ''}</div>"
         + _unshared(row)
+        + _not_scored(last)
         + "".join(cards)
         + f"<details><summary>All numbers of {escape(row.cluster)} in one table</summary>"
         f"{table}</details></section>"
@@ -93,6 +99,14 @@ def _unshared(row: ClusterRow) -> str:
         return ""
     names = escape(", ".join(alone))
     return f'<p class="soft">The change leaves out what only one stage scored so: {names}.</p>'
+
+
+def _not_scored(report: ClusterReport) -> str:
+    """Says which tasks the mean is without."""
+    if not report.not_scored:
+        return ""
+    told = "; ".join(f"{name} {why.rstrip('.')}" for name, why in report.not_scored.items())
+    return f'<p class="soft">Not scored, and not in the mean: {escape(told)}.</p>'
 
 
 def _big(reports: Sequence[ClusterReport]) -> str:
@@ -163,7 +177,9 @@ def _notes(task: TaskReport) -> str:
     notes = []
     if task.num_inverted:
         notes.append(f"{_plural(task.num_inverted, 'inverted template')} not scored.")
-    if task.num_unsampled:
+    if task.num_unsampled is None:
+        notes.append(f"Further records than {task.num_examples} may be there; none was drawn.")
+    elif task.num_unsampled:
         notes.append(f"{_plural(task.num_unsampled, 'further record')} not drawn.")
     if task.num_truncated:
         total = task.num_examples * len(task.templates)

@@ -49,13 +49,14 @@ class ModelPredictor:
       model: The model.
       params: Its parameters.
       tokenizer: Text to ids.
-      max_input_length: Longer prompts are cut on the right; `num_truncated`
-        counts them.
+      max_input_length: Longer prompts are cut; `num_truncated` counts them.
       max_target_length: Options must fit this, their end included.
       batch_size: Prompts at a time.
       mesh: Where rows go.
       decode_config: How answers are written.
       stop_texts: Texts that end an answer, and are not part of it.
+      is_cut_left: Whether a prompt that is cut loses its beginning, not its
+        end; it begins with `bos_id` all the same.
       seed: Seeds draws. A prompt's depend on this and on its place among the
         prompts of a call, not on the batch it falls into.
 
@@ -75,6 +76,7 @@ class ModelPredictor:
         mesh: Mesh,
         decode_config: DecodeConfig = _GREEDY,
         stop_texts: Sequence[str] = (),
+        is_cut_left: bool = False,
         seed: int = 0,
     ):
         shards = parallel.num_batch_shards(mesh)
@@ -94,6 +96,7 @@ class ModelPredictor:
         score = functools.partial(decode.score_options, model, start_id=self._start_id)
         self._score = jax.jit(parallel.on_mesh(score, mesh), out_shardings=whole)
         self._stop_texts = tuple(stop_texts)
+        self._is_cut_left = is_cut_left
         self._seed = seed
         self._decode_config = decode_config
         write = functools.partial(
@@ -197,7 +200,13 @@ class ModelPredictor:
         encoded = encode_prompts(self._tokenizer, prompts)
         limit = self._input_room
         self.num_truncated += sum(ids.size > limit for ids in encoded)
-        return [ids[:limit] for ids in encoded]
+        return [self._cut(ids, limit) for ids in encoded]
+
+    def _cut(self, ids: np.ndarray, limit: int) -> np.ndarray:
+        if ids.size <= limit or not self._is_cut_left:
+            return ids[:limit]
+        begin = ids[: self._tokenizer.bos_id is not None]
+        return np.concatenate([begin, ids[ids.size - limit + begin.size :]])
 
     def _encode_options(self, options: Sequence[str]) -> list[np.ndarray]:
         end = np.int32(self._tokenizer.eos_id)

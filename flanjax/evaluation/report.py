@@ -73,6 +73,7 @@ def _caption(rows: Sequence[ClusterRow], last: str, facts: Mapping[str, str]) ->
         "Scores are 0 to 100: mean over templates \u00b1 standard error over examples.",
         _foreign_note(rows),
         _shots_note(rows, last),
+        _not_scored_note(rows, last),
         f"scored: examples x templates that are not inverted; std: over templates, {last}.",
         "A cluster's row is the mean of its tasks, whatever their metrics.",
         runs_text(facts),
@@ -99,6 +100,13 @@ def _shots_note(rows: Sequence[ClusterRow], last: str) -> str:
     each = ", ".join(f"{count:,} of {name}" for name, count in list(lost.items())[:3])
     more = f" and of {len(lost) - 3} more" if len(lost) > 3 else ""
     return f"Exemplars left out of prompts without room for them: {each}{more}."
+
+
+def _not_scored_note(rows: Sequence[ClusterRow], last: str) -> str:
+    """Says which tasks the clusters' means are without."""
+    names = [name for row in rows if last in row.stages for name in row.stages[last].not_scored]
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"Not scored, and in no mean: {', '.join(names[:5])}{more}." if names else ""
 
 
 def _cluster_cells(row: ClusterRow, shown: Sequence[str]) -> list[str]:

@@ -50,7 +50,8 @@ class TaskReport:
         choosing the most frequent position, whichever is higher; None as for
         `chance`.
       num_examples: Records scored, each in every template.
-      num_unsampled: Records not looked at because enough were scored.
+      num_unsampled: Records not looked at because enough were scored; None if
+        their number is not known.
       left_out: Reason -> records left out for it.
       num_inverted: Inverted templates, which are never scored.
       num_truncated: Prompts that the predictor shortened; None if not told.
@@ -76,7 +77,7 @@ class TaskReport:
     chance: float | None
     majority: float | None
     num_examples: int
-    num_unsampled: int
+    num_unsampled: int | None
     left_out: Mapping[str, int]
     num_inverted: int
     num_truncated: int | None

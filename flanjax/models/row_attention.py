@@ -206,6 +206,14 @@ def check_backend(config: Any, mesh: Mesh, lengths: tuple[int, ...]) -> None:
             )
 
 
+def for_platform(config: Any, platform: str) -> Any:
+    """Returns a model whose attention runs there: 'auto' in place of another machine's."""
+    name = config.attention_backend
+    if name in ("auto", "xla") or platform in _PLATFORMS[name]:
+        return config
+    return dataclasses.replace(config, attention_backend="auto")
+
+
 def _split_badly(num_kv_heads: int, mesh: Mesh) -> str:
     """Returns what no kernel does of a mesh; "" for nothing."""
     if (context := mesh.shape["context"]) > 1:

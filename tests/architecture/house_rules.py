@@ -46,7 +46,7 @@ LAYERS: tuple[dict[str, str], ...] = (
     },
     {
         "flanjax": "experiment certificate model_dir model_card parts conversion opened start run "
-        "answering run_data run_stages run_facts model_comparison train_data data_progress "
+        "answering scoring run_data run_stages run_facts model_comparison train_data data_progress "
         "token_cache cached_data length_sample foreign preflight",
         "flanjax.data": "seqio_bridge",
         "flanjax.tasks": "seqio_mixtures",
@@ -90,7 +90,7 @@ THIRD_PARTIES = {
     "rapidfuzz": "flanjax.evaluation.text_metrics flanjax.data.wordings",
     "sklearn": "flanjax.evaluation.class_metrics",
     "scipy": "flanjax.evaluation.class_metrics",
-    "rich": "flanjax.cli flanjax.train.log flanjax.evaluation.report flanjax.run "
+    "rich": "flanjax.cli flanjax.train.log flanjax.evaluation.report flanjax.run flanjax.scoring "
     "flanjax.train_data flanjax.data_progress",
     "click": "flanjax.cli",
 }

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import html.parser
 import json
+import shutil
 
 import pytest
 
-from flanjax import model_dir, run, start
+from flanjax import model_dir, scoring, start
 from tests.e2e.verbs import flanjax
 from tests.faults.tiny_run import ROOT, logged
 
@@ -176,6 +177,54 @@ def test_a_checkpoint_is_scored_on_a_catalogue_that_its_run_did_not_know(trained
     assert report["certificate"]["held_out"] == "entailment"
 
 
+def test_a_run_is_scored_by_what_lies_in_its_directory(trained, tmp_path):
+    """Though it was moved, another run took its place, and its tokenizer's file is gone."""
+    _, folder, _, report = trained
+    moved = tmp_path / "moved"
+    shutil.copytree(folder, moved)
+    told = json.loads((moved / "experiment.json").read_text("utf-8"))
+    told["model_dir"] = str(tmp_path / "elsewhere")
+    told["tokenizer"] |= {"kind": "sentencepiece", "path": "gone.model"}
+    (moved / "experiment.json").write_text(json.dumps(told), "utf-8")
+    call("eval", f"--model_dir={moved}")
+    written = report_of(moved / "eval" / "report")
+    assert written["stages"] == {"checkpoint": report["stages"]["after"][:1]}
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_what_a_run_would_start_from_is_scored_without_a_checkpoint(trained, tmp_path):
+    family, folder, _, report = trained
+    bound = {**SHARED, **FAMILIES[family], "MODEL_DIR": f"'{tmp_path / 'new'}'"}
+    flags = [f"--gin_file={ROOT / 'gin_configs' / 'runs' / family}.gin", f"--output={tmp_path}"]
+    gin = [f"--gin.{name}={value}" for name, value in bound.items()]
+    call("eval", *flags, *gin)
+    untrained = report_of(tmp_path / "report")
+    assert untrained["stages"] == {"untrained": report["stages"]["before"][:1]}
+    assert untrained["facts"]["checkpoint"] == "untrained"
+    started = f"--gin.INITIAL_CHECKPOINT_PATH='{folder}'"
+    call("eval", *flags, *gin, started)
+    begun = report_of(tmp_path / "report")
+    assert begun["stages"] == {"before": report["stages"]["after"][:1]}
+    assert begun["facts"]["checkpoint"] == str(folder)
+    scores = predictions(tmp_path / "report", "before")
+    assert scores == predictions(folder / "report", "after")[: len(scores)]
+    # What a map leaves out begins as the run would begin it.
+    call("eval", *flags, *gin, started, "--gin.RestoreConfig.assignment_map=((r'.*', None),)")
+    assert (
+        predictions(tmp_path / "report", "before")
+        == predictions(folder / "report", "before")[: len(scores)]
+    )
+    missing = ["--gin.INITIAL_CHECKPOINT_PATH='/nowhere'"]
+    assert "got /nowhere" in flanjax("eval", *flags, *gin, *missing, code=1).stderr
+
+
+def test_where_a_report_cannot_go_is_told_before_anything_is_scored(trained, tmp_path):
+    (tmp_path / "file").write_text("", "utf-8")
+    ended = flanjax("eval", f"--model_dir={trained[1]}", f"--output={tmp_path / 'file'}", code=1)
+    assert "--output must be a directory that can be written, got" in ended.stderr
+    assert "scoring" not in ended.output
+
+
 def test_generate_answers_as_the_evaluation_did(trained):
     _, folder, _, _ = trained
     rows = [row for row in predictions(folder / "report", "after") if row["scores"] is None][:6]
@@ -287,8 +336,8 @@ def test_a_run_that_was_cut_tells_all_that_it_scored(tmp_path, monkeypatch):
             raise MemoryError("cut")
         return rightly(experiment, parts, records, params, stage, console)
 
-    rightly = run._score
-    monkeypatch.setattr(run, "_score", score)
+    rightly = scoring.score
+    monkeypatch.setattr(scoring, "score", score)
     with pytest.raises(AssertionError, match="cut"):
         train("mini_decoder", tmp_path / "cut", **bindings)
     resumed = train("mini_decoder", tmp_path / "cut", **bindings)

@@ -13,7 +13,7 @@ from flanjax.data.batch import EncoderInput, SeqBatch
 from flanjax.models import attention, families, kernels, row_attention
 from flanjax.models.configs import AttentionConfig, BlockConfig, RelativeConfig, RotaryConfig
 from flanjax.models.decoder import DecoderConfig
-from flanjax.models.row_attention import Sight, check_backend, choose
+from flanjax.models.row_attention import Sight, check_backend, choose, for_platform
 from flanjax.models.t5 import T5Config
 
 SEGMENTS = jnp.asarray([[1] * 5 + [2] * 9 + [3] * 4 + [0] * 2, [1] * 20])
@@ -170,6 +170,14 @@ def test_what_flash_read_is_kept_by_dots_and_computed_again_by_full():
 
 T5 = T5Config(positions=RelativeConfig(), dropout_rate=0.0)
 DECODER = DecoderConfig(attention_backend="splash")
+
+
+def test_a_model_is_read_by_this_machines_attention_where_its_run_had_anothers():
+    assert for_platform(DECODER, "cpu") == dataclasses.replace(DECODER, attention_backend="auto")
+    assert for_platform(DECODER, "tpu") == DECODER
+    for name in ("auto", "xla", "flash"):
+        config = dataclasses.replace(DECODER, attention_backend=name)
+        assert for_platform(config, "cpu") == config
 
 
 def mesh_of(platform, **sizes):

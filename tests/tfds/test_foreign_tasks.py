@@ -14,7 +14,7 @@ import pytest
 import rich.console
 import seqio
 
-from flanjax import run, start
+from flanjax import run, scoring, start
 from flanjax.cached_data import cached_train_data
 from flanjax.certificate import split_catalogue
 from flanjax.cli.cache import _num_workers
@@ -77,7 +77,7 @@ def prepared(made: Experiment) -> TrainData:
     return prepare_train_data(made, mixture, ByteTokenizer(extra_ids=125))
 
 
-def trained(made: Experiment, told: list[str] | None = None) -> run.TrainOutcome:
+def trained(made: Experiment, told: list[str] | None = None) -> scoring.Outcome:
     """Trains a run; what it prints is added to `told`."""
     console = rich.console.Console(file=io.StringIO(), width=200)
     outcome = run.train_and_evaluate(
@@ -148,7 +148,7 @@ def test_a_foreign_mixture_is_trained_on_judged_and_resumed(user_tasks, tmp_path
 def check_scored_without_choice(made: Experiment, told: TaskReport) -> None:
     """An evaluation that names no cluster scores what the mixture has scores for."""
     made = dataclasses.replace(made, data=dataclasses.replace(made.data, hold_out=None))
-    outcome = run.evaluate(
+    outcome = scoring.evaluate(
         made,
         run_catalog(made),
         checkpoint=made.model_dir,

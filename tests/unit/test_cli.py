@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from flanjax import distributed, gin_bridge, run
+from flanjax import distributed, gin_bridge, run, scoring
 from flanjax.cli import main as program
 from flanjax.cli.catalog import load_catalog
 
@@ -222,7 +222,7 @@ def test_train_hands_the_run_what_was_typed(monkeypatch, gin_file, tmp_path):
 
     def train_and_evaluate(experiment, catalogue, **given):
         seen.update(given, experiment=experiment, catalogue=catalogue)
-        return run.TrainOutcome(7, {}, {})
+        return scoring.Outcome(7, {}, {})
 
     monkeypatch.setattr(run, "train_and_evaluate", train_and_evaluate)
     monkeypatch.setattr(distributed, "initialize", lambda processes: seen.update(at=processes))
@@ -255,9 +255,9 @@ def evaluated(monkeypatch):
 
     def evaluate(experiment, catalogue, **given):
         seen.update(given, experiment=experiment, catalogue=catalogue)
-        return run.TrainOutcome(0, {}, {})
+        return scoring.Outcome(0, {}, {})
 
-    monkeypatch.setattr(run, "evaluate", evaluate)
+    monkeypatch.setattr(scoring, "evaluate", evaluate)
     return seen
 
 
@@ -277,10 +277,12 @@ def test_eval_reads_the_run_from_a_checkpoint_s_directory(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "d").mkdir()
     from flanjax import model_dir
+    from flanjax.data.tokenize import make_tokenizer
     from flanjax.experiment import to_plain
 
     experiment = gin_bridge.load([gin_file], [f"MODEL_DIR='{tmp_path}'"]).experiment
     model_dir.write_json(tmp_path / model_dir.EXPERIMENT, to_plain(experiment))
+    make_tokenizer(experiment.tokenizer).save(tmp_path / model_dir.TOKENIZER)
     checkpoint = f"{tmp_path}/checkpoints/5"
     args = [f"--checkpoint={checkpoint}", "--cluster=sentiment", "--cluster=entailment"]
     result = call("eval", *args, "--data_dir=d", "--output=o")

@@ -55,6 +55,20 @@ def test_a_special_token_that_is_a_stop_text_ends_answers(model):
     assert found != plain
 
 
+def test_a_prompt_that_is_cut_loses_the_side_that_training_cuts(model):
+    long = "".join(chr(33 + n % 90) for n in range(150))
+    right = predictor(model)
+    left = predictor(model, is_cut_left=True)
+    cut = left._encode_prompts([long, "short"])
+    size = right._encode_prompts([long])[0].size
+    assert ByteTokenizer().decode(cut[0]) == long[-size:]
+    assert ByteTokenizer().decode(cut[1]) == "short"
+    assert (left.num_truncated, right.num_truncated) == (1, 1)
+    begun = predictor(model, is_cut_left=True, tokenizer=BeginningTokenizer(extra_ids=0))
+    ids = begun._encode_prompts([long])[0]
+    assert ByteTokenizer().decode(ids) == f"^{long[1 - size :]}"
+
+
 def test_a_prompt_begins_as_if_its_text_did(model):
     begun = predictor(model, tokenizer=BeginningTokenizer(extra_ids=0))
     plain, written = predictor(model), [f"^{prompt}" for prompt in PROMPTS]

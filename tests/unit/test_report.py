@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html.parser
 import json
 import math
@@ -87,6 +88,27 @@ def test_exemplars_without_room_are_told_of_the_last_stage():
     assert f"Exemplars left out of prompts without room for them: {told}" in text
     none = printed(report.terminal_table({"after": [cluster("nli", task_report("rte"))]}))
     assert not any("Exemplars" in line for line in none)
+
+
+def test_tasks_that_no_mean_counts_are_told():
+    gaps = {f"task{number}": "has no validation split; name another." for number in range(7)}
+    scored = dataclasses.replace(cluster("nli", task_report("rte")), not_scored=gaps)
+    lines = printed(report.terminal_table({"after": [scored]}))
+    told = "task0, task1, task2, task3, task4 and 2 more."
+    assert f"Not scored, and in no mean: {told}" in " ".join(" ".join(lines).split())
+    text = Reader(page({"after": [scored]})).text
+    assert "in the mean: task0 has no validation split; name another; task1 has" in text
+
+
+def test_the_page_is_called_after_what_it_shows():
+    others = [cluster(name, task_report(f"{name}_1")) for name in "abcd"]
+    for shown, title in (
+        (others[:1], "Scores of a"),
+        (others, "Scores of a, b, c and 1 more"),
+        ([*others, cluster("nli", task_report("rte"))], "nli held out"),
+    ):
+        text = Reader(page({"checkpoint": shown})).text  # of a run that held out nli
+        assert f"{title} \u00b7 flanjax report" in text
 
 
 def test_one_seed_is_called_one_seed():

@@ -87,7 +87,8 @@ def make_judge(task: Task, config: EvalConfig, *, has_encoder: bool) -> Judge | 
         return f"has no examples in its {config.split} split"
     if _WRITTEN in _kinds(foreign) and not has_encoder and not all(map(_has_prompt, examples)):
         return "has examples without a prompt, which a decoder cannot answer"
-    return _SeqioJudge(task, foreign, config, evaluator, examples)
+    is_limited = limit is not None and len(examples) >= limit
+    return _SeqioJudge(task, foreign, config, evaluator, examples, is_limited)
 
 
 def _has_prompt(example: Mapping[str, Any]) -> bool:
@@ -114,13 +115,14 @@ def _whole_records(foreign: ForeignTask, split: str, limit: int) -> int:
 
 
 class _SeqioJudge(NamedTuple):
-    """A task's evaluator and its examples."""
+    """A task's evaluator and its examples, which may be the first of more."""
 
     task: Task
     foreign: ForeignTask
     config: EvalConfig
     evaluator: seqio.Evaluator
     examples: Sequence[Mapping[str, Any]]
+    is_limited: bool
 
     def report(self, predict: Predictor) -> TaskReport | str:
         """Returns what a model scores, or why that is no number.
@@ -164,7 +166,7 @@ class _SeqioJudge(NamedTuple):
             chance=None,
             majority=None,
             num_examples=len(self.examples),
-            num_unsampled=0,
+            num_unsampled=None if self.is_limited else 0,
             left_out={},
             num_inverted=0,
             num_truncated=sum(len(e.get("inputs", ())) == limit for e in self.examples),
