@@ -78,8 +78,9 @@ def _distance(a: StoredArray, b: StoredArray) -> float:
 
 
 def _logits(config: Any, arrays: Arrays) -> np.ndarray:
-    """Returns the logits of a fixed batch, float32."""
-    model = families.make_model(dataclasses.replace(config, dtype="float32", dropout_rate=0.0))
+    """Returns the logits of a fixed batch, float32, however the run computes."""
+    plain = {"dtype": "float32", "matmul": "plain", "attention_backend": "xla"}
+    model = families.make_model(dataclasses.replace(config, dropout_rate=0.0, **plain))
     shapes = jax.eval_shape(model.init, jax.random.key(0))
     params = jax.tree_util.tree_map_with_path(
         lambda path, like: arrays[path_name(path)].read(everything(like.shape)).astype(np.float32),

@@ -178,7 +178,7 @@ def read_experiment(folder: pathlib.Path) -> Experiment:
 
 
 def read_run(checkpoint: str) -> Experiment:
-    """Returns the run that made a checkpoint, with what lies beside it where it lies now.
+    """Returns the run that made a checkpoint, as it lies there now.
 
     Its directory may have been moved, its tokenizer's file may be elsewhere: what names them is
     as the run saw them.

@@ -129,6 +129,23 @@ def assemble_for_reading(experiment: Experiment, tokenizer: Tokenizer) -> Parts:
     return Parts(tokenizer, model, optax.identity(), mesh)
 
 
+def assemble_to_score(experiment: Experiment) -> Parts:
+    """Builds what parameters are scored with, on the run's mesh.
+
+    Its batches of training are not read here, so they need not fit the mesh, and attention is as
+    in `assemble_for_reading`.
+
+    Raises:
+      ValueError: The vocabulary or the mesh do not fit.
+    """
+    tokenizer = make_tokenizer(experiment.tokenizer)
+    check_vocabulary(experiment, tokenizer)
+    mesh = parallel.make_mesh(experiment.mesh)
+    config = for_platform(experiment.model, mesh.devices.flat[0].platform)
+    model = rounding.stored_in(families.make_model(config), experiment.optimizer.weight_dtype)
+    return Parts(tokenizer, model, optax.identity(), mesh)
+
+
 def slower_lines(experiment: Experiment, mesh: Mesh) -> list[str]:
     """Returns what to say where a setting runs but is slower on these devices."""
     device = mesh.devices.flat[0]

@@ -83,9 +83,8 @@ def train_and_evaluate(
 
     def score(stage: str, state: TrainState) -> None:
         if stage not in stages:
-            stages.add(
-                stage, scoring.score(experiment, parts, records, scored(state), stage, console)
-            )
+            params = scored(state)
+            stages.add(stage, scoring.score(experiment, parts, records, params, stage, console))
 
     def on_eval(step: int, state: TrainState) -> None:
         score(step_stage(step), state)
@@ -95,12 +94,10 @@ def train_and_evaluate(
     state = _train(experiment, parts, data, state, shardings, key_dropout, console, hook)
     score(AFTER, state)
     console.print(*stages.lines(), sep="\n", end="", soft_wrap=True)
-    files: Mapping[str, str] = {}
-    if reports := stages.reports():
-        facts = run_facts(experiment, command, time.monotonic() - started)
-        facts |= {"weights": "averaged" if is_averaged else "trained", "data": data.fingerprint()}
-        folder = pathlib.Path(experiment.model_dir)
-        files = scoring.leave_report(folder, reports, facts, certificate, console)
+    reports = stages.reports()
+    facts = run_facts(experiment, command, time.monotonic() - started)
+    facts |= {"weights": "averaged" if is_averaged else "trained", "data": data.fingerprint()}
+    files = scoring.leave_report(experiment.model_dir, reports, facts, certificate, console)
     return Outcome(int(state.step), reports, files)
 
 

@@ -128,16 +128,7 @@ def read_eval_records(
             shots[task.name] = pool.records
         records[task.name] = found.records
         left_out[task.name] = _left_out(found.counts)
-        scored = draw_sample(
-            task,
-            found.records,
-            max_examples=config.max_examples,
-            seed=config.seed,
-            bad_record_limit=experiment.data.bad_record_limit,
-        ).records
-        _check_option_lengths(
-            task, scored, tokenizer, experiment.data.task_feature_lengths["targets"]
-        )
+        _check_option_lengths(experiment, task, found.records, tokenizer)
     present = tuple(task for task in cluster.tasks if task.name in {*records, *judges})
     if not present:
         raise NothingToScoreError(cluster.name, missing)
@@ -175,9 +166,17 @@ def _judge_or_drop(
 
 
 def _check_option_lengths(
-    task: Task, records: Sequence[Record], tokenizer: Tokenizer, limit: int
+    experiment: Experiment, task: Task, records: Sequence[Record], tokenizer: Tokenizer
 ) -> None:
-    """Checks that every option, with its end id, fits the target length."""
+    """Checks that every option that is scored, with its end, fits the target length."""
+    config, limit = experiment.evaluation, experiment.data.task_feature_lengths["targets"]
+    records = draw_sample(
+        task,
+        records,
+        max_examples=config.max_examples,
+        seed=config.seed,
+        bad_record_limit=experiment.data.bad_record_limit,
+    ).records
     for index in range(len(task.templates)):
         examples = (render(task, record, template=index) for record in records)
         options = sorted({option for example in examples if example for option in example.options})

@@ -19,7 +19,7 @@ from flanjax.evaluation import report
 from flanjax.evaluation.cluster import evaluate_cluster
 from flanjax.evaluation.results import Certificate, ClusterReport
 from flanjax.experiment import Experiment
-from flanjax.parts import Parts, assemble, make_predictor, param_shardings
+from flanjax.parts import Parts, assemble_to_score, make_predictor, param_shardings
 from flanjax.run_data import EvalRecords
 from flanjax.run_facts import run_facts
 from flanjax.run_stages import BEFORE
@@ -75,7 +75,7 @@ def evaluate(
     split = split_catalogue(experiment, catalogue) if checkpoint is None else None
     chosen = [resolve(catalogue, rule).test for rule in clusters]
     rest = catalogue.scored_without_choice(experiment.data.mixture_or_task_name)
-    parts = assemble(experiment)
+    parts = assemble_to_score(experiment)
     records, not_scored = run_data.read_all(
         experiment, chosen, () if chosen else rest, parts.tokenizer
     )
@@ -95,7 +95,7 @@ def evaluate(
     certificate = model_dir.read_certificate(checkpoint)
     if split is not None:  # of another's checkpoint nobody knows what it has seen
         certificate = certify_run(experiment, catalogue, split, {}, run_data.not_tested(records))
-    files = leave_report(pathlib.Path(output), {stage: reports}, facts, certificate, console)
+    files = leave_report(output, {stage: reports}, facts, certificate, console)
     return Outcome(found.source.step if found else 0, {stage: reports}, files)
 
 
@@ -112,7 +112,7 @@ def _open(
 
 
 def _params(found: Start | None, experiment: Experiment, parts: Parts) -> Any:
-    """Returns the parameters; those that no checkpoint gives as the run would begin them."""
+    """Returns the parameters; those that no checkpoint gives begin as in the run."""
     shardings = param_shardings(parts)
     if found is not None and not found.fresh:
         return start.read_params(found, parts, shardings)
@@ -125,7 +125,7 @@ def _told(path: str | None, found: Start | None) -> str:
     """Returns what a report says of where the parameters are from."""
     if path is None or found is None:
         return "untrained"
-    return f"{path} (averaged weights)" if "averaged weights" in found.notes else path
+    return f"{path} (averaged weights)" if found.weights == "averaged" else path
 
 
 def score(
@@ -174,17 +174,17 @@ def score(
 
 
 def leave_report(
-    folder: pathlib.Path,
+    folder: str,
     stages: Mapping[str, Sequence[ClusterReport]],
     facts: Mapping[str, str],
     certificate: Certificate | None,
     console: rich.console.Console,
 ) -> Mapping[str, str]:
-    """Writes FOLDER/report and prints its table; returns the report's files."""
-    if jax.process_index() != 0:
+    """Writes FOLDER/report and prints its table, if anything was scored."""
+    if not stages or jax.process_index() != 0:
         return {}
     files = report.write_report(
-        folder / model_dir.REPORT, stages, facts=facts, certificate=certificate
+        pathlib.Path(folder) / model_dir.REPORT, stages, facts=facts, certificate=certificate
     )
     console.print(report.terminal_table(stages, certificate=certificate, facts=facts))
     console.print(f"report: {files['html']}", soft_wrap=True)

@@ -12,14 +12,15 @@ import numpy as np
 from flanjax import model_dir, opened
 from flanjax.base import path_name
 from flanjax.experiment import Experiment, differences, to_plain
-from flanjax.interop import moments
 from flanjax.interop.places import Arrays, StoredArray, named_shapes
+from flanjax.kept_state import kept_state, shown, state_shapes
+from flanjax.models import families
 from flanjax.opened import Opened
 from flanjax.parts import Parts
 from flanjax.train import ema, restore
 from flanjax.train.checkpoint import Checkpoints
 from flanjax.train.restore import RestoreConfig
-from flanjax.train.state import TrainState, optimizer_shapes
+from flanjax.train.state import TrainState
 
 _MAX_UNUSED_ROWS = 128
 """T5X pads an embedding to a multiple of 128 rows: T5's 32,100 ids have 32,128."""
@@ -29,7 +30,6 @@ _FREE = (
 """What a run may set otherwise than its checkpoint."""
 _TABLES = ("embed", "head")
 """Parameters with a row or column for each id: what they mean is the tokenizer's."""
-_MAX_SHOWN = 8
 
 
 class Start(NamedTuple):
@@ -41,6 +41,7 @@ class Start(NamedTuple):
       fresh: The parameters that are not.
       opt_state: The optimizer's state by name, None where it starts anew.
       step: Updates done before the run's first.
+      weights: Which of the checkpoint's are read.
       notes: What is told of it, beside whose it is.
     """
 
@@ -49,6 +50,7 @@ class Start(NamedTuple):
     fresh: Sequence[str]
     opt_state: Arrays | None
     step: int
+    weights: restore.Weights
     notes: Sequence[str]
 
     def summary(self) -> str:
@@ -87,8 +89,8 @@ def open_start(path: str, parts: Parts, config: RestoreConfig | None = None) -> 
     params = {ours: source.arrays[name] for ours, name in sources.items() if name}
     fresh = [ours for ours, name in sources.items() if name is None]
     unread = sorted(set(source.arrays) - {name for name in sources.values() if name})
-    kept = _kept_state(source, parts, shapes, sources) if config.optimizer_state == "keep" else None
-    if kept is not None and ema.COUNT in _state_shapes(parts).keys() - kept.keys():
+    kept = kept_state(source, parts, shapes, sources) if config.optimizer_state == "keep" else None
+    if kept is not None and ema.COUNT in state_shapes(parts).keys() - kept.keys():
         notes += ["average anew"]
     return Start(
         source=source,
@@ -96,6 +98,7 @@ def open_start(path: str, parts: Parts, config: RestoreConfig | None = None) -> 
         fresh=fresh,
         opt_state=kept,
         step=source.step if kept is not None else 0,
+        weights=config.weights,
         notes=[
             *notes,
             *_counted(_new(kept), fresh),
@@ -139,7 +142,7 @@ def begin(experiment: Experiment, parts: Parts) -> Start | None:
         return None
     begun = open_start(path, parts, experiment.restore)
     folder = pathlib.Path(experiment.model_dir)
-    if (folder / "checkpoints").is_dir():
+    if latest_step(experiment) is not None:
         return begun  # the run goes on from its own
     known = model_dir.read_first_step(folder)
     if known not in (None, begun.step):
@@ -175,12 +178,7 @@ def _new(kept: Arrays | None) -> str:
 
 
 def _counted(what: str, names: Sequence[str]) -> list[str]:
-    return [f"{len(names)} {what} ({_shown(names)})"] if names else []
-
-
-def _shown(names: Sequence[str]) -> str:
-    more = [f"and {len(names) - _MAX_SHOWN} more"] if len(names) > _MAX_SHOWN else []
-    return ", ".join([*names[:_MAX_SHOWN], *more])
+    return [f"{len(names)} {what} ({shown(names)})"] if names else []
 
 
 def _check_rows(path: str, parts: Parts) -> None:
@@ -232,11 +230,14 @@ def _check_model(source: Opened, parts: Parts, *, is_mapped: bool) -> list[str]:
 
 def differing(config: Any, other: Any) -> list[str]:
     """Returns `field: other -> config` where two models are not the same network."""
-    ours, theirs = (
-        {name: value for name, value in to_plain(value).items() if name not in _FREE}
-        for value in (config, other)
-    )
-    return differences(theirs, ours)
+    return differences(_network(other), _network(config))
+
+
+def _network(config: Any) -> dict[str, Any]:
+    """Returns what of a model no run may set otherwise than its checkpoint."""
+    plain = {name: value for name, value in to_plain(config).items() if name not in _FREE}
+    positions = plain["positions"].items()  # Phi's factors are chosen by length, not by weights
+    return plain | {"positions": {k: value for k, value in positions if k != "uses_long"}}
 
 
 def _check_shapes(
@@ -252,71 +253,8 @@ def _check_shapes(
     if faults:
         raise ValueError(
             f"checkpoint {source.path} must hold each parameter that is read of it, got "
-            f"{_shown(faults)}; set RestoreConfig.assignment_map."
+            f"{shown(faults)}; set RestoreConfig.assignment_map."
         )
-
-
-def _state_shapes(parts: Parts) -> dict[str, tuple[int, ...]]:
-    return optimizer_shapes(parts.model, parts.tx, parts.frozen)
-
-
-def _kept_state(
-    source: Opened,
-    parts: Parts,
-    shapes: Mapping[str, tuple[int, ...]],
-    sources: Mapping[str, str | None],
-) -> Arrays:
-    """Returns the state of the run's optimizer that lies in a checkpoint."""
-    leaves = _state_shapes(parts)
-    if ema.COUNT not in (source.opt_state or {}):  # an average may begin at any step
-        leaves = {name: shape for name, shape in leaves.items() if not ema.is_leaf(name)}
-    names = {name: _source_of_leaf(name, sources) for name in leaves}
-    wanted = {name: shape for name, shape in leaves.items() if names[name]}
-    found: Arrays | None = None
-    if source.opt_state is not None:
-        theirs = source.opt_state
-        found = {ours: theirs[name] for ours, name in names.items() if name and name in theirs}
-    elif (second := source.open_moments()) is not None:
-        renamed = {ours: second[name] for ours, name in sources.items() if name and name in second}
-        found = moments.to_leaves(renamed, shapes, wanted, step=source.step)
-    what = f"{source.kind} checkpoint {source.path}"
-    if found is None:
-        raise ValueError(
-            f"optimizer_state 'keep' must have a checkpoint with the state of the run's optimizer, "
-            f"got {what}, which has none of it; set RestoreConfig.optimizer_state = 'reset'."
-        )
-    faults = [
-        f"{name} {shape} from {found[name].shape if name in found else 'none'}"
-        for name, shape in wanted.items()
-        if name not in found or found[name].shape != shape
-    ]
-    if source.opt_state is not None:
-        faults += _unread_state(source.opt_state, names, sources)
-    if faults:
-        raise ValueError(
-            f"optimizer_state 'keep' must have the run's own optimizer, got {what} with "
-            f"{_shown(faults)}; set its OptimizerConfig, or RestoreConfig.optimizer_state = "
-            "'reset'."
-        )
-    return found
-
-
-def _unread_state(
-    theirs: Mapping[str, Any], names: Mapping[str, str | None], sources: Mapping[str, str | None]
-) -> list[str]:
-    """Returns what a checkpoint keeps of trained parameters that nobody asks for."""
-    trained = {sources[path] for name in names if (path := name.partition("/")[2]) in sources}
-    unread = theirs.keys() - set(names.values())
-    return [f"{name} for nothing" for name in sorted(unread) if name.partition("/")[2] in trained]
-
-
-def _source_of_leaf(name: str, sources: Mapping[str, str | None]) -> str | None:
-    """Returns where a leaf of an optimizer's state is read, None for nowhere."""
-    role, _, path = name.partition("/")
-    if path not in sources:
-        return name
-    source = sources[path]
-    return None if source is None else f"{role}/{source}"
 
 
 def apply(start: Start, fresh: TrainState, shardings: TrainState) -> TrainState:
@@ -363,8 +301,13 @@ def load_params(
 
 
 def read_params(start: Start, parts: Parts, shardings: Any) -> Any:
-    """Returns the parameters that a start reads, which must be all of them."""
-    shapes = jax.eval_shape(parts.model.init, jax.random.key(0))
+    """Returns the parameters that a start reads, which must be all of them.
+
+    An average is float32, whatever type the run keeps its weights in.
+    """
+    is_averaged = start.weights == "averaged"
+    model = families.make_model(parts.model.config) if is_averaged else parts.model
+    shapes = jax.eval_shape(model.init, jax.random.key(0))
     return read_into(start.params, shapes, shardings)
 
 

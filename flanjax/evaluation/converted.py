@@ -12,6 +12,7 @@ further on. Features are of rows that hold one example each, as an Evaluator mak
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ from flanjax.base import Params
 from flanjax.data.batch import EncoderInput, SeqBatch
 from flanjax.engine.pack import prompts as prompt_rows
 from flanjax.losses.tokens import LossConfig
+from flanjax.models import families
 from flanjax.models.api import Model
 from flanjax.models.generation import DecodeConfig, generate
 from flanjax.train.objectives import example_losses
@@ -71,6 +73,7 @@ def evaluator_functions(
       decode_config: How answers are written; the first of several counts.
       seed: Seeds draws, which depend on it and on a row's number.
     """
+    exact = families.make_model(dataclasses.replace(model.config, matmul="plain"))
     whole = None if mesh is None else parallel.replicated(mesh)
     put: Callable[[Any], Any] = functools.partial(parallel.put_rows, mesh=mesh) if mesh else _same
 
@@ -81,7 +84,7 @@ def evaluator_functions(
 
     def row_losses(weights: Params, batch: SeqBatch) -> jax.Array:
         config = LossConfig(z_loss=0.0)
-        return example_losses(model, config, weights, batch, num_segments=1)[0][:, 0]
+        return example_losses(exact, config, weights, batch, num_segments=1)[0][:, 0]
 
     write = jax.jit(parallel.on_mesh(write_rows, mesh), out_shardings=whole)
     losses = jax.jit(parallel.on_mesh(row_losses, mesh), out_shardings=whole)

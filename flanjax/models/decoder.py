@@ -158,7 +158,7 @@ def _make_block(config: DecoderConfig, rngs: nnx.Rngs) -> Block:
             num_buckets=ends.num_own_buckets(config),
             dropout_rate=config.dropout_rate,
             backend=config.attention_backend,
-            q_std=in_std,
+            q_std=ends.query_std(config),
             kv_std=in_std,
             out_std=out_scale * (config.num_heads * config.d_head) ** -0.5,
             rngs=rngs,

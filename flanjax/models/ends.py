@@ -29,6 +29,13 @@ def num_own_buckets(config: Any) -> int:
     return positions.num_buckets if is_own else 0
 
 
+def query_std(config: Any) -> float:
+    """Returns the spread of queries' first weights: small where logits are unscaled."""
+    is_unscaled = config.block.attention.scale == 1.0
+    std: float = (config.d_model * (config.d_head if is_unscaled else 1)) ** -0.5
+    return std
+
+
 class Side(nnx.Module):
     """What a stack has beside its layers: a last norm, and a table of distances."""
 

@@ -207,7 +207,7 @@ def check_backend(config: Any, mesh: Mesh, lengths: tuple[int, ...]) -> None:
 
 
 def for_platform(config: Any, platform: str) -> Any:
-    """Returns a model whose attention runs there: 'auto' in place of another machine's."""
+    """Returns a model whose attention runs there, 'auto' for another machine's."""
     name = config.attention_backend
     if name in ("auto", "xla") or platform in _PLATFORMS[name]:
         return config

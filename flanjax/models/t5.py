@@ -147,6 +147,18 @@ def _stacks(config: T5Config) -> dict[str, layers.Stack]:
     }
 
 
+def _table_std(config: T5Config) -> float:
+    """Returns the spread of first embeddings: T5's 1, or what makes logits as large.
+
+    T5Gemma multiplies what it reads by d_model ** 0.5, and does not divide what a tied table
+    writes.
+    """
+    embedding = config.embedding
+    is_large = embedding.scales_inputs or (embedding.is_tied and not embedding.scales_outputs)
+    std: float = config.d_model**-0.5 if is_large else 1.0
+    return std
+
+
 class _Encoder(ends.Side):
     """An encoder's side, with a table of its own where the family has one."""
 
@@ -154,14 +166,15 @@ class _Encoder(ends.Side):
         super().__init__(config, rngs)
         if config.embedding.has_encoder_table:
             shape = (config.vocab_size, config.d_model)
-            self.embed = layers.normal_param(rngs, shape, ("vocab", "embed"), std=1.0)
+            std = _table_std(config)
+            self.embed = layers.normal_param(rngs, shape, ("vocab", "embed"), std=std)
 
 
 class _Ends(ends.Tables):
     """Everything but the layers."""
 
     def __init__(self, config: T5Config, rngs: nnx.Rngs) -> None:
-        super().__init__(config, rngs, std=1.0)
+        super().__init__(config, rngs, std=_table_std(config))
         self.encoder = _Encoder(config, rngs)
         self.decoder = ends.Side(config, rngs)
 
@@ -188,9 +201,6 @@ def _make_block(config: T5Config, has_cross: bool, rngs: nnx.Rngs) -> Block:
 
 
 def _make_attention(config: T5Config, rngs: nnx.Rngs, num_buckets: int) -> Attention:
-    """T5 leaves its logits unscaled; small initial queries do that work."""
-    is_unscaled = config.block.attention.scale == 1.0
-    q_fan_in = config.d_model * (config.d_head if is_unscaled else 1)
     return Attention(
         config=config.block.attention,
         d_model=config.d_model,
@@ -201,7 +211,7 @@ def _make_attention(config: T5Config, rngs: nnx.Rngs, num_buckets: int) -> Atten
         num_buckets=num_buckets,
         dropout_rate=config.dropout_rate,
         backend=config.attention_backend,
-        q_std=q_fan_in**-0.5,
+        q_std=ends.query_std(config),
         kv_std=config.d_model**-0.5,
         out_std=(config.num_heads * config.d_head) ** -0.5,
         rngs=rngs,

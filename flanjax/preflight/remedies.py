@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 
 from flanjax.experiment import Experiment
+from flanjax.train.optim import UNREAD, OptimizerConfig
 
 _NUM_TOLD = 3
 _CHUNK_TOKENS = 2048
@@ -55,10 +57,21 @@ def _remedies(experiment: Experiment, mesh: Mapping[str, int]) -> Iterator[str]:
     if mesh["fsdp"] % 2 == 0 and num_heads % (2 * mesh["tensor"]) == 0:
         yield f"MeshConfig.tensor = {2 * mesh['tensor']} with MeshConfig.fsdp = {mesh['fsdp'] // 2}"
     if optimizer.name not in ("adafactor", "sgd"):
-        yield "OptimizerConfig.name = 'adafactor'"
+        yield "OptimizerConfig.name = 'adafactor'" + _without(optimizer, "adafactor")
     yield "shorter TASK_FEATURE_LENGTHS"
     yield "more devices"
     yield "a smaller model"
+
+
+def _without(optimizer: OptimizerConfig, name: str) -> str:
+    """Returns which of its settings another optimizer would refuse."""
+    refused = [
+        f"OptimizerConfig.{field.name}"
+        for field in dataclasses.fields(optimizer)
+        if field.name in (*UNREAD[name], "moment_dtype")
+        and getattr(optimizer, field.name) != field.default
+    ]
+    return f" without {' and '.join(refused)}" if refused else ""
 
 
 def _num_columns(experiment: Experiment) -> int:

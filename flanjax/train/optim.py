@@ -24,7 +24,7 @@ _STACKED = ("layers",)
 ScheduleName = Literal["constant", "rsqrt", "cosine", "linear"]
 OptimizerName = Literal["adamw", "adafactor", "lion", "muon", "sgd"]
 MomentDtype = Literal["float32", "bfloat16", "int8"]
-_UNREAD: dict[str, tuple[str, ...]] = {
+UNREAD: dict[str, tuple[str, ...]] = {
     "adamw": ("decay_rate", "min_dim_to_factor"),
     "adafactor": ("b1", "b2", "eps"),
     "lion": ("eps", "decay_rate", "min_dim_to_factor"),
@@ -159,7 +159,7 @@ class OptimizerConfig:
                 raise ValueError(
                     f"optimizer {name} must {rule}, got {getattr(self, name)}; {remedy}."
                 )
-        for name in _UNREAD[self.name]:
+        for name in UNREAD[self.name]:
             value, default = getattr(self, name), type(self).__dataclass_fields__[name].default
             if value != default:
                 raise ValueError(

@@ -45,9 +45,9 @@ LAYERS: tuple[dict[str, str], ...] = (
         "flanjax.evaluation": "predict cluster converted",
     },
     {
-        "flanjax": "experiment certificate model_dir model_card parts conversion opened start run "
-        "answering scoring run_data run_stages run_facts model_comparison train_data data_progress "
-        "token_cache cached_data length_sample foreign preflight",
+        "flanjax": "experiment certificate model_dir model_card parts conversion opened kept_state "
+        "start run answering scoring run_data run_stages run_facts model_comparison train_data "
+        "data_progress token_cache cached_data length_sample foreign preflight",
         "flanjax.data": "seqio_bridge",
         "flanjax.tasks": "seqio_mixtures",
     },

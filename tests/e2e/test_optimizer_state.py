@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from click.testing import Result
 
-from flanjax import opened
+from flanjax import model_dir, opened, start
 from flanjax.interop.places import everything
+from flanjax.parts import assemble_to_score, param_shardings
 from tests.e2e import verbs
 from tests.e2e.verbs import flanjax, values
 
@@ -105,6 +106,11 @@ def test_the_average_of_a_run_is_what_is_scored_exported_and_started_from(folder
         "--cluster=struct_to_text",
     ).output  # fmt: skip
     assert "averaged weights" in said
+    experiment = model_dir.read_run(str(unbroken))
+    made = assemble_to_score(experiment)  # it keeps weights in bfloat16, not the average
+    shardings = param_shardings(made)
+    read = start.load_params(str(unbroken), made, shardings, weights="averaged")
+    np.testing.assert_array_equal(read["layers"]["mlp"]["up"], average["layers/mlp/up"])
 
 
 def test_weights_without_an_average_are_refused(folder, unbroken):

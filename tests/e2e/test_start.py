@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import shutil
 from typing import Any
 
 import numpy as np
@@ -240,6 +241,11 @@ def test_a_run_knows_where_it_began_though_its_start_goes_on(model, sample):
     assert "resumed from step 10" in said
     report = json.loads((run_of(model, 10) / "data_report.json").read_text("utf-8"))
     assert report["first_step"] == 8
+    # So it is of one that was cut before its first checkpoint was whole.
+    for path in (run_of(model, 10) / "checkpoints").iterdir():
+        shutil.rmtree(path)
+    ended = train(model, 10, begun, KEEP, "TrainConfig.checkpoint_period=1", code=1)
+    assert "must be at step 8, from which the run in" in ended.stderr
 
 
 def test_slots_of_another_optimizer_are_no_hindrance(model, sample, monkeypatch):

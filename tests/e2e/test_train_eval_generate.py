@@ -178,7 +178,7 @@ def test_a_checkpoint_is_scored_on_a_catalogue_that_its_run_did_not_know(trained
 
 
 def test_a_run_is_scored_by_what_lies_in_its_directory(trained, tmp_path):
-    """Though it was moved, another run took its place, and its tokenizer's file is gone."""
+    """Though it was moved since, and its tokenizer's file is gone."""
     _, folder, _, report = trained
     moved = tmp_path / "moved"
     shutil.copytree(folder, moved)

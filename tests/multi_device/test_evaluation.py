@@ -1,17 +1,21 @@
 """Scoring and writing on a mesh: kernels run on each device's part."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
 
-from flanjax import parallel
-from flanjax.data.tokenize import ByteTokenizer
+from flanjax import parallel, parts
+from flanjax.data.tokenize import ByteTokenizer, TokenizerConfig
 from flanjax.evaluation.predict import ModelPredictor
+from flanjax.experiment import Experiment
 from flanjax.models import families, row_attention
 from flanjax.models.api import is_axes
 from flanjax.models.decoder import DecoderConfig
 from flanjax.models.t5 import T5Config
 from flanjax.parallel import MeshConfig, make_mesh
+from flanjax.train.loop import TrainConfig
 
 TOKENIZER = ByteTokenizer(extra_ids=0)
 MODELS = {
@@ -73,3 +77,17 @@ def test_kernels_are_split_and_give_what_one_device_gives(kernels, family):
         kernels.clear()
     np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-5)
     assert results[0][1] == results[1][1]
+
+
+def test_a_run_is_scored_on_more_devices_than_its_batch_has_rows(tmp_path):
+    experiment = Experiment(
+        model_dir=str(tmp_path),
+        model=dataclasses.replace(MODELS["decoder"], vocab_size=384, attention_backend="splash"),
+        tokenizer=TokenizerConfig(extra_ids=0),
+        train=TrainConfig(steps=1, batch_size=4),
+    )
+    with pytest.raises(ValueError, match="batch_size must be a multiple"):
+        parts.assemble(experiment)
+    assembled = parts.assemble_to_score(experiment)
+    assert assembled.mesh.size == jax.device_count() == 8
+    assert assembled.model.config.attention_backend == "auto"

@@ -11,9 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flanjax import experiment, parallel, parts
+from flanjax import experiment, model_comparison, parallel, parts
+from flanjax.base import path_name
 from flanjax.data.batch import EncoderInput, Example
 from flanjax.engine.pack import Layout, pack
+from flanjax.evaluation.converted import evaluator_functions
+from flanjax.interop.places import StoredArray
 from flanjax.losses.tokens import LossConfig
 from flanjax.models import families, kernels, layers
 from flanjax.models.decoder import DecoderConfig
@@ -209,3 +212,45 @@ def test_a_machine_without_eight_bit_products_is_told_once():
 def test_an_unknown_product_is_refused():
     with pytest.raises(ValueError, match="T5Config matmul must be plain or fp8, got 'int8'"):
         dataclasses.replace(T5, matmul="int8")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_scores_of_converted_rows_are_exact_and_do_not_know_their_neighbours(family):
+    config = dataclasses.replace(FAMILIES[family][0], matmul="fp8", dropout_rate=0.0)
+    plain = dataclasses.replace(config, matmul="plain")
+    params = families.make_model(config).init(jax.random.key(1))
+    rows = [features(family, seed) for seed in range(4)]
+    found = []
+    for model_config, together in ((config, rows), (config, rows[:1]), (plain, rows)):
+        functions = evaluator_functions(
+            families.make_model(model_config), params, eos_id=1, max_length=4, batch_size=4
+        )
+        numbered = types.SimpleNamespace(as_numpy_iterator=lambda r=together: enumerate(r))
+        found.append([value for _, value in functions.score_fn(numbered)])
+    np.testing.assert_array_equal(found[0], found[2])
+    np.testing.assert_allclose(found[1][0], found[0][0], rtol=1e-6)
+
+
+def features(family, seed):
+    """What SeqIO's converters make of one example."""
+    rng = np.random.default_rng(seed)
+    ids, weights = rng.integers(2, 100, 8), np.ones(8)
+    read = np.concatenate([[0], ids[:-1]])
+    row = {"decoder_target_tokens": ids, "decoder_input_tokens": read}
+    if family == "t5":
+        return row | {"decoder_loss_weights": weights, "encoder_input_tokens": ids[::-1]}
+    return row | {"decoder_loss_weights": weights * (np.arange(8) > 3)}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_checkpoints_are_compared_without_narrow_products(family):
+    config, _ = FAMILIES[family]
+    changed = {"matmul": "fp8", "attention_backend": "splash"}
+    narrow = dataclasses.replace(config, **changed)
+    params = families.make_model(config).init(jax.random.key(1))
+    arrays = {
+        path_name(path): StoredArray(leaf.shape, leaf.dtype, np.asarray(leaf).__getitem__)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(params)
+    }
+    found = model_comparison._logits(narrow, arrays)
+    np.testing.assert_array_equal(found, model_comparison._logits(config, arrays))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from flanjax import start
 from flanjax.interop.hf.checkpoint import open_checkpoint
 from flanjax.interop.hf.families import FAMILIES, read_config, write_config
 from flanjax.models.configs import AttentionConfig, EmbeddingConfig, RotaryConfig
@@ -363,3 +364,18 @@ def test_a_checkpoint_that_is_quantized_says_so_whatever_it_holds(tmp_path: path
         ValueError, match=r"c/config\.json: quantization_config must be absent, got"
     ):
         open_checkpoint(folder)
+
+
+def test_rotary_factors_of_long_inputs_are_a_run_s_to_choose() -> None:
+    """transformers chooses them by the length of an input: they are no other model."""
+    config = CONFIGS["phi3"]
+    num = config.d_head // 2
+    factors = {"long_factors": (2.0,) * num, "short_factors": (1.0,) * num, "original_length": 16}
+    positions = dataclasses.replace(config.positions, scaling="longrope", factor=4.0, **factors)
+    short = dataclasses.replace(config, positions=positions)
+    long = dataclasses.replace(short, positions=dataclasses.replace(positions, uses_long=True))
+    assert start.differing(long, short) == []
+    other = dataclasses.replace(positions, long_factors=(3.0,) * num, uses_long=True)
+    assert start.differing(dataclasses.replace(long, positions=other), short) != []
+    family = FAMILIES["phi3"]
+    assert write_config(family, long) == write_config(family, short)

@@ -82,6 +82,18 @@ def test_what_is_done_is_not_proposed(name):
     assert any(remedy.startswith(name) for remedy in remedies.remedies(WASTEFUL, MESH))
 
 
+def test_another_optimizer_is_proposed_without_what_it_refuses():
+    refused = "OptimizerConfig.b2 and OptimizerConfig.moment_dtype"
+    for changes, without in (
+        ({}, ""),
+        ({"moment_dtype": "int8", "b2": 0.95}, f" without {refused}"),
+    ):
+        optimizer = OptimizerConfig(name="adamw", **changes)
+        experiment = dataclasses.replace(WASTEFUL, optimizer=optimizer)
+        told = f"OptimizerConfig.name = 'adafactor'{without}"
+        assert told in remedies.remedies(experiment, MESH)
+
+
 def test_an_encoder_decoder_is_called_by_its_own_config():
     t5 = dataclasses.replace(WASTEFUL, model=dataclasses.replace(TINY_T5, remat="dots"))
     assert "T5Config.remat = 'full'" in remedies.remedies(t5, MESH)

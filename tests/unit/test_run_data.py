@@ -90,7 +90,7 @@ def test_tasks_that_a_clusters_mean_is_without_are_told(tmp_path):
 
 
 def test_only_what_is_scored_must_have_options_that_fit(tmp_path):
-    """Grouped records are drawn by group, so which these are is the evaluation's to say."""
+    """Grouped records are drawn by group: which these are is the evaluation's to say."""
     rows = [
         {"text": f"word {n}", "answer": "a" if n % 2 else "b", "long": n == 5, "group": str(n)}
         for n in range(12)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from flanjax.interop.hf import gemma, gpt, llama, t5
 from flanjax.interop.hf.family import Config, Family
 from flanjax.interop.hf.keys import Keys
+from flanjax.models.configs import RotaryConfig
 
 FAMILIES: Mapping[str, Family] = {
     family.model_type: family
@@ -110,4 +112,7 @@ def write_config(family: Family, config: Config) -> dict[str, Any]:
 def _field(config: Config, name: str) -> Any:
     if name == "num_kv_heads":
         return config.num_kv_heads or config.num_heads
-    return getattr(config, name, None)
+    value = getattr(config, name, None)
+    if isinstance(value, RotaryConfig):
+        return dataclasses.replace(value, uses_long=False)  # transformers looks at the length
+    return value
