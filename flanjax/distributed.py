@@ -8,9 +8,12 @@ pod, from the machine itself.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Collection, Mapping
 
 import jax
+import numpy as np
+from jax.experimental import multihost_utils
 
 AUTO = "auto"
 """The coordinator address that asks JAX to find the processes by itself."""
@@ -131,3 +134,27 @@ def _integer(name: str, flag: int | None, environ: Mapping[str, str]) -> int | N
             f"{_VARIABLES[name]} must be a whole number, got {text!r}; correct or unset it."
         )
     return int(text)
+
+
+def check_same(what: str, value: str, lacking: Collection[str] = ()) -> None:
+    """Checks that every process of a run has read the same; all must call it.
+
+    Args:
+      what: What it is.
+      value: Tells it from any other.
+      lacking: What this process has not found of it.
+
+    Raises:
+      ValueError: Some process has another; in every process.
+    """
+    if jax.process_count() == 1:
+        return
+    own = np.frombuffer(hashlib.blake2b(value.encode(), digest_size=8).digest(), np.uint32)
+    every = multihost_utils.process_allgather(own)
+    others = [process for process, each in enumerate(every) if (each != every[0]).any()]
+    if others:
+        told = f" (this one lacks {', '.join(lacking)})" if lacking else ""
+        raise ValueError(
+            f"{what} must be the same in all processes, got another in process "
+            f"{', '.join(map(str, others))} than in process 0{told}; give each the same files."
+        )

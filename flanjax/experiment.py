@@ -59,12 +59,14 @@ class DataConfig:
         prepared as the run draws, and later passes repeat them.
       over_long: What becomes of an example longer than its row:
         "truncate_right" keeps its beginning, "truncate_left" its end, "drop"
-        leaves it out, "error" stops; all are counted.
+        leaves it out, "error" stops; all are counted. Span corruption cuts the
+        text before it masks any. Prompts that are scored or answered are cut
+        at their end, with "truncate_left" at their beginning.
       stages: Examples drawn before -> weight of each task from there on, in
         place of sizes; the first is 0. A task that is not named has weight 0.
       num_shots: Exemplars in each prompt; 0 is zero-shot.
       bad_record_limit: Share of unreadable records above which a task is an
-        error.
+        error, whoever has cached its tokens.
     """
 
     catalogue: str = "flanjax.tasks.mini:CATALOGUE"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from flanjax.engine.advise import Rows
 from flanjax.engine.tokenized import TokenSettings, batch_of, tokenize_batch
 from flanjax.experiment import Experiment
 from flanjax.token_cache import missing_reason, token_settings
+from flanjax.train_data import weights_of
 
 _UNCUT = 1 << 20
 """Tokens that no prompt and no target has."""
@@ -64,8 +65,9 @@ def sample_lengths(
       on_task: Told which task is being read.
 
     Raises:
-      UnavailableError: The data of a task is not here, and none may be missing.
-      ValueError: A task cannot be read, or no task is left.
+      UnavailableError: The data of a task is not here, and none may be missing,
+        or no task is left.
+      ValueError: A task cannot be read.
     """
     settings = token_settings(experiment, tokenizer)._replace(
         max_inputs=_UNCUT, max_targets=_UNCUT, over_long="truncate_right"
@@ -85,13 +87,14 @@ def sample_lengths(
         used = min(read.counts.kept + read.counts.over_limit, mixture.max_examples)
         sizes[task.name] = round(used * len(lengths[task.name]) / len(read.records))
     if not lengths:
-        raise ValueError(
+        raise UnavailableError(
             f"mixture {mixture.name} must have a task whose data is here, got none; "
             f"first: {next(iter(missing.values()))}"
         )
     present = [task for task in mixture.tasks() if task.name in lengths]
     mixture = restricted(mixture, present, name=mixture.name)
-    return LengthSample(lengths, sizes, _shares(experiment, mixture, lengths, sizes), missing)
+    shares = _shares(experiment, mixture, lengths, sizes, missing)
+    return LengthSample(lengths, sizes, shares, missing)
 
 
 def rows_of(experiment: Experiment, *, multiple: int = _MULTIPLE) -> Rows:
@@ -141,6 +144,7 @@ def _shares(
     mixture: Mixture,
     lengths: Mapping[str, np.ndarray],
     sizes: Mapping[str, int],
+    missing: Collection[str],
 ) -> dict[str, float]:
     """Returns each task's share of the run, over all its stages.
 
@@ -150,7 +154,8 @@ def _shares(
         0: mixture.weights
     }
     starts = sorted(stages)
-    shares = [rates(dataclasses.replace(mixture, weights=stages[start]), sizes) for start in starts]
+    present = [weights_of(stages[start], missing) for start in starts]
+    shares = [rates(dataclasses.replace(mixture, weights=each), sizes) for each in present]
     rows = rows_of(experiment)
     mean = np.sum([shares[0][name] * each.mean(axis=0) for name, each in lengths.items()], axis=0)
     cost = mean.sum() - 1 if rows.is_causal else mean

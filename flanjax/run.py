@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import rich.console
 
-from flanjax import data_progress, model_dir, run_data, scoring, start, token_cache
+from flanjax import data_progress, distributed, model_dir, run_data, scoring, start, token_cache
 from flanjax.certificate import certify_run, split_catalogue
 from flanjax.data.batch import SeqBatch
 from flanjax.data.catalogue import Catalogue
@@ -118,6 +118,9 @@ def _prepare(
             first_step=start.first_step(experiment),
             on_progress=on_progress,
         )
+    scored = [[name, *(t.name for t in read.cluster.tasks)] for name, read in records.items()]
+    distributed.check_same("training data", data.fingerprint(), data.missing)
+    distributed.check_same("what is scored", repr(scored), run_data.not_tested(records))
     folder = pathlib.Path(experiment.model_dir)
     if (before := model_dir.read_data_report(folder)) is not None:
         check_resumable(folder / model_dir.DATA_REPORT, before, data)

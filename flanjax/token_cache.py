@@ -169,20 +169,25 @@ def _name(root: pathlib.Path, path: pathlib.Path) -> str:
 def _remote_entry(url: str, root: pathlib.Path, want: Wanted) -> tuple[pathlib.Path, bytes] | None:
     """Returns the local folder and entry of a task's tokens, None without any.
 
-    Where the source is not on this machine, an entry that agrees in all else
+    Where the source is not on this machine, the entry that agrees in all else
     is taken.
+
+    Raises:
+      ValueError: Several do.
     """
     path = cache.entry_folder(root, want.key) / cache.ENTRY
     content = staging.fetch(url, _name(root, path))
     if content is not None or want.key[cache_key.SOURCE] is not None:
         return None if content is None else (path.parent, content)
+    found = []
     for name in staging.listing(url, f"{want.task.name}/"):
         path = root / name
         if path.name != cache.ENTRY or (content := staging.fetch(url, name)) is None:
             continue
         if cache.agrees(shard.parsed_json(path, content)["key"], want.key):
-            return path.parent, content
-    return None
+            found.append((path.parent, content))
+    cache.check_one(want.task.name, [f"{url}/{_name(root, path)}" for path, _ in found])
+    return found[0] if found else None
 
 
 def check_may_build(experiment: Experiment, root: pathlib.Path, wanted: Sequence[Wanted]) -> None:

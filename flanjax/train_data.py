@@ -17,6 +17,7 @@ from flanjax import token_cache
 from flanjax.base import stable_hash
 from flanjax.data.catalogue import Mixture, rates
 from flanjax.data.holdout import restricted
+from flanjax.data.records import check_bad
 from flanjax.data.tokenize import Tokenizer
 from flanjax.engine import build, staging, tokenized
 from flanjax.engine.account import Account
@@ -155,6 +156,9 @@ def prepare_train_data(
     token_cache.check_may_build(experiment, root, wanted)
     build.build(root, wanted, settings, workers=workers, on_progress=on_progress)
     stores = token_cache.open_stores(root, wanted, [])
+    for store in stores:
+        what = f"task {store.task}, split train"  # a cache may have been built under another
+        check_bad(what, store.records, data.bad_record_limit)
     plan = make_plan(experiment, mixture, stores, layout, missing)
     num_rows = (experiment.train.steps - first_step) * experiment.train.batch_size
     needed = _passes_needed(num_rows, experiment.data.passes, plan, wanted)
@@ -206,7 +210,7 @@ def make_plan(
         0: mixture.weights
     }
     stages = [
-        Stage(start, rates(dataclasses.replace(mixture, weights=_here(each, missing)), sizes))
+        Stage(start, rates(dataclasses.replace(mixture, weights=weights_of(each, missing)), sizes))
         for start, each in sorted(weights.items())
     ]
     return Plan(
@@ -220,9 +224,10 @@ def make_plan(
     )
 
 
-def _here(
+def weights_of(
     weights: Mapping[str, float] | None, missing: Collection[str]
 ) -> Mapping[str, float] | None:
+    """Returns a stage's weights without those of tasks whose data is missing."""
     return weights and {name: each for name, each in weights.items() if name not in missing}
 
 

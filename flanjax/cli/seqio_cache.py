@@ -56,22 +56,37 @@ def write_seqio_cache(
         passes=data.passes,
         bad_record_limit=data.bad_record_limit,
     )
-    records = source.Records(config)
     for task in mixture.tasks():  # before anything is rendered
         cache.check_free(pathlib.Path(out) / names.task_name(task.name, num_shots=data.num_shots))
+    return _write_tasks(experiment, mixture, pathlib.Path(out), config, console)
+
+
+def _write_tasks(
+    experiment: Experiment, mixture: Mixture, out: pathlib.Path, config: Any, console: Console
+) -> list[dict[str, Any]]:
+    from flanjax.data.seqio_bridge import cache, names, source
+    from flanjax.data.task import UnavailableError
+    from flanjax.token_cache import missing_reason
+
+    records = source.Records(config)
+    num_shots = experiment.data.num_shots
     rows = []
     for task in mixture.tasks():
-        name = names.task_name(task.name, num_shots=data.num_shots)
+        name = names.task_name(task.name, num_shots=num_shots)
         with console.status(f"writing {name}") as status:
 
             def show(number: int, name: str = name, status: Any = status) -> None:
                 status.update(f"writing {name}: {number:,} examples")
 
-            wording = source.Wording(task, None, data.num_shots)
-            folder = pathlib.Path(out) / name
-            written = cache.write_task(
-                folder, wording, records, config, splits=_SPLITS, on_progress=show
-            )
+            wording = source.Wording(task, None, num_shots)
+            folder = out / name
+            try:
+                written = cache.write_task(
+                    folder, wording, records, config, splits=_SPLITS, on_progress=show
+                )
+            except UnavailableError as error:
+                console.print(f"not written: {name}, {missing_reason(experiment, error)}")
+                continue
         rows += [{"task": name, **split._asdict()} for split in written]
     return rows
 

@@ -67,7 +67,8 @@ RECORDS = pathlib.Path(__file__).parent / "{records}"
 
 
 def test_{name}_has_ten_sound_templates() -> None:
-    records = [json.loads(line) for line in RECORDS.read_text("utf-8").splitlines()]
+    lines = RECORDS.read_text("utf-8").rstrip("\\n").split("\\n")
+    records = [json.loads(line) for line in lines]
     catalogue = Catalogue("alone", clusters=(TaskCluster("{cluster}", ({constant},)),))
     report = check_catalogue(catalogue, records={{"{name}": records}})
     problems = [

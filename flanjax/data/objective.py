@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 from typing import Literal
 
@@ -60,16 +61,11 @@ def make_example(
       tokenizer: Gives the end and sentinel ids.
       inputs: int32 prompt ids, without end marker.
       targets: int32 target ids, without end marker.
-      uid: Seeds the spans.
+      uid: Seeds the spans: of a record, a pass and a run.
     """
     if config.name == "span_corruption":
         text = np.concatenate([inputs, targets])
-        mask = noise_mask(
-            len(text),
-            noise_density=config.noise_density,
-            mean_span_length=config.mean_span_length,
-            seed=uid,
-        )
+        mask = noise_mask(config, len(text), seed=uid)
         inputs, targets = corrupt_spans(text, mask, tokenizer)
     ended = np.append(targets, tokenizer.eos_id).astype(np.int32)
     return Example(
@@ -80,9 +76,7 @@ def make_example(
     )
 
 
-def noise_mask(
-    length: int, *, noise_density: float, mean_span_length: float, seed: int
-) -> np.ndarray:
+def noise_mask(config: ObjectiveConfig, length: int, *, seed: int) -> np.ndarray:
     """Returns a bool [length] mask whose runs alternate, starting clean.
 
     As in T5: the number of masked tokens and of runs is fixed by the length,
@@ -90,8 +84,7 @@ def noise_mask(
     """
     if length < 2:
         return np.zeros(length, bool)
-    num_noise = min(max(round(length * noise_density), 1), length - 1)
-    num_spans = min(max(round(num_noise / mean_span_length), 1), num_noise, length - num_noise)
+    num_noise, num_spans = _noise(config, length)
     rng = np.random.Generator(np.random.Philox(key=stable_hash("spans", seed)))
     noise = _composition(num_noise, num_spans, rng)
     clean = _composition(length - num_noise, num_spans, rng)
@@ -103,6 +96,40 @@ def _composition(total: int, parts: int, rng: np.random.Generator) -> np.ndarray
     """Returns `parts` positive integers that sum to `total`, uniformly."""
     cuts = np.sort(rng.permutation(total - 1)[: parts - 1]) + 1
     return np.diff(np.concatenate([[0], cuts, [total]])).astype(np.int64)
+
+
+def longest_text(
+    config: ObjectiveConfig, *, max_inputs: int, max_targets: int, num_sentinels: int
+) -> int:
+    """Returns the most tokens of a text that span corruption fits into a row.
+
+    As in T5, a text is cut before its spans are masked: afterwards each sentinel of a target
+    would not stand in its input.
+
+    Args:
+      config: The objective.
+      max_inputs: Most tokens of what is left, sentinels included, ends not.
+      max_targets: The same of what was masked.
+      num_sentinels: The most spans.
+
+    Returns:
+      At least 1; a text of one token has nothing to mask.
+    """
+
+    def is_over(length: int) -> bool:
+        num_noise, num_spans = _noise(config, length)
+        sizes = (length - num_noise + num_spans, num_noise + num_spans, num_spans)
+        return any(np.greater(sizes, (max_inputs, max_targets, num_sentinels)))
+
+    lengths = range(2, max_inputs + max_targets + 1)  # none of the three falls with the length
+    return 1 + bisect.bisect_left(lengths, True, key=is_over)
+
+
+def _noise(config: ObjectiveConfig, length: int) -> tuple[int, int]:
+    """Returns how many of at least two tokens are masked, and in how many runs."""
+    num_noise = min(max(round(length * config.noise_density), 1), length - 1)
+    num_spans = max(round(num_noise / config.mean_span_length), 1)
+    return num_noise, min(num_spans, num_noise, length - num_noise)
 
 
 def corrupt_spans(

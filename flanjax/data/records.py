@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple, cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, cast
 
 from flanjax.base import stable_hash
 from flanjax.data.local_files import LocalFiles
@@ -182,17 +182,32 @@ def place_of(task: Task, split: str, data_dir: str | None) -> str:
     return source.describe()
 
 
+def check_bad(what: str, counts: Mapping[str, Any], bad_record_limit: float) -> None:
+    """Checks that not too many rows of a split are bad.
+
+    Args:
+      what: The task and split, for the message.
+      counts: A `ReadCounts`, perhaps one that a cache has kept.
+      bad_record_limit: Their share at most.
+
+    Raises:
+      ValueError: More are.
+    """
+    num, bad = counts["read"], counts["bad"]
+    if not num or bad / num <= bad_record_limit:
+        return
+    first = next(iter(counts.get("bad_examples", ())), "not known")
+    raise ValueError(
+        f"{what}: at most {bad_record_limit:.2%} of records may be bad, got {bad} of {num} "
+        f"({bad / num:.2%}), first {first.rstrip('.')}; mend the records or raise "
+        "DataConfig.bad_record_limit."
+    )
+
+
 def _check_counts(
     task: Task, split: str, counts: ReadCounts, bad_record_limit: float, place: str
 ) -> None:
-    first = counts.bad_examples[0] if counts.bad else "none"
-    if counts.read and counts.bad / counts.read > bad_record_limit:
-        raise ValueError(
-            f"task {task.name}, split {split}: at most {bad_record_limit:.2%} of records may be "
-            f"bad, got {counts.bad} of {counts.read} ({counts.bad / counts.read:.2%}), first "
-            f"{first.rstrip('.')}; mend the records or raise "
-            "DataConfig.bad_record_limit."
-        )
+    check_bad(f"task {task.name}, split {split}", counts._asdict(), bad_record_limit)
     if not counts.read:
         raise ValueError(
             f"task {task.name}, split {split}: a split must have rows, got none in {place}; test "

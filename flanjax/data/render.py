@@ -112,16 +112,23 @@ def checked_fields(task: Task, record: Record) -> Fields | None:
         )
     if "options" in task.fields:
         _check_options(task, fields)
+    if fields.get("references") is not None:
+        _check_texts(task, "references", fields["references"])
     return fields
+
+
+def _check_texts(task: Task, name: str, texts: Any) -> None:
+    is_sequence = isinstance(texts, Sequence) and not isinstance(texts, str)
+    if not is_sequence or not all(isinstance(text, str) for text in texts):
+        raise RecordError(
+            f"task {task.name}: {name} must be a sequence of text, got {texts!r}; "
+            "return a tuple from to_fields."
+        )
 
 
 def _check_options(task: Task, fields: Fields) -> None:
     options = fields["options"]
-    if isinstance(options, str) or not all(isinstance(option, str) for option in options):
-        raise RecordError(
-            f"task {task.name}: options must be a sequence of text, got {options!r}; "
-            "return a tuple from to_fields."
-        )
+    _check_texts(task, "options", options)
     if task.mode == "rank" and fields["answer"] not in options:
         raise RecordError(
             f"task {task.name}: options must hold the answer {fields['answer']!r}, "

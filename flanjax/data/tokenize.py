@@ -9,7 +9,7 @@ import itertools
 import json
 import os
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, Protocol
 
 import numpy as np
@@ -22,6 +22,8 @@ CONFIG_FILE = "flanjax_tokenizer.json"
 MODEL_FILE = "spiece.model"
 _NUM_SPECIAL = 3  # pad, end of sequence, unknown: T5's first three ids
 _NUM_BYTES = 256
+_MAX_SENTENCE_BYTES = 4192
+"""SentencePiece's own bound of what it learns from."""
 
 
 class Tokenizer(Protocol):
@@ -304,7 +306,8 @@ def train_sentencepiece(
 ) -> int:
     """Trains a SentencePiece unigram model with T5's special ids.
 
-    Bytes stand in for characters the model has not seen, so no text is lost.
+    Bytes stand in for characters the model has not seen, and spaces stay as
+    they are, so no text is lost.
 
     Args:
       texts: What to learn from; newlines are kept as text.
@@ -319,7 +322,7 @@ def train_sentencepiece(
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=(line for text in texts for line in text.split("\n") if line.strip()),
+            sentence_iterator=_sentences(texts),
             model_writer=model,
             vocab_size=vocab_size,
             hard_vocab_limit=False,
@@ -330,6 +333,7 @@ def train_sentencepiece(
             byte_fallback=True,
             user_defined_symbols=["\n"],
             normalization_rule_name="identity",
+            remove_extra_whitespaces=False,
             input_sentence_size=1_000_000,
             shuffle_input_sentence=True,
             num_threads=1,
@@ -342,6 +346,28 @@ def train_sentencepiece(
     _write(pathlib.Path(path), model.getvalue())
     processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
     return int(processor.GetPieceSize())
+
+
+def _sentences(texts: Iterable[str]) -> Iterator[str]:
+    """Yields lines, long ones in parts: SentencePiece leaves out what is longer."""
+    for text in texts:
+        for line in text.split("\n"):
+            yield from (part for part in _parts(line) if part.strip())
+
+
+def _parts(line: str) -> Iterator[str]:
+    """Yields a line, cut before spaces where there are any."""
+    if len(line.encode("utf-8", "replace")) <= _MAX_SENTENCE_BYTES:
+        yield line
+        return
+    start, most = 0, _MAX_SENTENCE_BYTES // 4  # no character has more bytes
+    while start < len(line):
+        end = len(line)
+        if end - start > most:
+            space = line.rfind(" ", start + 1, start + most)
+            end = start + most if space < 0 else space
+        yield line[start:end]
+        start = end
 
 
 def _sentinel(index: int, extra_ids: int, vocab_size: int) -> int:

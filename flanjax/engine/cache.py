@@ -187,18 +187,35 @@ def entry_folder(root: pathlib.Path, key: Mapping[str, Any]) -> pathlib.Path:
 def find_entry(root: pathlib.Path, key: Mapping[str, Any]) -> pathlib.Path | None:
     """Returns the folder of a key's tokens, None where there is none.
 
-    Where the source is not on this machine, an entry that agrees in all else
+    Where the source is not on this machine, the entry that agrees in all else
     is taken.
+
+    Raises:
+      ValueError: Several do.
     """
     folder = entry_folder(root, key)
     if (folder / ENTRY).is_file():
         return folder
     if key[cache_key.SOURCE] is not None:
         return None
-    for other in sorted((root / key["task"]).glob(f"*/{ENTRY}")):
-        if agrees(shard.read_json(other)["key"], key):
-            return other.parent
-    return None
+    entries = sorted((root / key["task"]).glob(f"*/{ENTRY}"))
+    found = [entry.parent for entry in entries if agrees(shard.read_json(entry)["key"], key)]
+    check_one(key["task"], [str(folder) for folder in found])
+    return found[0] if found else None
+
+
+def check_one(task: str, folders: Sequence[str]) -> None:
+    """Checks that what stands for an absent source is no choice between several.
+
+    Raises:
+      ValueError: It is.
+    """
+    if len(folders) > 1:
+        raise ValueError(
+            f"task {task} must have one cached copy where its data is not here, got "
+            f"{len(folders)} of different data: {', '.join(folders[:3])}; remove the older, or "
+            "name the data by DATA_DIR."
+        )
 
 
 def agrees(old: Mapping[str, Any], key: Mapping[str, Any]) -> bool:

@@ -15,6 +15,8 @@ from flanjax.engine.source_identity import source_identity
 from flanjax.engine.tokenized import TokenSettings
 
 SOURCE = "source"
+_SPANS = 2
+"""Raised whenever spans are masked otherwise."""
 
 
 def task_key(
@@ -48,6 +50,8 @@ def task_key(
         "max_examples": max_examples,
         SOURCE: source_identity(task.source, "train", data_dir=data_dir),
     }
+    if settings.objective.name == "span_corruption":
+        key["spans"] = _SPANS
     return key if tokenizer.bos_id is None else key | {"begins_with": tokenizer.bos_id}
 
 

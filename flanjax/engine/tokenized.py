@@ -7,8 +7,9 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
+from flanjax.base import stable_hash
 from flanjax.data.fewshot import choose_shots, render_fitted
-from flanjax.data.objective import ObjectiveConfig, make_example
+from flanjax.data.objective import ObjectiveConfig, longest_text, make_example
 from flanjax.data.render import template_index
 from flanjax.data.task import Pretokenized, Record, Task
 from flanjax.data.tokenize import Tokenizer, encode_prompts
@@ -106,7 +107,8 @@ def tokenize_batch(task: Task, batch: Batch, settings: TokenSettings, *, pass_in
     a target each get an end id. What is too long is cut, dropped or an error, as
     the settings say: "truncate_right" keeps the beginning and "truncate_left" the
     end; `bos_id` stays first and the end id last. Before a prompt is cut, its
-    exemplars are left out one by one until it fits.
+    exemplars are left out one by one until it fits. Span corruption cuts the
+    whole text, before it masks any of it, to what fits both sides.
 
     Args:
       task: The task.
@@ -120,11 +122,17 @@ def tokenize_batch(task: Task, batch: Batch, settings: TokenSettings, *, pass_in
     if task.pretokenized is not None:
         return _given(task, task.pretokenized, batch, settings)
     texts, templates, num_shots_dropped = _rendered(task, batch, settings, pass_index)
-    inputs, targets = _encoded(texts, batch.uids, settings, pass_index)
+    inputs, targets = _encoded(texts, settings.tokenizer)
     firsts = (settings.tokenizer.bos_id, None)
     limits = (settings.max_inputs - 1 - (firsts[0] is not None), settings.max_targets - 1)
-    is_long = (inputs.lengths > limits[0], targets.lengths > limits[1])
-    if settings.over_long == "error":
+    if settings.objective.name == "span_corruption":
+        whole = _joined(inputs, targets)
+        longest = _longest_text(settings, limits)
+        is_long = (whole.lengths > longest, np.zeros(len(whole.lengths), bool))
+        _check_text(task, batch, whole.lengths, longest, settings)
+        inputs, targets = _corrupted(whole, longest, batch.uids, settings, pass_index)
+    else:
+        is_long = (inputs.lengths > limits[0], targets.lengths > limits[1])
         _check_lengths(task, batch, (inputs, targets), limits, settings)
     is_empty = targets.lengths == 0
     reasons = {EMPTY_TARGET: is_empty}
@@ -226,23 +234,49 @@ def _fits(settings: TokenSettings) -> Callable[[str], bool]:
     return fits
 
 
-def _encoded(
-    texts: Sequence[tuple[str, str]],
-    uids: Sequence[int],
-    settings: TokenSettings,
-    pass_index: int,
-) -> tuple[Ragged, Ragged]:
-    """Returns the ids of prompts and targets, as the objective wants them, unended."""
+def _encoded(texts: Sequence[tuple[str, str]], tokenizer: Tokenizer) -> tuple[Ragged, Ragged]:
+    """Returns the ids of prompts and targets, unended."""
     prompts, answers = zip(*texts, strict=True) if texts else ((), ())
-    tokenizer = settings.tokenizer
-    inputs = Ragged(*tokenizer.encode_flat(prompts))
-    targets = Ragged(*tokenizer.encode_flat(answers))
-    if settings.objective.name != "span_corruption":
-        return inputs, targets
-    pairs = zip(_split(inputs), _split(targets), uids, strict=True)
+    return Ragged(*tokenizer.encode_flat(prompts)), Ragged(*tokenizer.encode_flat(answers))
+
+
+def _joined(inputs: Ragged, targets: Ragged) -> Ragged:
+    """Returns each prompt and its target as one text."""
+    return Ragged(_alternating(inputs, targets), inputs.lengths + targets.lengths)
+
+
+def _longest_text(settings: TokenSettings, limits: tuple[int, int]) -> int:
+    num_sentinels = settings.tokenizer.num_sentinels
+    if not num_sentinels:
+        raise ValueError(
+            f"tokenizer must have sentinels for span_corruption, got "
+            f"{settings.tokenizer.fingerprint} without; raise TokenizerConfig.extra_ids, or use "
+            "another tokenizer or objective."
+        )
+    return longest_text(
+        settings.objective,
+        max_inputs=limits[0],
+        max_targets=limits[1],
+        num_sentinels=num_sentinels,
+    )
+
+
+def _corrupted(
+    whole: Ragged, longest: int, uids: Sequence[int], settings: TokenSettings, pass_index: int
+) -> tuple[Ragged, Ragged]:
+    """Returns texts, cut to `longest` tokens, with spans masked, and the spans."""
+    is_cut_left = settings.over_long == "truncate_left"
+    texts = [ids[-longest:] if is_cut_left else ids[:longest] for ids in _split(whole)]
+    nothing = np.zeros(0, np.int32)
     made = [
-        make_example(settings.objective, tokenizer, prompt, answer, uid=uid + pass_index)
-        for prompt, answer, uid in pairs
+        make_example(
+            settings.objective,
+            settings.tokenizer,
+            text,
+            nothing,
+            uid=stable_hash("spans of", settings.seed, uid, pass_index),
+        )
+        for text, uid in zip(texts, uids, strict=True)
     ]
     return _ragged([e.inputs for e in made]), _ragged([e.targets[:-1] for e in made])
 
@@ -256,6 +290,19 @@ def _ragged(arrays: Sequence[np.ndarray]) -> Ragged:
     return Ragged(np.concatenate([np.zeros(0, np.int32), *arrays]), lengths)
 
 
+def _check_text(
+    task: Task, batch: Batch, lengths: np.ndarray, longest: int, settings: TokenSettings
+) -> None:
+    if settings.over_long != "error":
+        return
+    for at in np.flatnonzero(lengths > longest)[:1]:
+        raise ValueError(
+            f"task {task.name}, source row {batch.rows[at]}: a text must fit the {longest} tokens "
+            f"that span corruption leaves room for, got {lengths[at]}; raise TASK_FEATURE_LENGTHS, "
+            "or set DataConfig.over_long to 'truncate_right', 'truncate_left' or 'drop'."
+        )
+
+
 def _check_lengths(
     task: Task,
     batch: Batch,
@@ -263,6 +310,8 @@ def _check_lengths(
     limits: tuple[int, int],
     settings: TokenSettings,
 ) -> None:
+    if settings.over_long != "error":
+        return
     wholes = (settings.max_inputs, settings.max_targets)
     named = zip(("inputs", "targets"), sides, limits, wholes, strict=True)
     for name, (_, lengths), limit, whole in named:

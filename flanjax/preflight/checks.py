@@ -101,18 +101,26 @@ def _data(experiment: Experiment, catalogue: Catalogue, tokenizer: Tokenizer) ->
         )
     except UnavailableError:
         lacking = _uncached(experiment, mixture.tasks(), mixture.max_examples, tokenizer)
-        if lacking:
+        num = len(mixture.tasks()) - len(lacking)
+        if not num or (lacking and experiment.data.missing_tasks == "fail"):
             raise
-        return f"{len(mixture.tasks())} tasks, from the cache alone"
+        return f"{num} tasks, from the cache alone{_named('not here', lacking)}"
     lengths = experiment.data.task_feature_lengths
+    settings = token_cache.token_settings(experiment, tokenizer)
     rows = np.concatenate(list(sample.lengths.values()))
-    over = np.mean((rows > [lengths["inputs"] + 1, lengths["targets"]]).any(axis=1))
+    over = np.mean((rows > [settings.max_inputs, settings.max_targets]).any(axis=1))
     limit = f"{lengths['inputs']} + {lengths['targets']} tokens ({experiment.data.over_long})"
-    missing = f"; not here: {', '.join(sample.missing)}" if sample.missing else ""
+    unread = [task for task in mixture.tasks() if task.name in sample.missing]
+    lacking = _uncached(experiment, unread, mixture.max_examples, tokenizer)
+    cached = [task.name for task in unread if task.name not in lacking]
     return (
         f"{len(sample.lengths)} tasks of {mixture.name}; of {len(rows):,} examples {over:.1%} are "
-        f"longer than {limit}{missing}"
+        f"longer than {limit}{_named('from the cache', cached)}{_named('not here', lacking)}"
     )
+
+
+def _named(what: str, names: Sequence[str]) -> str:
+    return f"; {what}: {', '.join(names)}" if names else ""
 
 
 def _uncached(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import json
 import pathlib
 from collections.abc import Iterator
@@ -9,12 +11,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rich.console
 import seqio
 from click.testing import Result
 
+from flanjax import gin_bridge
+from flanjax.cli.seqio_cache import write_seqio_cache
+from flanjax.data.catalogue import Mixture
 from flanjax.data.seqio_bridge import cache
 from flanjax.data.seqio_bridge.registry import register, unregister
 from flanjax.data.seqio_bridge.source import BridgeConfig
+from flanjax.data.sources import Jsonl
 from flanjax.data.tokenize import TokenizerConfig
 from flanjax.tasks.mini import CATALOGUE
 from tests.e2e.verbs import flanjax
@@ -131,3 +138,24 @@ def test_what_is_there_or_breaks_leaves_nothing_half_written(tmp_path, monkeypat
 def test_a_directory_must_be_named(tmp_path: pathlib.Path):
     ended = write(code=2)
     assert "--format=seqio must have a directory to write to: add --out=DIR." in ended.stderr
+
+
+@pytest.mark.parametrize("missing_tasks", ["drop", "fail"])
+def test_tasks_whose_data_is_not_here_are_dropped_as_the_run_drops_them(tmp_path, missing_tasks):
+    made = CATALOGUE.task("mini_people")
+    gone = Jsonl(files={"train": "gone.jsonl"}, public="https://example.org/gone")
+    tasks = (dataclasses.replace(made, name="gone", source=gone), made)
+    experiment = gin_bridge.load(
+        [flag.partition("=")[2] for flag in RUN if flag.startswith("--gin_file")],
+        [flag.removeprefix("--gin.") for flag in RUN if flag.startswith("--gin.")]
+        + [f"DataConfig.missing_tasks='{missing_tasks}'", f"DATA_DIR='{tmp_path}'"],
+    ).experiment
+    console = rich.console.Console(file=io.StringIO(), width=200)
+    mixture, out = Mixture("both", tasks, max_examples=30), str(tmp_path / "out")
+    if missing_tasks == "fail":
+        with pytest.raises(ValueError, match=r"or set DataConfig\.missing_tasks = 'drop'"):
+            write_seqio_cache(experiment, mixture, out, console)
+        return
+    rows = write_seqio_cache(experiment, mixture, out, console)
+    assert {row["task"] for row in rows} == {"mini_people_10templates"}
+    assert "not written: gone_10templates, its data is not here: " in console.file.getvalue()

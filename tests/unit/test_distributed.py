@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import jax
+import numpy as np
 import pytest
 
+from flanjax import distributed
 from flanjax.distributed import Processes, initialize, resolve
 
 _TWO = {"JAX_COORDINATOR_ADDRESS": "10.0.0.1:1234", "JAX_NUM_PROCESSES": "2", "JAX_PROCESS_ID": "1"}
@@ -79,3 +82,19 @@ def test_a_contradiction_is_one_clear_line(
 def test_a_variable_that_is_no_number_is_named() -> None:
     with pytest.raises(ValueError, match="JAX_PROCESS_ID must be a whole number, got 'one'; corre"):
         _resolve("node7:99", 2, JAX_PROCESS_ID="one")
+
+
+def test_processes_that_read_otherwise_are_told(monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 3)
+    for others, match in (
+        (lambda own: [own, own, own], None),
+        (lambda own: [own, own + 1, own], "another in process 1 than in process 0"),
+        (lambda own: [own + 1, own, own], r"in process 1, 2 than .* \(this one lacks words\)"),
+    ):
+        gather = lambda own, others=others: np.stack(others(own))  # noqa: E731
+        monkeypatch.setattr(distributed.multihost_utils, "process_allgather", gather)
+        if match is None:
+            distributed.check_same("training data", "abc")
+            continue
+        with pytest.raises(ValueError, match=match):
+            distributed.check_same("training data", "abc", ["words"])

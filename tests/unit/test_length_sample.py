@@ -10,7 +10,8 @@ import pytest
 
 from flanjax import gin_bridge
 from flanjax.certificate import split_catalogue
-from flanjax.data.catalogue import Catalogue
+from flanjax.data.catalogue import Catalogue, Mixture
+from flanjax.data.sources import Jsonl
 from flanjax.data.tokenize import make_tokenizer
 from flanjax.engine import advise as advisor
 from flanjax.experiment import Experiment
@@ -128,3 +129,17 @@ def test_the_fill_is_what_the_plan_realises(tmp_path, run):
         ]
         realised = sum(costs) / (len(rows) * choice.slots)
         assert realised == pytest.approx(choice.fill, abs=0.01)
+
+
+def test_a_stage_may_name_a_task_whose_data_is_not_here(tmp_path):
+    words = dataclasses.replace(
+        MINI.task("mini_people"),
+        name="words",
+        source=Jsonl(files={"train": "gone.jsonl"}, public="https://example.org/words"),
+    )
+    mixture = Mixture("both", (MINI.task("mini_objects"), words), max_examples=50)
+    stages = "DataConfig.stages={0: {'mini_objects': 1.0, 'words': 1.0}}"
+    of = experiment(tmp_path, stages, "DataConfig.missing_tasks='drop'", f"DATA_DIR='{tmp_path}'")
+    found = sample_lengths(of, mixture, make_tokenizer(of.tokenizer), num_records=5)
+    assert (found.shares, list(found.missing)) == ({"mini_objects": 1.0}, ["words"])
+    assert prepare_train_data(of, mixture, make_tokenizer(of.tokenizer)).missing.keys() == {"words"}

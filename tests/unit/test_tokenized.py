@@ -16,6 +16,7 @@ from flanjax.engine.tokenized import Batch, TokenSettings, batch_of, tokenize_ba
 from tests.unit.beginning_tokenizer import BeginningTokenizer
 
 EOS = ByteTokenizer().eos_id
+SPANS = ObjectiveConfig(name="span_corruption")
 TASK = Task(
     name="words",
     version=1,
@@ -178,6 +179,52 @@ def test_span_corruption_masks_the_same_spans_again():
     sentinel = settings.tokenizer.sentinel(0)
     assert (part.tokens == sentinel).sum() == 2  # in the prompt and in the target
     assert part.examples["targets"][0] > 2
+
+
+@pytest.mark.parametrize("policy", ["truncate_right", "truncate_left"])
+def test_span_corruption_cuts_a_text_before_it_masks_it(policy):
+    """Each sentinel of a target stands in its input; both are a piece of the text."""
+    settings = TokenSettings(
+        ByteTokenizer(), SPANS, max_inputs=50, max_targets=20, over_long=policy
+    )
+    text = "".join(chr(33 + n % 90) for n in range(500))
+    part = tokenize((text, "end"), settings=settings, task=one_wording())
+    assert part.counts == {"inputs_truncated": 1}
+    [start, num_inputs, num_targets] = part.examples[["start", "inputs", "targets"]].tolist()[0]
+    inputs = part.tokens[start : start + num_inputs].tolist()
+    targets = part.tokens[start + num_inputs : start + num_inputs + num_targets].tolist()
+    assert (inputs.pop(), targets.pop()) == (EOS, EOS)
+    sentinels = {settings.tokenizer.sentinel(n) for n in range(100)}
+    assert [i for i in inputs if i in sentinels] == [i for i in targets if i in sentinels]
+    spans, last = {}, None
+    for i in targets:
+        last = i if i in sentinels else last
+        spans.setdefault(last, []).extend([] if i in sentinels else [i])
+    whole = [i for each in inputs for i in spans.get(each, [each])]
+    assert "".join(chr(i - 3) for i in whole) == (
+        (text + "end")[-len(whole) :] if policy == "truncate_left" else text[: len(whole)]
+    )
+    assert len(inputs) in (48, 49)
+
+
+def test_spans_depend_on_the_seed_and_the_pass():
+    settings = SETTINGS._replace(objective=SPANS, max_inputs=99, max_targets=99)
+    text = ("the quick brown fox jumps over the lazy dog", "and sleeps")
+    found = [
+        tokenize(text, settings=settings._replace(seed=seed), task=one_wording(), pass_index=number)
+        for seed, number in ((0, 0), (1, 0), (0, 1))
+    ]
+    assert len({part.tokens.tobytes() for part in found}) == 3
+
+
+def test_span_corruption_tells_long_texts_and_tokenizers_without_sentinels():
+    settings = TokenSettings(ByteTokenizer(), SPANS, max_inputs=50, max_targets=20)
+    with pytest.raises(ValueError, match=r"source row 10: a text must fit the .* got 83"):
+        tokenize(("x" * 80, "end"), settings=settings._replace(over_long="error"))
+    dropped = tokenize(("x" * 80, "end"), settings=settings._replace(over_long="drop"))
+    assert dropped.counts == {"inputs_too_long": 1}
+    with pytest.raises(ValueError, match="tokenizer must have sentinels for span_corruption"):
+        tokenize(("x", "y"), settings=settings._replace(tokenizer=ByteTokenizer(extra_ids=0)))
 
 
 def test_no_records_are_no_tokens():

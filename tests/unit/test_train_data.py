@@ -203,6 +203,35 @@ def test_weights_of_a_stage_are_checked(tmp_path):
             prepare(experiment(tmp_path, stages=stages))
 
 
+def write_words(folder, lines):
+    folder.mkdir(exist_ok=True)
+    (folder / "words.jsonl").write_text("".join(f"{line}\n" for line in lines), "utf-8")
+
+
+def test_a_cache_of_bad_records_is_refused_by_a_run_that_would_not_build_it(tmp_path):
+    rows, words = tmp_path / "rows", Mixture("words", (WORDS,))
+    good = [json.dumps({"text": f"word {n}", "answer": "yes"}) for n in range(20)]
+    write_words(rows, [*good, *["{}"] * 20])
+    cache = CacheConfig(cache_dir=str(tmp_path / "cache"))
+    made = {"cache": cache, "data_dir": str(rows)}
+    prepare(experiment(tmp_path, bad_record_limit=0.9, **made), words)
+    with pytest.raises(ValueError, match=r"task words, split train: at most 1\.00% .* 20 of 40"):
+        prepare(experiment(tmp_path, bad_record_limit=0.01, **made), words)
+    prepare(experiment(tmp_path, bad_record_limit=0.5, **made), words)
+
+
+def test_no_choice_is_made_between_cached_copies_of_other_data(tmp_path):
+    rows, words = tmp_path / "rows", Mixture("words", (WORDS,))
+    cache = CacheConfig(cache_dir=str(tmp_path / "cache"))
+    for answer in ("old", "new"):
+        lines = [json.dumps({"text": f"word {n}", "answer": answer}) for n in range(30)]
+        write_words(rows, lines)
+        prepare(experiment(tmp_path, cache=cache, data_dir=str(rows)), words)
+    with pytest.raises(ValueError, match="task words must have one cached copy where its data is"):
+        prepare(experiment(tmp_path, cache=cache), words)
+    prepare(experiment(tmp_path, cache=cache, data_dir=str(rows)), words)
+
+
 def test_a_stage_may_name_a_task_that_was_dropped(tmp_path):
     mixture = Mixture("both", (TASKS[0], WORDS), max_examples=50)
     stages = {0: {"mini_objects": 1.0, "words": 1.0}}
