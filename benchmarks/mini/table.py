@@ -35,7 +35,7 @@ class Value(NamedTuple):
     def text(self, sign: str = "") -> str:
         """Returns "41.2", or "41.2 ± 1.3" where there are several; "+" writes the sign."""
         error = "" if self.error is None else f" \u00b1 {self.error:.1f}"
-        return f"{self.mean:{sign}.1f}{error}"
+        return f"{round(self.mean, 1) + 0.0:{sign}.1f}{error}"  # no "-0.0"
 
 
 def over_seeds(values: Sequence[float]) -> Value:
@@ -198,6 +198,16 @@ def _added(tuned: Mapping[int, float], known: Mapping[int, float], kind: str) ->
     return statistics.fmean(values) if values else None
 
 
+def over_pairs(
+    results: Iterable[Mapping[str, Any]], cell: Cell, less: str = "untuned"
+) -> Value | None:
+    """Returns how much more a cell scores than another column, seed by seed; None for no pair."""
+    scores = by_seed(results)
+    known, other = (scores.get(c, {}) for c in (cell, cell._replace(column=less)))
+    values = [known[seed] - other[seed] for seed in known if seed in other]
+    return over_seeds(values) if values else None
+
+
 def wordings(results: Iterable[Mapping[str, Any]], held: str) -> dict[str, Value]:
     """Returns what a cluster scored with each thing that training put before the fields."""
     found: dict[str, list[float]] = {}
@@ -233,7 +243,7 @@ def cells(results: Sequence[Mapping[str, Any]], family: str) -> dict[str, dict[s
     return found
 
 
-HEADS = ("held out", "chance", *COLUMNS, "trained on")
+HEADS = ("held out", "chance", *COLUMNS, "tuned less untuned", "trained on")
 
 
 def rows(results: Sequence[Mapping[str, Any]], family: str) -> Iterator[list[str]]:
@@ -242,11 +252,13 @@ def rows(results: Sequence[Mapping[str, Any]], family: str) -> Iterator[list[str
     for cluster, row in cells(results, family).items():
         chance = known[cluster][0]
         told = [row[column].text() if column in row else "-" for column in COLUMNS]
+        added = over_pairs(results, Cell(family, cluster, "tuned"))
+        told.append("-" if added is None else added.text("+"))
         told.append(learnt[cluster].text() if cluster in learnt else "-")
         yield [cluster, "-" if chance is None else f"{chance:.1f}", *told]
-    added = differences(results, family)
-    told = [added[column].value.text("+") if column in added else "" for column in COLUMNS]
-    yield ["tuned less column", "", *told, ""]
+    differ = differences(results, family)
+    told = [differ[column].value.text("+") if column in differ else "" for column in COLUMNS]
+    yield ["tuned less column", "", *told, "", ""]
 
 
 def markdown(results: Sequence[Mapping[str, Any]], family: str) -> str:
@@ -257,7 +269,8 @@ def markdown(results: Sequence[Mapping[str, Any]], family: str) -> str:
 def summary(results: Sequence[Mapping[str, Any]]) -> str:
     """Returns a short table: means over the clusters of options, and what tuning adds to them."""
     chances = {name: chance for name, (chance, _) in baselines(results).items() if chance}
-    lines: list[Sequence[str]] = [("", *HEADS[1:]), ["---"] * len(HEADS)]
+    heads = ("", "chance", *COLUMNS, "trained on")
+    lines: list[Sequence[str]] = [heads, ["---"] * len(heads)]
     for family in FAMILIES:
         scored, learnt = cells(results, family), seen(results, family)
 

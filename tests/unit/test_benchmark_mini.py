@@ -67,6 +67,7 @@ def test_a_cell_is_the_mean_over_seeds_with_its_standard_error() -> None:
     assert cell.error == pytest.approx(10 / 3**0.5)  # sample deviation 10, three seeds
     assert cell.text() == "50.0 ± 5.8"
     assert table.over_seeds([4.0]).text("+") == "+4.0"  # one value has no error
+    assert table.over_seeds([-0.04]).text("+") == "+0.0"
 
 
 def test_differences_are_taken_over_clusters() -> None:
@@ -152,6 +153,16 @@ def test_a_table_has_a_row_for_each_cluster() -> None:
     ]
     assert lines[2].split("|")[2].strip() == "50.0"  # chance
     assert len({line.count("|") for line in lines}) == 1
+
+
+def test_a_cluster_s_change_is_paired_by_seed() -> None:
+    results = [result("tuned", "nli", score, seed=seed) for seed, score in enumerate((50, 62, 90))]
+    results += [result("text", "nli", score, seed=seed) for seed, score in ((0, 40), (1, 48))]
+    cell = table.Cell("t5", "nli", "tuned")
+    assert table.over_pairs(results, cell) == table.Value(12.0, 2.0, 2)
+    assert table.over_pairs(results[:3], cell) is None
+    row = table.markdown(results, "t5").splitlines()[2].split("|")
+    assert row[-3].strip() == "+12.0 ± 2.0"
 
 
 def test_a_summary_is_over_the_clusters_of_options() -> None:
