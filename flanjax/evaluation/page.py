@@ -105,7 +105,7 @@ def _not_scored(report: ClusterReport) -> str:
     """Says which tasks the mean is without."""
     if not report.not_scored:
         return ""
-    told = "; ".join(f"{name} {why.rstrip('.')}" for name, why in report.not_scored.items())
+    told = ", ".join(f"{name} ({why.rstrip('.')})" for name, why in report.not_scored.items())
     return f'<p class="soft">Not scored, and not in the mean: {escape(told)}.</p>'
 
 

@@ -97,7 +97,7 @@ def test_tasks_that_no_mean_counts_are_told():
     told = "task0, task1, task2, task3, task4 and 2 more."
     assert f"Not scored, and in no mean: {told}" in " ".join(" ".join(lines).split())
     text = Reader(page({"after": [scored]})).text
-    assert "in the mean: task0 has no validation split; name another; task1 has" in text
+    assert "in the mean: task0 (has no validation split; name another), task1 (has" in text
 
 
 def test_the_page_is_called_after_what_it_shows():
