@@ -159,24 +159,3 @@ def test_tasks_whose_data_is_not_here_are_dropped_as_the_run_drops_them(tmp_path
     rows = write_seqio_cache(experiment, mixture, out, console)
     assert {row["task"] for row in rows} == {"mini_people_10templates"}
     assert "not written: gone_10templates, its data is not here: " in console.file.getvalue()
-
-
-@pytest.mark.parametrize("missing_tasks", ["drop", "fail"])
-def test_tasks_whose_data_is_not_here_are_dropped_as_the_run_drops_them(tmp_path, missing_tasks):
-    made = CATALOGUE.task("mini_people")
-    gone = Jsonl(files={"train": "gone.jsonl"}, public="https://example.org/gone")
-    tasks = (dataclasses.replace(made, name="gone", source=gone), made)
-    experiment = gin_bridge.load(
-        [flag.partition("=")[2] for flag in RUN if flag.startswith("--gin_file")],
-        [flag.removeprefix("--gin.") for flag in RUN if flag.startswith("--gin.")]
-        + [f"DataConfig.missing_tasks='{missing_tasks}'", f"DATA_DIR='{tmp_path}'"],
-    ).experiment
-    console = rich.console.Console(file=io.StringIO(), width=200)
-    mixture, out = Mixture("both", tasks, max_examples=30), str(tmp_path / "out")
-    if missing_tasks == "fail":
-        with pytest.raises(ValueError, match="or set DataConfig.missing_tasks = 'drop'"):
-            write_seqio_cache(experiment, mixture, out, console)
-        return
-    rows = write_seqio_cache(experiment, mixture, out, console)
-    assert {row["task"] for row in rows} == {"mini_people_10templates"}
-    assert "not written: gone_10templates, its data is not here: " in console.file.getvalue()
