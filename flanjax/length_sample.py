@@ -54,6 +54,8 @@ def sample_lengths(
 ) -> LengthSample:
     """Tokenizes a sample of each task's training records.
 
+    Span corruption cuts texts to what the tokenizer's sentinels mask, here too.
+
     The sample is the one that `read_records` takes under a limit, so it is
     part of what the run itself would read.
 

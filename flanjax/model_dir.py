@@ -27,7 +27,7 @@ from typing import Any, Literal
 
 from flanjax.base import nearest_existing
 from flanjax.data.objective import ObjectiveConfig
-from flanjax.data.tokenize import Tokenizer, load_tokenizer, saved_config
+from flanjax.data.tokenize import Tokenizer, load_tokenizer
 from flanjax.evaluation.cluster import EvalConfig
 from flanjax.evaluation.results import Certificate
 from flanjax.experiment import DataConfig, Experiment, differences, from_plain, identity, to_plain
@@ -178,18 +178,15 @@ def read_experiment(folder: pathlib.Path) -> Experiment:
 
 
 def read_run(checkpoint: str) -> Experiment:
-    """Returns the run that made a checkpoint, as it lies there now.
+    """Returns the run that made a checkpoint, in the directory where it lies now.
 
-    Its directory may have been moved, its tokenizer's file may be elsewhere: what names them is
-    as the run saw them.
+    Its tokenizer's file may have gone since: `read_tokenizer` gives the copy that lies there.
 
     Raises:
-      ValueError: The directory holds no run, or no tokenizer.
+      ValueError: The directory holds no run.
     """
     folder, _ = split_checkpoint(checkpoint)
-    experiment = read_experiment(folder)
-    tokenizer = saved_config(folder / TOKENIZER)
-    return dataclasses.replace(experiment, model_dir=str(folder), tokenizer=tokenizer)
+    return dataclasses.replace(read_experiment(folder), model_dir=str(folder))
 
 
 def read_or_imagine(path: pathlib.Path, model: Any) -> Experiment:

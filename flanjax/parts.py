@@ -80,7 +80,8 @@ def check_vocabulary(experiment: Experiment, tokenizer: Tokenizer) -> None:
     if experiment.model.vocab_size < tokenizer.vocab_size:
         raise ValueError(
             f"model vocab_size must be at least the tokenizer's {tokenizer.vocab_size}, got "
-            f"{experiment.model.vocab_size}; raise it, or name the checkpoint's own tokenizer."
+            f"{experiment.model.vocab_size}; raise it, or name the checkpoint's own tokenizer, as "
+            "`flanjax import hf` leaves it."
         )
 
 
@@ -129,16 +130,20 @@ def assemble_for_reading(experiment: Experiment, tokenizer: Tokenizer) -> Parts:
     return Parts(tokenizer, model, optax.identity(), mesh)
 
 
-def assemble_to_score(experiment: Experiment) -> Parts:
+def assemble_to_score(experiment: Experiment, tokenizer: Tokenizer | None = None) -> Parts:
     """Builds what parameters are scored with, on the run's mesh.
 
     Its batches of training are not read here, so they need not fit the mesh, and attention is as
     in `assemble_for_reading`.
 
+    Args:
+      experiment: The run.
+      tokenizer: As in `assemble`.
+
     Raises:
       ValueError: The vocabulary or the mesh do not fit.
     """
-    tokenizer = make_tokenizer(experiment.tokenizer)
+    tokenizer = tokenizer or make_tokenizer(experiment.tokenizer)
     check_vocabulary(experiment, tokenizer)
     mesh = parallel.make_mesh(experiment.mesh)
     config = for_platform(experiment.model, mesh.devices.flat[0].platform)

@@ -72,8 +72,8 @@ def train_and_evaluate(
     if jax.process_index() == 0:
         _claim(experiment, parts, data, certificate, resolved_text)
     told = [*data_progress.staged_lines(data.staged), data.table(), certificate.summary()]
-    told += [*run_data.not_scored_lines(not_scored), *_layout_lines(experiment, parts)]
-    console.print(*told, *([begun.summary()] if begun else []), sep="\n", soft_wrap=True)
+    told += [*run_data.not_scored_lines(not_scored), *_start_lines(experiment, parts, begun)]
+    console.print(*told, sep="\n", markup=False, soft_wrap=True)
     key_init, key_dropout = jax.random.split(jax.random.key(experiment.train.seed))
     state, shardings = make_state(parts.model, parts.tx, parts.mesh, key_init, parts.frozen)
     state = state if begun is None else start.apply(begun, state, shardings)
@@ -129,10 +129,11 @@ def _prepare(
     )
 
 
-def _layout_lines(experiment: Experiment, parts: Parts) -> list[str]:
-    """Returns what a mesh makes slower, or does not divide."""
-    undivided = undivided_lines(parts.model, parts.mesh)
-    return [*slower_lines(experiment, parts.mesh), *(f"layout: {line}" for line in undivided)]
+def _start_lines(experiment: Experiment, parts: Parts, begun: start.Start | None) -> list[str]:
+    """Returns what a mesh makes slower, or does not divide, and what is started from."""
+    undivided = [f"layout: {line}" for line in undivided_lines(parts.model, parts.mesh)]
+    lines = [*slower_lines(experiment, parts.mesh), *undivided]
+    return [*lines, begun.summary()] if begun else lines
 
 
 def _claim(

@@ -15,6 +15,7 @@ from flanjax import model_dir, run_data, start
 from flanjax.certificate import certify_run, split_catalogue
 from flanjax.data.catalogue import Catalogue
 from flanjax.data.holdout import resolve
+from flanjax.data.tokenize import Tokenizer
 from flanjax.evaluation import report
 from flanjax.evaluation.cluster import evaluate_cluster
 from flanjax.evaluation.results import Certificate, ClusterReport
@@ -51,6 +52,7 @@ def evaluate(
     output: str,
     command: str,
     console: rich.console.Console,
+    tokenizer: Tokenizer | None = None,
     weights: restore.Weights = "trained",
 ) -> Outcome:
     """Scores a checkpoint, or what a run starts from, on clusters.
@@ -64,6 +66,8 @@ def evaluate(
       output: Where the report goes.
       command: The command line, named in the report.
       console: Where the table goes.
+      tokenizer: The one that lies with the checkpoint; None makes the
+        experiment's own.
       weights: Which of the checkpoint's.
 
     Raises:
@@ -75,16 +79,18 @@ def evaluate(
     split = split_catalogue(experiment, catalogue) if checkpoint is None else None
     chosen = [resolve(catalogue, rule).test for rule in clusters]
     rest = catalogue.scored_without_choice(experiment.data.mixture_or_task_name)
-    parts = assemble_to_score(experiment)
+    parts = assemble_to_score(experiment, tokenizer)
     records, not_scored = run_data.read_all(
         experiment, chosen, () if chosen else rest, parts.tokenizer
     )
-    console.print(*run_data.not_scored_lines(not_scored), sep="\n", end="\n" if not_scored else "")
+    _tell(console, run_data.not_scored_lines(not_scored))
     found = _open(experiment, parts, checkpoint, weights)
     if found is not None:
         console.print(found.summary(), soft_wrap=True)
     stage = "checkpoint" if checkpoint else BEFORE if found else "untrained"
-    reports = score(experiment, parts, records, _params(found, experiment, parts), stage, console)
+    is_start = checkpoint is None
+    params = _first_params(found, experiment, parts) if is_start else _read(found, parts)
+    reports = score(experiment, parts, records, params, stage, console)
     if not reports:
         raise ValueError(
             f"what is scored must have a task that gives a number, got none of {len(not_scored)}; "
@@ -111,14 +117,25 @@ def _open(
     return start.open_start(experiment.initial_checkpoint_path, parts, config)
 
 
-def _params(found: Start | None, experiment: Experiment, parts: Parts) -> Any:
-    """Returns the parameters; those that no checkpoint gives begin as in the run."""
+def _tell(console: rich.console.Console, lines: Sequence[str]) -> None:
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)  # a remedy may name flanjax[seqio]
+
+
+def _read(found: Start | None, parts: Parts) -> Any:
+    assert found is not None, "a checkpoint is opened before it is read"
+    return start.read_params(found, parts, param_shardings(parts))
+
+
+def _first_params(found: Start | None, experiment: Experiment, parts: Parts) -> Any:
+    """Returns what the run's parameters are before its first step."""
     shardings = param_shardings(parts)
-    if found is not None and not found.fresh:
-        return start.read_params(found, parts, shardings)
     key_init, _ = jax.random.split(jax.random.key(experiment.train.seed))
-    fresh = jax.jit(parts.model.init, out_shardings=shardings)(key_init)
-    return fresh if found is None else start.read_into(found.params, fresh, shardings)
+    if found is not None and not found.fresh:
+        params = jax.eval_shape(parts.model.init, key_init)
+    else:
+        params = jax.jit(parts.model.init, out_shardings=shardings)(key_init)
+    return params if found is None else start.read_into(found.params, params, shardings)
 
 
 def _told(path: str | None, found: Start | None) -> str:
@@ -165,8 +182,8 @@ def score(
                 left_out=read.left_out,
                 bad_record_limit=experiment.data.bad_record_limit,
             )
-        for line in run_data.not_scored_lines(found.not_scored):
-            console.print(f"{stage}, {line}", soft_wrap=True)
+        lines = run_data.not_scored_lines(found.not_scored)
+        _tell(console, [f"{stage}, {line}" for line in lines])
         not_scored = {**read.missing, **found.not_scored}
         if found.tasks:
             reports.append(dataclasses.replace(found, not_scored=not_scored))

@@ -196,10 +196,12 @@ def _check_tokenizer(source: Opened, parts: Parts) -> None:
     """Checks that a run's tokenizer is the one that travels with a checkpoint."""
     theirs = [tokenizer.fingerprint for tokenizer in source.tokenizers]
     if theirs and parts.tokenizer.fingerprint not in theirs:
-        where = source.files or f"{source.path}/tokenizer"
+        remedy = f"name the tokenizer that lies in {source.files or f'{source.path}/tokenizer'}"
+        if source.left_out:
+            remedy = "turn it into a MODEL_DIR by `flanjax import hf`, and name the tokenizer there"
         raise ValueError(
             f"tokenizer must be the checkpoint's {' or '.join(theirs)} ({source.path}), got "
-            f"{parts.tokenizer.fingerprint}; name the tokenizer that lies in {where}."
+            f"{parts.tokenizer.fingerprint}; {remedy}."
         )
 
 

@@ -109,9 +109,11 @@ def evaluate(
     from flanjax.compilation_cache import keep_programs
 
     keep_programs(os.environ)
+    is_own = checkpoint is not None and not gin_files
     outcome = scoring.evaluate(
         experiment,
         catalogue,
+        tokenizer=model_dir.read_tokenizer(pathlib.Path(experiment.model_dir)) if is_own else None,
         checkpoint=checkpoint,
         weights=weights,
         clusters=clusters or ((held_out,) if held_out else ()),

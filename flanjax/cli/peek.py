@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +119,8 @@ def _run(
     if checkpoint is not None:
         experiment = model_dir.read_run(checkpoint)
         data = dataclasses.replace(experiment.data, catalogue=catalog or experiment.data.catalogue)
-        return dataclasses.replace(experiment, data=data), make_tokenizer(experiment.tokenizer)
+        experiment = dataclasses.replace(experiment, data=data)
+        return experiment, model_dir.read_tokenizer(pathlib.Path(experiment.model_dir))
     if not gin_files:
         raise click.UsageError("No run named: give --checkpoint, or a --gin_file.")
     overrides = [*bindings, *data_bindings(catalog=catalog, data_dir=None)]

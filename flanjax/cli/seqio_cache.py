@@ -70,7 +70,8 @@ def _write_tasks(
 
     records = source.Records(config)
     num_shots = experiment.data.num_shots
-    rows = []
+    rows: list[dict[str, Any]] = []
+    missing: dict[str, str] = {}
     for task in mixture.tasks():
         name = names.task_name(task.name, num_shots=num_shots)
         with console.status(f"writing {name}") as status:
@@ -85,9 +86,16 @@ def _write_tasks(
                     folder, wording, records, config, splits=_SPLITS, on_progress=show
                 )
             except UnavailableError as error:
-                console.print(f"not written: {name}, {missing_reason(experiment, error)}")
+                missing[name] = missing_reason(experiment, error)
+                line = f"not written: {name}, {missing[name]}"
+                console.print(line, markup=False, soft_wrap=True)
                 continue
         rows += [{"task": name, **split._asdict()} for split in written]
+    if not rows:
+        raise UnavailableError(
+            f"mixture {mixture.name} must have a task whose data is here, got none; "
+            f"first: {next(iter(missing.values()))}"
+        )
     return rows
 
 

@@ -111,8 +111,7 @@ class HfTokenizer:
         """
         needed = {self.eos_id, self.bos_id}
         beyond = {t for t, i in self._special_ids.items() if i >= num_ids and i not in needed}
-        vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
-        if not beyond or any(i >= num_ids for t, i in vocabulary.items() if t not in beyond):
+        if not beyond or self._tokenizer.get_vocab_size(with_added_tokens=False) > num_ids:
             return self, ()
         plain = json.loads(self._content)
         plain["added_tokens"] = [t for t in plain["added_tokens"] if t["content"] not in beyond]
@@ -121,7 +120,7 @@ class HfTokenizer:
         within = HfTokenizer(
             content, self._about, has_bos=has_bos, generation=self._generation, name=self._name
         )
-        return within, tuple(sorted(beyond))
+        return (within, tuple(sorted(beyond))) if within.vocab_size <= num_ids else (self, ())
 
     def special_id(self, text: str) -> int | None:
         return self._special_ids.get(text)

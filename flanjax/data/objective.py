@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 
 from flanjax.base import stable_hash
-from flanjax.data.batch import Example
 from flanjax.data.tokenize import Tokenizer
 
 ObjectiveName = Literal["instruction", "causal_lm", "prefix_lm", "span_corruption"]
@@ -44,36 +43,6 @@ class ObjectiveConfig:
             raise ValueError(
                 f"mean_span_length must be at least 1, got {self.mean_span_length}; T5 uses 3.0."
             )
-
-
-def make_example(
-    config: ObjectiveConfig,
-    tokenizer: Tokenizer,
-    inputs: np.ndarray,
-    targets: np.ndarray,
-    *,
-    uid: int,
-) -> Example:
-    """Turns prompt and target ids into what the model is trained on.
-
-    Args:
-      config: The objective.
-      tokenizer: Gives the end and sentinel ids.
-      inputs: int32 prompt ids, without end marker.
-      targets: int32 target ids, without end marker.
-      uid: Seeds the spans: of a record, a pass and a run.
-    """
-    if config.name == "span_corruption":
-        text = np.concatenate([inputs, targets])
-        mask = noise_mask(config, len(text), seed=uid)
-        inputs, targets = corrupt_spans(text, mask, tokenizer)
-    ended = np.append(targets, tokenizer.eos_id).astype(np.int32)
-    return Example(
-        inputs.astype(np.int32),
-        ended,
-        loss_on_inputs=config.name == "causal_lm",
-        prefix=config.name == "prefix_lm",
-    )
 
 
 def noise_mask(config: ObjectiveConfig, length: int, *, seed: int) -> np.ndarray:
@@ -143,12 +112,11 @@ def corrupt_spans(
       inputs   a X   d Y f
       targets  X b c Y e
 
-    Texts with more runs than the tokenizer has sentinels are masked up to the
-    last sentinel; what follows stays in the inputs.
+    Raises:
+      ValueError: There are more runs than the tokenizer has sentinels.
     """
     starts = mask & ~np.concatenate([[False], mask[:-1]])
     span = np.cumsum(starts)  # 1-based run number at each masked token
-    mask = mask & (span <= tokenizer.num_sentinels)
     inputs: list[int] = []
     targets: list[int] = []
     for token, is_masked, is_start, number in zip(text, mask, starts, span, strict=True):

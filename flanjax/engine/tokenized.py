@@ -9,7 +9,7 @@ import numpy as np
 
 from flanjax.base import stable_hash
 from flanjax.data.fewshot import choose_shots, render_fitted
-from flanjax.data.objective import ObjectiveConfig, longest_text, make_example
+from flanjax.data.objective import ObjectiveConfig, corrupt_spans, longest_text, noise_mask
 from flanjax.data.render import template_index
 from flanjax.data.task import Pretokenized, Record, Task
 from flanjax.data.tokenize import Tokenizer, encode_prompts
@@ -267,18 +267,12 @@ def _corrupted(
     """Returns texts, cut to `longest` tokens, with spans masked, and the spans."""
     is_cut_left = settings.over_long == "truncate_left"
     texts = [ids[-longest:] if is_cut_left else ids[:longest] for ids in _split(whole)]
-    nothing = np.zeros(0, np.int32)
-    made = [
-        make_example(
-            settings.objective,
-            settings.tokenizer,
-            text,
-            nothing,
-            uid=stable_hash("spans of", settings.seed, uid, pass_index),
-        )
-        for text, uid in zip(texts, uids, strict=True)
-    ]
-    return _ragged([e.inputs for e in made]), _ragged([e.targets[:-1] for e in made])
+    made = []
+    for text, uid in zip(texts, uids, strict=True):
+        seed = stable_hash("spans of", settings.seed, uid, pass_index)
+        mask = noise_mask(settings.objective, len(text), seed=seed)
+        made.append(corrupt_spans(text, mask, settings.tokenizer))
+    return _ragged([left for left, _ in made]), _ragged([masked for _, masked in made])
 
 
 def _split(ragged: Ragged) -> list[np.ndarray]:

@@ -10,6 +10,7 @@ import shutil
 import pytest
 
 from flanjax import model_dir, scoring, start
+from flanjax.experiment import fingerprint
 from tests.e2e.verbs import flanjax
 from tests.faults.tiny_run import ROOT, logged
 
@@ -190,6 +191,7 @@ def test_a_run_is_scored_by_what_lies_in_its_directory(trained, tmp_path):
     written = report_of(moved / "eval" / "report")
     assert written["stages"] == {"checkpoint": report["stages"]["after"][:1]}
     assert not (tmp_path / "elsewhere").exists()
+    assert written["facts"]["config"] == fingerprint(model_dir.read_experiment(moved))
 
 
 def test_what_a_run_would_start_from_is_scored_without_a_checkpoint(trained, tmp_path):

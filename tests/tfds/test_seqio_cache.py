@@ -156,6 +156,9 @@ def test_tasks_whose_data_is_not_here_are_dropped_as_the_run_drops_them(tmp_path
         with pytest.raises(ValueError, match=r"or set DataConfig\.missing_tasks = 'drop'"):
             write_seqio_cache(experiment, mixture, out, console)
         return
+    alone = Mixture("alone", tasks[:1], max_examples=30)
+    with pytest.raises(ValueError, match="mixture alone must have a task whose data is here"):
+        write_seqio_cache(experiment, alone, out, console)
     rows = write_seqio_cache(experiment, mixture, out, console)
     assert {row["task"] for row in rows} == {"mini_people_10templates"}
     assert "not written: gone_10templates, its data is not here: " in console.file.getvalue()

@@ -219,6 +219,12 @@ def test_special_tokens_beyond_a_models_rows_are_left_out(tmp_path, folder, toke
     within.save(tmp_path / "saved")
     assert load_tokenizer(tmp_path / "saved").fingerprint == within.fingerprint
 
+    both = tokenizers.Tokenizer(tokenizers.models.WordLevel({"a": 0, "</s>": 1, "<image>": 2}, "a"))
+    both.add_special_tokens(["</s>", "<image>"])
+    both.save(str(tmp_path / TOKENIZER_FILE))
+    (tmp_path / ABOUT_FILE).write_text(json.dumps({"eos_token": "</s>"}), "utf-8")
+    word = HfTokenizer.from_file(tmp_path / TOKENIZER_FILE)
+    assert word.within(2) == (word, ())  # a word of the model too, so it cannot go
     for num_ids in (100, tokenizer.eos_id):  # words, or the end: another model's, to be refused
         assert tokenizer.within(num_ids) == (tokenizer, ())
 
