@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 Params: TypeAlias = Any
@@ -73,6 +73,18 @@ class StableHash:
 def path_name(path: tuple[Any, ...]) -> str:
     """Returns a JAX tree path as `a/b/c`, the form used in logs and rules."""
     return "/".join(str(getattr(entry, "key", getattr(entry, "name", entry))) for entry in path)
+
+
+def listed(items: Sequence[str], most: int, *, separator: str = ", ") -> str:
+    """Returns items in a line, as messages have them: "a, b and 3 more".
+
+    Args:
+      items: In the order to tell them.
+      most: How many are told; of the others, their number.
+      separator: Between two.
+    """
+    more = f" and {len(items) - most:,} more" if len(items) > most else ""
+    return separator.join(items[:most]) + more
 
 
 def nested(leaves: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ def check_tasks(experiment: Experiment, tasks: Iterable[Task], tokenizer: Tokeni
         ("DataConfig.num_shots", data.num_shots, 0, "SeqIO writes its prompts"),
         ("AblationConfig.wording", ablation.wording, "instruction", "SeqIO writes its prompts"),
         ("AblationConfig.num_templates", ablation.num_templates, None, "SeqIO has none"),
+        ("AblationConfig.has_inverted", ablation.has_inverted, True, "SeqIO has no templates"),
     ):
         if value != wanted:
             raise ValueError(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from flanjax.base import listed
 from flanjax.interop import moments
 from flanjax.interop.places import Arrays
 from flanjax.opened import Opened
@@ -12,15 +13,12 @@ from flanjax.parts import Parts
 from flanjax.train import ema
 from flanjax.train.state import optimizer_shapes
 
-_MAX_SHOWN = 8
-
-
-def shown(names: Sequence[str]) -> str:
-    more = [f"and {len(names) - _MAX_SHOWN} more"] if len(names) > _MAX_SHOWN else []
-    return ", ".join([*names[:_MAX_SHOWN], *more])
+MAX_FAULTS = 8
+"""So many parameters that do not fit are named."""
 
 
 def state_shapes(parts: Parts) -> dict[str, tuple[int, ...]]:
+    """Returns the shapes of the optimizer's state, by `role/path`."""
     return optimizer_shapes(parts.model, parts.tx, parts.frozen)
 
 
@@ -59,8 +57,8 @@ def kept_state(
     if faults:
         raise ValueError(
             f"optimizer_state 'keep' must have the run's own optimizer, got {what} with "
-            f"{shown(faults)}; set its OptimizerConfig, or RestoreConfig.optimizer_state = "
-            "'reset'."
+            f"{listed(faults, MAX_FAULTS)}; set its OptimizerConfig, or RestoreConfig."
+            "optimizer_state = 'reset'."
         )
     return found
 

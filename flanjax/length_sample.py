@@ -10,7 +10,7 @@ import numpy as np
 
 from flanjax import foreign
 from flanjax.data.catalogue import Mixture, rates
-from flanjax.data.holdout import restricted
+from flanjax.data.holdout import without_missing
 from flanjax.data.records import RecordSet, read_records
 from flanjax.data.task import Task, UnavailableError
 from flanjax.data.tokenize import Tokenizer
@@ -88,13 +88,7 @@ def sample_lengths(
         lengths[task.name] = _lengths(task, read, settings)
         used = min(read.counts.kept + read.counts.over_limit, mixture.max_examples)
         sizes[task.name] = round(used * len(lengths[task.name]) / len(read.records))
-    if not lengths:
-        raise UnavailableError(
-            f"mixture {mixture.name} must have a task whose data is here, got none; "
-            f"first: {next(iter(missing.values()))}"
-        )
-    present = [task for task in mixture.tasks() if task.name in lengths]
-    mixture = restricted(mixture, present, name=mixture.name)
+    mixture = without_missing(mixture, missing)
     shares = _shares(experiment, mixture, lengths, sizes, missing)
     return LengthSample(lengths, sizes, shares, missing)
 

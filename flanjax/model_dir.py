@@ -25,7 +25,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from flanjax.base import nearest_existing
+from flanjax.base import listed, nearest_existing
 from flanjax.data.objective import ObjectiveConfig
 from flanjax.data.tokenize import Tokenizer, load_tokenizer
 from flanjax.evaluation.cluster import EvalConfig
@@ -100,10 +100,10 @@ def check_owner(experiment: Experiment) -> None:
     old = read_experiment(folder)
     found = differences(_named(old), _named(experiment))
     if found:
-        shown = "; ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
         raise ValueError(
-            f"MODEL_DIR must hold the same experiment, got {folder} with {shown}; "
-            "set it back, choose another MODEL_DIR, or remove that one."
+            f"MODEL_DIR must hold the same experiment, got {folder} with "
+            f"{listed(found, 3, separator='; ')}; set it back, choose another MODEL_DIR, or remove "
+            "that one."
         )
 
 

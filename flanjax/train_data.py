@@ -16,7 +16,7 @@ import rich.table
 from flanjax import token_cache
 from flanjax.base import stable_hash
 from flanjax.data.catalogue import Mixture, rates
-from flanjax.data.holdout import restricted
+from flanjax.data.holdout import without_missing
 from flanjax.data.records import check_bad
 from flanjax.data.tokenize import Tokenizer
 from flanjax.engine import build, staging, tokenized
@@ -152,7 +152,7 @@ def prepare_train_data(
     root = token_cache.local_root(experiment)
     missing: dict[str, str] = {}
     wanted, staged = token_cache.wanted_of(experiment, mixture, settings, root, missing)
-    mixture = _present(mixture, missing)
+    mixture = without_missing(mixture, missing)
     token_cache.check_may_build(experiment, root, wanted)
     build.build(root, wanted, settings, workers=workers, on_progress=on_progress)
     stores = token_cache.open_stores(root, wanted, [])
@@ -169,21 +169,6 @@ def prepare_train_data(
     plan = make_plan(experiment, mixture, stores, layout, missing)
     prepared = _prepared(stores, plan)
     return TrainData(plan, Tokens(stores), layout, prepared, missing, root, staged, first_step)
-
-
-def _present(mixture: Mixture, missing: Mapping[str, str]) -> Mixture:
-    """Returns a mixture without the tasks whose data is missing.
-
-    Raises:
-      ValueError: None is left.
-    """
-    tasks = [task for task in mixture.tasks() if task.name not in missing]
-    if not tasks:
-        raise ValueError(
-            f"mixture {mixture.name} must have a task whose data is here, got none; "
-            f"first: {next(iter(missing.values()))}"
-        )
-    return restricted(mixture, tasks, name=mixture.name)
 
 
 def make_plan(

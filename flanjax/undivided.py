@@ -8,10 +8,9 @@ import jax
 from jax.sharding import Mesh
 
 from flanjax import parallel
-from flanjax.base import path_name
+from flanjax.base import listed, path_name
 from flanjax.models.api import Model, is_axes
 
-_MAX_SHOWN = 3
 _FIELDS = {"vocab": "vocab_size", "embed": "d_model", "mlp": "d_ff"}
 """Logical axis -> the field of a model that people know it by."""
 
@@ -31,15 +30,10 @@ def undivided_lines(model: Model, mesh: Mesh) -> list[str]:
     jax.tree_util.tree_map_with_path(add, model.axes, shapes, is_leaf=is_axes)
     lines = [
         f"{_FIELDS.get(name, name)} of {size} is no multiple of {axis} = {mesh.shape[axis]} and is "
-        f"not split over it: {_shown(paths)}; choose another {axis}"
+        f"not split over it: {listed(paths, 3)}; choose another {axis}"
         for (name, size, axis), paths in found.items()
     ]
     return [*lines, *_cut_heads(model, mesh)]
-
-
-def _shown(paths: list[str]) -> str:
-    more = [f"{len(paths) - _MAX_SHOWN} more"] if len(paths) > _MAX_SHOWN else []
-    return ", ".join([*paths[:_MAX_SHOWN], *more])
 
 
 def _cut_heads(model: Model, mesh: Mesh) -> list[str]:

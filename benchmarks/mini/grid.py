@@ -49,6 +49,11 @@ PROBED = ("entailment", "commonsense", "closed_book_qa")
 """The clusters that FLAN 2021, section 4.1, holds out together to ask its questions; ours do so."""
 
 
+_UNINVERTED = "AblationConfig.has_inverted=False"
+"""No other wording, and no task's first seven templates, asks for what another gives: what they
+are compared with must not either."""
+
+
 class Run(NamedTuple):
     """One run of the grid.
 
@@ -144,6 +149,8 @@ def _controls(in_turn: list[str], family: str, seed: int) -> Iterator[Run]:
         for held in in_turn:
             bindings = (f"AblationConfig.wording='{wording}'",)
             yield Run(wording, family, seed, held, bindings=bindings)
+    for held in in_turn:
+        yield Run("uninverted", family, seed, held, bindings=(_UNINVERTED,))
     for nearest in sorted(set(NEAREST.values())):
         held = "+".join(name for name in NEAREST if NEAREST[name] == nearest)
         bindings = (f"AblationConfig.clusters=('{nearest}',)",)
@@ -164,6 +171,8 @@ def _scale(catalogue: Catalogue, seed: int) -> Iterator[Run]:
     for wording in ("none", "dataset_name", "shuffled"):
         bindings = (f"AblationConfig.wording='{wording}'",)
         yield Run("wording", "t5", seed, held, changed=wording, bindings=bindings)
+    bindings = ("AblationConfig.wording='instruction'", _UNINVERTED)
+    yield Run("wording", "t5", seed, held, changed="instruction", bindings=bindings)
     for size in ("small", "large"):
         yield Run("text", "t5", seed, size=size)
         yield Run("size", "t5", seed, held, size=size)

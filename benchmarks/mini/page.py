@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -16,7 +17,8 @@ _COLUMNS = {
     "nearest": "tuned on the most alike cluster alone",
     "dataset_name": "tuned on task names in place of instructions",
     "shuffled": "tuned on instructions of other tasks",
-    "tuned": "tuned on the instructions of all clusters that may be trained on",
+    "uninverted": "tuned on instructions, but on none that asks for what others give",
+    "tuned": "tuned on all instructions of all clusters that may be trained on",
 }
 _QUESTIONS = {
     "clusters": "Does it help to train on more clusters?",
@@ -32,7 +34,8 @@ _AXES = {
 _READING = (
     "Scores are 0 to 100: the mean over a cluster's tasks and their wordings; \u00b1 and whiskers: "
     "one standard error over seeds. Each cluster was held out in turn: no run trained on what it "
-    "is scored on here."
+    "is scored on, but in the column \u201ctrained on\u201d. Chance is a guess among the options, "
+    "majority always the most frequent answer."
 )
 
 _ADDED = (
@@ -43,9 +46,10 @@ _ADDED = (
 
 def render(results: Sequence[Mapping[str, Any]]) -> str:
     """Returns the page of some results."""
+    num_runs = sum(result["run"]["study"] != "words" for result in results)
     body = [
         "<h1>The miniature: what tuning on instructions does to clusters never seen</h1>",
-        f'<p class="soft">{len(results)} runs in a small made-up world. {_READING}</p>',
+        f'<p class="soft">{num_runs} runs in a small made-up world. {_READING}</p>',
         _key(),
         *(_family(results, family) for family in FAMILIES),
         *(_question(results, study) for study in _QUESTIONS),
@@ -87,23 +91,33 @@ def _family(results: Sequence[Mapping[str, Any]], family: str) -> str:
 def _question(results: Sequence[Mapping[str, Any]], study: str) -> str:
     cards = []
     for held in PROBED:
-        points = table.line(results, study, held)
-        if len(points) > 1:
+        found = table.line(results, study, held)
+        if len(found.points) > 1:
             ticks = dict(enumerate(SIZES)) if study == "size" else {}
-            ticks = ticks or {point.x: f"{point.x:.0f}" for point in points}
-            floor = _floor(results, held)
-            values = {ticks[point.x]: point.value for point in points}
+            ticks = ticks or {point.x: f"{point.x:.0f}" for point in found.points}
+            floor = _floor(results, held, found)
+            values = {ticks[point.x]: point.value for point in found.points}
             label = _words(f"{held} held out, by {_AXES[study]}", values)
-            plot = plots.chart(points, ticks=ticks, floor=floor, label=label)
-            cards.append(_card(held, f'{plot}<p class="soft">{_AXES[study]}</p>'))
+            plot = plots.chart(
+                found.points, ticks=ticks, floor=floor, before=found.untuned, label=label
+            )
+            told = f"{_AXES[study]}; {_seeds(len(found.seeds))}"
+            cards.append(_card(held, f'{plot}<p class="soft">{told}</p>'))
     return _section(_QUESTIONS[study], cards)
 
 
-def _floor(results: Sequence[Mapping[str, Any]], held: str) -> dict[str, float]:
+def _floor(results: Sequence[Mapping[str, Any]], held: str, found: table.Line) -> dict[str, float]:
+    """Returns level lines: chance, and the model that all points of these seeds started from."""
     chance = table.baselines(results)[held][0]
-    untuned = table.cells(results, "t5").get(held, {}).get("untuned")
     floor = {} if chance is None else {"chance": chance}
-    return floor if untuned is None else floor | {"untuned": untuned.mean}
+    untuned = table.by_seed(results).get(table.Cell("t5", held, "untuned"), {})
+    if found.untuned or not set(found.seeds) <= untuned.keys():
+        return floor
+    return floor | {"untuned": statistics.fmean(untuned[seed] for seed in found.seeds)}
+
+
+def _seeds(num: int) -> str:
+    return "one seed" if num == 1 else f"{num} seeds"
 
 
 def _wordings(results: Sequence[Mapping[str, Any]]) -> str:
@@ -113,7 +127,8 @@ def _wordings(results: Sequence[Mapping[str, Any]]) -> str:
         row = table.wordings(results, held)
         if len(row) > 1:
             plot = plots.bars(row, chance=chance[held], label=_words(f"{held} held out", row))
-            cards.append(_card(held, plot))
+            told = _seeds(next(iter(row.values())).num_seeds)
+            cards.append(_card(held, f'{plot}<p class="soft">{told}</p>'))
     return _section("Is it the instructions?", cards)
 
 

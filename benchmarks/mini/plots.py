@@ -68,17 +68,24 @@ def bars(values: Mapping[str, Value], *, chance: float | None, label: str) -> st
 
 
 def chart(
-    points: Sequence[Point], *, ticks: Mapping[float, str], floor: Mapping[str, float], label: str
+    points: Sequence[Point],
+    *,
+    ticks: Mapping[float, str],
+    floor: Mapping[str, float],
+    before: Sequence[Point] = (),
+    label: str,
 ) -> str:
     """Returns scores over what a study changes, joined, with their standard errors.
 
     Args:
       points: By x.
-      ticks: x -> what stands below it; places are even where they are names.
+      ticks: x -> what stands below it.
       floor: Class of a level line -> its score: "chance", "untuned".
+      before: What the points started from, joined and drawn as "untuned".
       label: What the plot shows, in words.
     """
-    places = {x: _percent(number, len(ticks)) for number, x in enumerate(sorted(ticks))}
+    left, right = min(ticks), max(ticks)
+    places = {x: 100 * (x - left) / max(right - left, 1) for x in ticks}
     parts = []
     for tick in _TICKS:
         parts.append(_line(0, 100, _y(tick), _y(tick), "grid"))
@@ -86,9 +93,10 @@ def chart(
             f'<text class="tick" x="-8" y="{_y(tick) + 4:.0f}" text-anchor="end">{tick}</text>'
         )
     parts += [_line(0, 100, _y(score), _y(score), kind) for kind, score in floor.items()]
-    for before, after in itertools.pairwise(points):
-        ends = (places[before.x], places[after.x], _y(before.value.mean), _y(after.value.mean))
-        parts.append(_line(*ends, "series"))
+    for series, kind in ((before, "untuned"), (points, "series")):
+        for a, b in itertools.pairwise(series):
+            ends = (places[a.x], places[b.x], _y(a.value.mean), _y(b.value.mean))
+            parts.append(_line(*ends, kind))
     for point in points:
         x, value = places[point.x], point.value
         if value.error is not None:
@@ -104,10 +112,6 @@ def chart(
             f"{escape(name)}</text>"
         )
     return f'<div class="chart">{_svg(label, _CHART + 24, parts)}</div>'
-
-
-def _percent(number: int, count: int) -> float:
-    return 100 * number / max(count - 1, 1)
 
 
 def _svg(label: str, height: int, parts: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from flanjax.evaluation.results import standard_error
 TITLES = {"t5": "Encoder-decoder", "decoder": "Causal model"}
 """Family -> what readers call it."""
 
-COLUMNS = ("untuned", "words", "nearest", "dataset_name", "shuffled", "tuned")
+COLUMNS = ("untuned", "words", "nearest", "dataset_name", "shuffled", "uninverted", "tuned")
 """What a held-out cluster is scored with, from the least to the most."""
 
 
@@ -47,7 +47,7 @@ def read(folder: pathlib.Path) -> list[dict[str, Any]]:
     """Returns all results of a folder, by name.
 
     Raises:
-      ValueError: They are of several worlds.
+      ValueError: They are of several worlds, or of models trained for unlike numbers of steps.
     """
     results = [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))]
     worlds = {result["world"] for result in results}
@@ -56,6 +56,17 @@ def read(folder: pathlib.Path) -> list[dict[str, Any]]:
             f"results of {folder} must be of one world, got {', '.join(sorted(worlds))}; "
             "remove those of the others."
         )
+    steps: dict[tuple[str, bool], set[str]] = collections.defaultdict(set)
+    for result in results:
+        if "facts" in result:  # the bag of words takes no steps
+            kind = (result["run"]["family"], result["run"]["study"] == "text")
+            steps[kind].add(result["facts"]["steps"])
+    for (family, is_text), found in steps.items():
+        if len(found) > 1:
+            raise ValueError(
+                f"{'texts' if is_text else 'tuned models'} of {family} in {folder} must have "
+                f"equally many steps, got {', '.join(sorted(found, key=int))}; remove some."
+            )
     return results
 
 
@@ -122,29 +133,69 @@ class Point(NamedTuple):
     value: Value
 
 
-def line(results: Iterable[Mapping[str, Any]], study: str, held: str) -> list[Point]:
-    """Returns a study's points for a held-out cluster, by x.
+class Line(NamedTuple):
+    """What a study found for a held-out cluster.
+
+    Attributes:
+      seeds: Those that have every point: points of unlike seeds would tell of the seeds.
+      points: By x, over these seeds.
+      untuned: The models of text that the points started from, by x; of sizes alone.
+    """
+
+    seeds: tuple[int, ...]
+    points: list[Point]
+    untuned: list[Point]
+
+
+def line(results: Iterable[Mapping[str, Any]], study: str, held: str) -> Line:
+    """Returns a study's points for a held-out cluster.
 
     Args:
       results: All results.
       study: "clusters", "templates" or "size".
       held: One of the clusters that it holds out.
     """
-    found: dict[float, list[float]] = collections.defaultdict(list)
+    found: dict[float, dict[int, float]] = collections.defaultdict(dict)
+    untuned: dict[float, dict[int, float]] = collections.defaultdict(dict)
     for result in results:
         run = result["run"]
-        if run["study"] in (study, "together"):
-            found[_x(result, study)].append(cluster_mean(result["held_out"][held]))
-    return [Point(x, over_seeds(values)) for x, values in sorted(found.items())]
+        if (x := _x(result, study)) is not None:
+            found[x][run["seed"]] = cluster_mean(result["held_out"][held])
+        elif study == "size" and _is_start(result) and held in result["held_out"]:
+            x = float(SIZES.index(run["size"]))
+            untuned[x][run["seed"]] = cluster_mean(result["held_out"][held])
+    seeds = shared_seeds(found.values())
+    starts = {x: scores for x, scores in untuned.items() if set(seeds) <= scores.keys()}
+    return Line(seeds, _points(found, seeds), _points(starts, seeds))
 
 
-def _x(result: Mapping[str, Any], study: str) -> float:
+def _is_start(result: Mapping[str, Any]) -> bool:
+    return (result["run"]["study"], result["run"]["family"]) == ("text", "t5")
+
+
+def shared_seeds(scores: Iterable[Mapping[int, float]]) -> tuple[int, ...]:
+    """Returns the seeds that all of some scores by seed have, in order."""
+    each = [set(known) for known in scores]
+    return tuple(sorted(set.intersection(*each))) if each else ()
+
+
+def _points(scores: Mapping[float, Mapping[int, float]], seeds: Sequence[int]) -> list[Point]:
+    if not seeds:
+        return []
+    return [Point(x, over_seeds([scores[x][seed] for seed in seeds])) for x in sorted(scores)]
+
+
+def _x(result: Mapping[str, Any], study: str) -> float | None:
+    """Returns where a result stands on a study's line, None for nowhere."""
     run = result["run"]
-    if study == "size":
-        return SIZES.index(run["size"])
+    if study == "size" and run["study"] in ("size", "together"):
+        return float(SIZES.index(run["size"]))
     if run["study"] == study:
         return float(run["changed"])
-    return {"clusters": result["num_clusters"], "templates": NUM_TEMPLATES[-1]}[study]
+    if study == "clusters" and run["study"] == "together":
+        return float(result["num_clusters"])
+    is_whole = run["study"] == "wording" and run["changed"] == "instruction"
+    return float(NUM_TEMPLATES[-1]) if study == "templates" and is_whole else None
 
 
 class Difference(NamedTuple):
@@ -209,24 +260,33 @@ def over_pairs(
 
 
 def wordings(results: Iterable[Mapping[str, Any]], held: str) -> dict[str, Value]:
-    """Returns what a cluster scored with each thing that training put before the fields."""
-    found: dict[str, list[float]] = {}
+    """Returns what a cluster scored with each thing that training put before the fields.
+
+    Over the seeds that have them all.
+    """
+    found: dict[str, dict[int, float]] = collections.defaultdict(dict)
     for result in results:
         if (run := result["run"])["study"] in ("wording", "together"):
-            name = run["changed"] or "instruction"
-            found.setdefault(name, []).append(cluster_mean(result["held_out"][held]))
-    order = ("none", "dataset_name", "shuffled", "instruction")
-    return {name: over_seeds(found[name]) for name in order if name in found}
+            name = run["changed"] or "with inverted"
+            found[name][run["seed"]] = cluster_mean(result["held_out"][held])
+    seeds = shared_seeds(found.values())
+    order = ("none", "dataset_name", "shuffled", "instruction", "with inverted")
+    there = [name for name in order if name in found and seeds]
+    return {name: over_seeds([found[name][seed] for seed in seeds]) for name in there}
 
 
 def seen(results: Iterable[Mapping[str, Any]], family: str) -> dict[str, Value]:
-    """Returns what each cluster scored in the runs that trained on it."""
-    found: dict[str, list[float]] = collections.defaultdict(list)
+    """Returns what each cluster scored in the runs that trained on it, a mean for each seed."""
+    found: dict[str, dict[int, list[float]]] = {}
     for result in results:
         if result["run"]["study"] == "tuned" and result["run"]["family"] == family:
             for cluster, tasks in result.get("seen", {}).items():
-                found[cluster].append(cluster_mean(tasks))
-    return {cluster: over_seeds(values) for cluster, values in found.items()}
+                seeds = found.setdefault(cluster, collections.defaultdict(list))
+                seeds[result["run"]["seed"]].append(cluster_mean(tasks))
+    return {
+        cluster: over_seeds([statistics.fmean(values) for values in seeds.values()])
+        for cluster, seeds in found.items()
+    }
 
 
 def cells(results: Sequence[Mapping[str, Any]], family: str) -> dict[str, dict[str, Value]]:
@@ -243,22 +303,22 @@ def cells(results: Sequence[Mapping[str, Any]], family: str) -> dict[str, dict[s
     return found
 
 
-HEADS = ("held out", "chance", *COLUMNS, "tuned less untuned", "trained on")
+HEADS = ("held out", "chance", "majority", *COLUMNS, "tuned less untuned", "trained on")
 
 
 def rows(results: Sequence[Mapping[str, Any]], family: str) -> Iterator[list[str]]:
     """Yields the cells below HEADS: each held-out cluster, then what tuning adds to a column."""
     known, learnt = baselines(results), seen(results, family)
     for cluster, row in cells(results, family).items():
-        chance = known[cluster][0]
-        told = [row[column].text() if column in row else "-" for column in COLUMNS]
+        told = ["-" if score is None else f"{score:.1f}" for score in known[cluster]]
+        told += [row[column].text() if column in row else "-" for column in COLUMNS]
         added = over_pairs(results, Cell(family, cluster, "tuned"))
         told.append("-" if added is None else added.text("+"))
         told.append(learnt[cluster].text() if cluster in learnt else "-")
-        yield [cluster, "-" if chance is None else f"{chance:.1f}", *told]
+        yield [cluster, *told]
     differ = differences(results, family)
     told = [differ[column].value.text("+") if column in differ else "" for column in COLUMNS]
-    yield ["tuned less column", "", *told, "", ""]
+    yield ["tuned less column", "", "", *told, "", ""]
 
 
 def markdown(results: Sequence[Mapping[str, Any]], family: str) -> str:
@@ -268,22 +328,23 @@ def markdown(results: Sequence[Mapping[str, Any]], family: str) -> str:
 
 def summary(results: Sequence[Mapping[str, Any]]) -> str:
     """Returns a short table: means over the clusters of options, and what tuning adds to them."""
-    chances = {name: chance for name, (chance, _) in baselines(results).items() if chance}
-    heads = ("", "chance", *COLUMNS, "trained on")
+    known = {name: pair for name, pair in baselines(results).items() if None not in pair}
+    floors = [f"{statistics.fmean(scores):.1f}" for scores in zip(*known.values(), strict=True)]
+    heads = ("", "chance", "majority", *COLUMNS, "trained on")
     lines: list[Sequence[str]] = [heads, ["---"] * len(heads)]
     for family in FAMILIES:
         scored, learnt = cells(results, family), seen(results, family)
 
         def mean(values: Iterable[Value | None]) -> str:
             there = [value.mean for value in values if value is not None]
-            return f"{statistics.fmean(there):.1f}" if len(there) == len(chances) else "-"
+            return f"{statistics.fmean(there):.1f}" if len(there) == len(known) else "-"
 
-        told = [mean(scored[name].get(column) for name in chances) for column in COLUMNS]
-        told.append(mean(learnt.get(name) for name in chances))
-        lines.append((TITLES[family], f"{statistics.fmean(chances.values()):.1f}", *told))
-        added = differences(results, family, of=chances)
+        told = [mean(scored[name].get(column) for name in known) for column in COLUMNS]
+        told.append(mean(learnt.get(name) for name in known))
+        lines.append((TITLES[family], *floors, *told))
+        added = differences(results, family, of=known)
         told = [added[column].value.text("+") if column in added else "" for column in COLUMNS]
-        lines.append(("tuned less column", "", *told, ""))
+        lines.append(("tuned less column", "", "", *told, ""))
     return _joined(lines)
 
 

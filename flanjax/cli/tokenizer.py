@@ -91,7 +91,8 @@ def train_tokenizer(
     if pathlib.Path(output).suffix != ".model":
         raise click.BadParameter(f"{output!r} must end in .model.", param_hint="--output")
     from flanjax.cli.catalog import load_catalog
-    from flanjax.data.tokenize import TokenizerConfig, make_tokenizer, train_sentencepiece
+    from flanjax.data.sentencepiece_tokenizer import train_sentencepiece
+    from flanjax.data.tokenize import TokenizerConfig, make_tokenizer
 
     data = _data_config(gin_files, bindings, gin_search_paths, output)
     catalogue = load_catalog(catalog or data.catalogue)
@@ -173,6 +174,7 @@ def _read_all(
     mixture: Mixture, data: DataConfig, seed: int
 ) -> tuple[list[tuple[Task, RecordSet]], dict[str, str]]:
     """Reads a mixture, and tells what is missing where it may be."""
+    from flanjax.data.holdout import without_missing
     from flanjax.data.task import UnavailableError
 
     read, missing = [], {}
@@ -183,11 +185,7 @@ def _read_all(
             if data.missing_tasks == "fail":
                 raise
             missing[task.name] = str(error)
-    if not read:
-        raise ValueError(
-            f"mixture {mixture.name} must have a task whose data is here, got none; "
-            f"first: {next(iter(missing.values()))}"
-        )
+    without_missing(mixture, missing)  # says so where nothing was read
     return read, missing
 
 

@@ -29,12 +29,16 @@ class AblationConfig:
         "dataset_name" puts the cluster's and the task's name before them
         (FLAN 2021, section 4.3); "shuffled" puts before them the words of
         another task's templates, one of another cluster.
+      has_inverted: Whether templates that ask for what the others give, a
+        question for an answer, are trained on (FLAN 2021, section 2.1; Flan
+        Collection, section 3.4). Wordings other than "instruction" have none.
     """
 
     clusters: tuple[str, ...] | None = None
     max_tasks: int | None = None
     num_templates: int | None = None
     wording: Wording = "instruction"
+    has_inverted: bool = True
 
     def __post_init__(self) -> None:
         if self.wording not in _WORDINGS:
@@ -48,6 +52,11 @@ class AblationConfig:
             raise ValueError(
                 f"num_templates must be None with wording {self.wording!r}, got "
                 f"{self.num_templates}; there is one template then."
+            )
+        if self.wording != "instruction" and not self.has_inverted:
+            raise ValueError(
+                f"has_inverted must be True with wording {self.wording!r}, got False; leave it "
+                "out: no template is inverted then."
             )
         if self.clusters is not None:
             if not self.clusters:
@@ -63,6 +72,8 @@ class AblationConfig:
             parts.append(f"at most {self.max_tasks} tasks")
         if self.num_templates is not None:
             parts.append(f"the first {self.num_templates} templates")
+        if not self.has_inverted:
+            parts.append("no inverted templates")
         if self.wording != "instruction":
             parts.append(f"wording {self.wording}")
         return "; ".join(parts)
@@ -92,7 +103,6 @@ def ablate(
         elif config.max_tasks is not None and len(kept) == config.max_tasks:
             dropped[task.name] = f"ablation: only {config.max_tasks} tasks are trained on"
         else:
-            _check_num_templates(task, config)
             templates = _templates(task, home, config, lent.get(task.name))
             kept.append(dataclasses.replace(task, templates=templates))
     if not kept:
@@ -112,14 +122,6 @@ def _chosen(catalogue: Catalogue, config: AblationConfig) -> set[str] | None:
                 f"{nearest(name, known)} None takes all."
             )
     return None if config.clusters is None else set(config.clusters)
-
-
-def _check_num_templates(task: Task, config: AblationConfig) -> None:
-    if config.num_templates is not None and config.num_templates > len(task.templates):
-        raise ValueError(
-            f"num_templates must be at most task {task.name}'s {len(task.templates)}, "
-            f"got {config.num_templates}; lower it, or None takes all."
-        )
 
 
 def _lenders(catalogue: Catalogue, mixture: Mixture) -> dict[str, Task]:
@@ -146,7 +148,7 @@ def _templates(
     task: Task, cluster: str, config: AblationConfig, lender: Task | None
 ) -> tuple[Template, ...]:
     if config.wording == "instruction":
-        return task.templates[: config.num_templates]
+        return _instructions(task, config)
     if lender is not None:
         scored = [template for template in lender.templates if not template.inverted]
         return tuple(bare_template(task, prefix=f"{_words(template)}\n") for template in scored)
@@ -155,6 +157,17 @@ def _templates(
             task, prefix=f"[{cluster}: {task.name}]\n" if config.wording == "dataset_name" else ""
         ),
     )
+
+
+def _instructions(task: Task, config: AblationConfig) -> tuple[Template, ...]:
+    templates = [each for each in task.templates if config.has_inverted or not each.inverted]
+    num = len(templates) if config.num_templates is None else config.num_templates
+    if num > len(templates):
+        raise ValueError(
+            f"num_templates must be at most task {task.name}'s {len(templates)}, got {num}; lower "
+            "it, or None takes all."
+        )
+    return tuple(templates[:num])
 
 
 def _words(template: Template) -> str:

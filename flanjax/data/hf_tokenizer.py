@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import tokenizers
 
+from flanjax.data.tokenizer_files import CONFIG_FILE, own_config, save_files
+
 TOKENIZER_FILE = "tokenizer.json"
 ABOUT_FILE = "tokenizer_config.json"
 GENERATION_FILE = "generation_config.json"
-_OWN_CONFIG = "flanjax_tokenizer.json"
 _TEXT = "In the beginning"
 """What a template is tried on."""
 
@@ -173,22 +174,15 @@ class HfTokenizer:
         return self._sentinels[index]
 
     def save(self, directory: str | os.PathLike[str]) -> None:
-        folder = pathlib.Path(directory)
-        folder.mkdir(parents=True, exist_ok=True)
-        own = {"kind": "huggingface", "extra_ids": 0}
-        own |= {"has_bos": True} if self.bos_id is not None else {}
         contents = {
             TOKENIZER_FILE: self._content,
             ABOUT_FILE: self._about,
-            _OWN_CONFIG: json.dumps(own).encode() + b"\n",
+            CONFIG_FILE: own_config("huggingface", 0, has_bos=self.bos_id is not None),
         }
         if self.end_ids:
             ends = {"eos_token_id": [self.eos_id, *self.end_ids]}
             contents[GENERATION_FILE] = json.dumps(ends).encode() + b"\n"
-        for name, content in contents.items():
-            aside = folder / f"{name}.partial"
-            aside.write_bytes(content)
-            os.replace(aside, folder / name)
+        save_files(directory, contents)
 
 
 def begins_prompts(path: pathlib.Path) -> bool:

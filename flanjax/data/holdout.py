@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from flanjax.data.catalogue import Catalogue, Mixture
-from flanjax.data.task import Task, TaskCluster
+from flanjax.data.task import Task, TaskCluster, UnavailableError
 
 INTRA_CLUSTER = "intra"
 TASKS = "task"
@@ -194,6 +194,25 @@ def restricted(mixture: Mixture, tasks: Sequence[Task], *, name: str) -> Mixture
         names = {task.name for task in tasks}
         weights = {task: weight for task, weight in weights.items() if task in names}
     return dataclasses.replace(mixture, name=name, members=tuple(tasks), weights=weights)
+
+
+def without_missing(mixture: Mixture, missing: Mapping[str, str]) -> Mixture:
+    """Returns a mixture without the tasks whose data is not here.
+
+    Args:
+      mixture: The mixture.
+      missing: Task -> why its data is missing.
+
+    Raises:
+      UnavailableError: No task is left.
+    """
+    present = [task for task in mixture.tasks() if task.name not in missing]
+    if not present:
+        raise UnavailableError(
+            f"mixture {mixture.name} must have a task whose data is here, got none; "
+            f"first: {next(iter(missing.values()))}"
+        )
+    return restricted(mixture, present, name=mixture.name)
 
 
 def _reason(catalogue: Catalogue, task: Task, held: HoldOut, closure: bool) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from flanjax import html_page
+from flanjax.base import listed
 from flanjax.evaluation.comparison import (
     Change,
     ClusterRow,
@@ -37,7 +38,8 @@ def render_page(
     """
     rows = compare(stages, certificate)
     held_out = [row.cluster for row in rows if row.status == "held out"]
-    title = f"{held_out[0]} held out" if held_out else f"Scores of {_listed(rows)}"
+    clusters = listed([row.cluster for row in rows], 3)
+    title = f"{held_out[0]} held out" if held_out else f"Scores of {clusters}"
     body = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="soft">{escape(_subtitle(rows, stages, facts))}</p>',
@@ -47,11 +49,6 @@ def render_page(
         _facts(facts),
     ]
     return html_page.document(title, "flanjax report", body)
-
-
-def _listed(rows: Sequence[ClusterRow]) -> str:
-    more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
-    return ", ".join(row.cluster for row in rows[:3]) + more
 
 
 def _subtitle(rows: Sequence[ClusterRow], stages: Stages, facts: Mapping[str, str]) -> str:

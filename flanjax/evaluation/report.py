@@ -12,6 +12,7 @@ import rich.markup
 import rich.table
 from rich import box
 
+from flanjax.base import listed
 from flanjax.evaluation.comparison import (
     ClusterRow,
     Stages,
@@ -97,16 +98,14 @@ def _shots_note(rows: Sequence[ClusterRow], last: str) -> str:
     }
     if not lost:
         return ""
-    each = ", ".join(f"{count:,} of {name}" for name, count in list(lost.items())[:3])
-    more = f" and of {len(lost) - 3} more" if len(lost) > 3 else ""
-    return f"Exemplars left out of prompts without room for them: {each}{more}."
+    each = [f"{count:,} of {name}" for name, count in lost.items()]
+    return f"Exemplars left out of prompts without room for them: {listed(each, 3)}."
 
 
 def _not_scored_note(rows: Sequence[ClusterRow], last: str) -> str:
     """Says which tasks the clusters' means are without."""
     names = [name for row in rows if last in row.stages for name in row.stages[last].not_scored]
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return f"Not scored, and in no mean: {', '.join(names[:5])}{more}." if names else ""
+    return f"Not scored, and in no mean: {listed(names, 5)}." if names else ""
 
 
 def _cluster_cells(row: ClusterRow, shown: Sequence[str]) -> list[str]:

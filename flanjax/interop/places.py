@@ -12,13 +12,13 @@ as well as theirs, and each way is a view: nothing is read before it is used.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
-from flanjax.base import Params, path_name
+from flanjax.base import Params, listed, path_name
 
 Index = tuple[slice, ...]
 
@@ -204,9 +204,6 @@ def cast(array: StoredArray, dtype: np.dtype, name: str) -> StoredArray:
     return StoredArray(array.shape, dtype, read)
 
 
-_MAX_SHOWN = 8
-
-
 def check_arrays(what: str, theirs: Arrays, places: Mapping[str, Place], *, remedy: str) -> None:
     """Checks that a checkpoint holds the arrays that a model needs, and no other.
 
@@ -230,14 +227,8 @@ def check_arrays(what: str, theirs: Arrays, places: Mapping[str, Place], *, reme
             if name in theirs and theirs[name].shape != shape
         ],
     }
-    shown = [f"{kind}: {', '.join(_shown(found))}" for kind, found in faults.items() if found]
+    shown = [f"{kind}: {listed(sorted(found), 8)}" for kind, found in faults.items() if found]
     if shown:
         raise ValueError(
             f"{what} must hold the arrays of its model, got {'; '.join(shown)}; {remedy}."
         )
-
-
-def _shown(found: list[str]) -> Iterator[str]:
-    yield from sorted(found)[:_MAX_SHOWN]
-    if len(found) > _MAX_SHOWN:
-        yield f"and {len(found) - _MAX_SHOWN} more"

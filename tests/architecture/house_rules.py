@@ -17,8 +17,9 @@ LAYERS: tuple[dict[str, str], ...] = (
     {"flanjax": "base chips"},
     {
         "flanjax": "losses parallel distributed compilation_cache html_page",
-        "flanjax.data": "task schema render fewshot mixing tokenize hf_tokenizer batch chat "
-        "formats catalogue objective holdout ablation",
+        "flanjax.data": "task schema render fewshot mixing tokenize hf_tokenizer "
+        "sentencepiece_tokenizer tokenizer_files batch chat formats catalogue objective holdout "
+        "ablation",
         "flanjax.engine": "permutation bin_packing",
         "flanjax.models": "api kernels layers attention row_attention block configs positions "
         "context ends stops unrolled flash flash_blocks flash_gpu flash_tiles flash_tpu "
@@ -78,7 +79,7 @@ THIRD_PARTIES = {
     "flax": "flanjax.models",
     "orbax": "flanjax.train.checkpoint",
     "grain": "flanjax.engine.pipeline",
-    "sentencepiece": "flanjax.data.tokenize",
+    "sentencepiece": "flanjax.data.sentencepiece_tokenizer",
     "tokenizers": "flanjax.data.hf_tokenizer",
     "msgpack": "flanjax.interop.t5x_format flanjax.interop.t5x_export",
     "ml_dtypes": "flanjax.interop",

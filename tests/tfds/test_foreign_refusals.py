@@ -284,6 +284,10 @@ def test_a_metric_function_that_fails_is_named(user_tasks, add, tmp_path):
             {"ablation": AblationConfig(num_templates=1)},
             "num_templates must be None",
         ),
+        (
+            {"ablation": AblationConfig(has_inverted=False)},
+            "has_inverted must be True",
+        ),
         ({"objective": ObjectiveConfig(name="span_corruption")}, "must not be span_corruption"),
     ],
 )

@@ -7,6 +7,7 @@ import pytest
 from flanjax.data.ablation import AblationConfig, ablate, bare_template
 from flanjax.data.render import render
 from flanjax.tasks.flan2021 import BY_SKILL, CATALOGUE, DIVERSITY
+from flanjax.tasks.mini import CATALOGUE as MINI
 
 RTE = CATALOGUE.task("rte")
 MIXTURE = CATALOGUE.mixture("flan2021")
@@ -34,6 +35,23 @@ def test_the_first_templates_are_kept(num: int) -> None:
     mixture, _ = ablate(CATALOGUE, MIXTURE, AblationConfig(num_templates=num))
     assert {len(task.templates) for task in mixture.tasks()} == {num}
     assert next(t for t in mixture.tasks() if t.name == "rte").templates == RTE.templates[:num]
+
+
+def test_inverted_templates_may_be_left_out() -> None:
+    mixture, _ = ablate(MINI, MINI.mixture("mini"), AblationConfig(has_inverted=False))
+    whole = {task.name: task.templates for task in MINI.mixture("mini").tasks()}
+    assert sum(each.inverted for templates in whole.values() for each in templates) == 15
+    for task in mixture.tasks():
+        assert list(task.templates) == [t for t in whole[task.name] if not t.inverted]
+    assert AblationConfig(has_inverted=False).describe() == "no inverted templates"
+
+
+def test_templates_are_counted_without_what_is_left_out() -> None:
+    config = AblationConfig(has_inverted=False, num_templates=10)
+    with pytest.raises(
+        ValueError, match=r"num_templates must be at most task mini_\w+'s 9, got 10"
+    ):
+        ablate(MINI, MINI.mixture("mini"), config)
 
 
 def test_at_most_so_many_tasks_are_kept() -> None:
@@ -102,6 +120,10 @@ def test_every_task_renders_without_its_instruction(wording: str) -> None:
         ({"num_templates": -1}, "num_templates must be positive, got -1"),
         ({"clusters": ()}, "clusters must name one, got none"),
         ({"wording": "none", "num_templates": 1}, "num_templates must be None with wording 'none'"),
+        (
+            {"wording": "shuffled", "has_inverted": False},
+            "has_inverted must be True with wording 'shuffled', got False",
+        ),
     ],
 )
 def test_a_bad_ablation_is_refused(options: dict, message: str) -> None:

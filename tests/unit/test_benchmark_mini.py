@@ -104,17 +104,38 @@ def test_a_line_holds_the_run_that_changes_nothing() -> None:
         result("clusters", "nli", 40, changed="1"),
         result("clusters", "nli", 44, changed="2"),
         result("templates", "nli", 41, changed="4"),
+        result("wording", "nli", 47, changed="instruction"),
+        result("wording", "nli", 33, changed="none"),
         result("size", "nli", 42, size="large"),
         result("together", "nli", 50),
         result("tuned", "nli", 60),  # holds out less: no part of a line
     ]
 
     def places(study: str) -> list[tuple[float, float]]:
-        return [(point.x, point.value.mean) for point in table.line(results, study, "nli")]
+        return [(point.x, point.value.mean) for point in table.line(results, study, "nli").points]
 
     assert places("clusters") == [(1, 40), (2, 44), (3, 50)]
-    assert places("templates") == [(4, 41), (10, 50)]
+    assert places("templates") == [(4, 41), (10, 47)]  # none of the first seven is inverted
     assert places("size") == [(1, 50), (2, 42)]
+
+
+def test_a_line_is_of_the_seeds_that_all_its_points_have() -> None:
+    """Else a seed that only some points have would bend it."""
+    results = [result("clusters", "nli", 40 + 5 * n, changed="1", seed=n) for n in (0, 1, 2)]
+    results += [result("together", "nli", 50 + 10 * n, seed=n) for n in (0, 1)]
+    found = table.line(results, "clusters", "nli")
+    assert found.seeds == (0, 1)
+    assert [point.value.mean for point in found.points] == [42.5, 55]
+    assert table.line(results[2:4], "clusters", "nli") == ((), [], [])
+
+
+def test_a_line_of_sizes_has_what_each_size_started_from() -> None:
+    results = [result("together", "nli", 50), result("size", "nli", 42, size="large")]
+    results += [result("text", "nli", 40), result("text", "nli", 60, seed=1)]
+    results += [result("text", "nli", 47, size="large"), result("text", "nli", 9, family="decoder")]
+    found = table.line(results, "size", "nli")
+    assert [(point.x, point.value.mean) for point in found.untuned] == [(1, 40), (2, 47)]
+    assert not table.line(results, "clusters", "nli").untuned
 
 
 def test_wordings_stand_from_none_to_instructions() -> None:
@@ -122,12 +143,15 @@ def test_wordings_stand_from_none_to_instructions() -> None:
         result("together", "nli", 50),
         result("wording", "nli", 45, changed="shuffled"),
         result("wording", "nli", 40, changed="none"),
+        result("wording", "nli", 90, changed="none", seed=1),
+        result("wording", "nli", 48, changed="instruction"),
     ]
     found = table.wordings(results, "nli")
     assert [(name, value.mean) for name, value in found.items()] == [
         ("none", 40),
         ("shuffled", 45),
-        ("instruction", 50),
+        ("instruction", 48),
+        ("with inverted", 50),
     ]
 
 
@@ -136,6 +160,23 @@ def test_results_of_two_worlds_make_no_table(tmp_path) -> None:
         write_json(tmp_path / f"{world}.json", {"world": world})
     with pytest.raises(ValueError, match="must be of one world, got one, two; remove"):
         table.read(tmp_path)
+
+
+def test_models_of_unlike_patience_make_no_table(tmp_path) -> None:
+    for seed, steps in enumerate(("200", "1000")):
+        told = result("tuned", "nli", 50, seed=seed) | {"world": "one", "facts": {"steps": steps}}
+        write_json(tmp_path / f"{seed}.json", told)
+    wanted = "tuned models of t5 in .* must have equally many steps, got 200, 1000; remove"
+    with pytest.raises(ValueError, match=wanted):
+        table.read(tmp_path)
+
+
+def test_what_was_trained_on_counts_once_for_each_seed() -> None:
+    """Runs of one seed share their model of text: their errors are not independent."""
+    tasks = {score: {"a": {"mean": score}} for score in (40, 50, 60)}
+    results = [result("tuned", "qa", 0) | {"seen": {"nli": tasks[score]}} for score in (40, 60)]
+    results += [result("tuned", "qa", 0, seed=1) | {"seen": {"nli": tasks[60]}}]
+    assert table.seen(results, "t5")["nli"] == table.Value(55.0, pytest.approx(5.0), 2)
 
 
 def test_another_size_is_no_part_of_the_table() -> None:
@@ -151,7 +192,7 @@ def test_a_table_has_a_row_for_each_cluster() -> None:
         "qa",
         "tuned less column",
     ]
-    assert lines[2].split("|")[2].strip() == "50.0"  # chance
+    assert [cell.strip() for cell in lines[2].split("|")[2:4]] == ["50.0", "60.0"]  # the floors
     assert len({line.count("|") for line in lines}) == 1
 
 
@@ -176,8 +217,9 @@ def test_a_summary_is_over_the_clusters_of_options() -> None:
     rows = [[cell.strip() for cell in line] for line in lines]
     named = dict(zip(rows[0], rows[2], strict=True))
     assert named == {
-        "": "Encoder-decoder", "chance": "50.0", "untuned": "-", "words": "-", "nearest": "51.0",
-        "dataset_name": "-", "shuffled": "-", "tuned": "55.0", "trained on": "55.0",
+        "": "Encoder-decoder", "chance": "50.0", "majority": "60.0", "untuned": "-", "words": "-",
+        "nearest": "51.0", "dataset_name": "-", "shuffled": "-", "uninverted": "-",
+        "tuned": "55.0", "trained on": "55.0",
     }  # fmt: skip
     assert dict(zip(rows[0], rows[3], strict=True))["nearest"] == "+4.0 ± 4.0"
     assert rows[4][0] == "Causal model"
@@ -198,10 +240,12 @@ def test_a_chart_joins_its_points_from_left_to_right() -> None:
     points = [
         table.Point(x, table.Value(score, None, 1)) for x, score in ((1, 0), (2, 50), (4, 100))
     ]
-    drawn = plots.chart(points, ticks={1: "1", 2: "2", 4: "4"}, floor={}, label="scores")
+    ticks = {1: "1", 2: "2", 4: "4"}
+    drawn = plots.chart(points, ticks=ticks, floor={}, before=points[:2], label="scores")
     dots = re.findall(r'<circle class="own" cx="([^"]+)" cy="([^"]+)"', drawn)
-    assert dots == [("0.00%", "150.0"), ("50.00%", "75.0"), ("100.00%", "0.0")]
+    assert dots == [("0.00%", "150.0"), ("33.33%", "75.0"), ("100.00%", "0.0")]  # to scale
     assert drawn.count('class="series"') == 2
+    assert drawn.count('class="untuned"') == 1
 
 
 def test_the_page_shows_what_there_is_and_asks_for_nothing() -> None:
@@ -211,11 +255,16 @@ def test_the_page_shows_what_there_is_and_asks_for_nothing() -> None:
         result("together", "+".join(grid.PROBED), 48),
         result("templates", "+".join(grid.PROBED), 45, changed="1"),
         result("wording", "+".join(grid.PROBED), 43, changed="none"),
+        result("wording", "+".join(grid.PROBED), 47, changed="instruction"),
+        result("size", "+".join(grid.PROBED), 44, size="small"),
+        result("words", "entailment", 45, family="words"),
     ]
     drawn = page.render(results)
-    assert "entailment held out; untuned 40.0; tuned 50.0" in drawn
-    assert "by wordings of each task; 1 45.0; 10 48.0" in drawn
-    assert "none 43.0; instruction 48.0" in drawn
+    assert "entailment held out; untuned 40.0; words 45.0; tuned 50.0" in drawn
+    assert "by wordings of each task; 1 45.0; 10 47.0" in drawn
+    assert "none 43.0; instruction 47.0; with inverted 48.0" in drawn
+    assert "wordings of each task; one seed" in drawn
+    assert "7 runs in a small" in drawn  # the bag of words was not trained
     assert "more clusters?" not in drawn  # nothing of it was run
     assert not re.search(r"(src|href)=|<script|https?:", drawn)
 

@@ -185,7 +185,7 @@ def test_all_wrong_arrays_are_named_at_once(tmp_path: pathlib.Path) -> None:
         our_arrays(opened, shapes(opened.config))
     assert str(caught.value).partition(", got ")[2] == (
         f"missing: {', '.join(sorted(lost))}; "
-        f"unexpected: {', '.join(f'more.{n}' for n in range(8))}, and 2 more; "
+        f"unexpected: {', '.join(f'more.{n}' for n in range(8))} and 2 more; "
         "misshapen: lm_head.weight (6, 11), not (11, 6); compare them with its config.json."
     )
 

@@ -7,8 +7,8 @@ import dataclasses
 import pytest
 
 from flanjax.data.catalogue import Catalogue
-from flanjax.data.holdout import hold_out, intra_cluster, resolve
-from flanjax.data.task import TaskCluster
+from flanjax.data.holdout import hold_out, intra_cluster, resolve, without_missing
+from flanjax.data.task import TaskCluster, UnavailableError
 from flanjax.tasks.flan2021 import CATALOGUE
 from flanjax.tasks.mini import CATALOGUE as MINI
 
@@ -89,3 +89,15 @@ def test_a_name_that_a_users_catalogue_uses_again_is_refused() -> None:
     mine = dataclasses.replace(MINI.tasks()[0], name="rte")
     with pytest.raises(ValueError, match="must stand in one cluster, got rte in nli and mine"):
         Catalogue("mine", (*CATALOGUE.clusters, TaskCluster("mine", (mine,))))
+
+
+def test_a_mixture_goes_on_without_what_is_missing_but_not_without_all() -> None:
+    whole = MINI.mixture("sentiment")
+    first, *others = (task.name for task in whole.tasks())
+    weighted = dataclasses.replace(whole, weights={first: 2.0, **dict.fromkeys(others, 1.0)})
+    left = without_missing(weighted, {first: "no file"})
+    assert [task.name for task in left.tasks()] == others
+    assert left.weights == dict.fromkeys(others, 1.0)
+    assert left.name == whole.name
+    with pytest.raises(UnavailableError, match=r"data is here, got none; first: no file"):
+        without_missing(whole, dict.fromkeys([first, *others], "no file"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flanjax.data import tokenize
+from flanjax.data import sentencepiece_tokenizer, tokenize
 from flanjax.evaluation.stop_texts import before_special, cut_at, stop_ids
 
 BYTES = tokenize.ByteTokenizer()
@@ -14,8 +14,8 @@ TEXTS = ["the end of the story.\n\n", "a bend in the end", "send the end.", "fri
 @pytest.fixture(scope="module")
 def pieces(tmp_path_factory):
     path = tmp_path_factory.mktemp("pieces") / "model"
-    tokenize.train_sentencepiece(TEXTS, path, vocab_size=300)
-    return tokenize.SentencePieceTokenizer(path.read_bytes())
+    sentencepiece_tokenizer.train_sentencepiece(TEXTS, path, vocab_size=300)
+    return sentencepiece_tokenizer.SentencePieceTokenizer(path.read_bytes())
 
 
 def test_bytes_write_a_text_in_one_way():

@@ -7,7 +7,7 @@ import pathlib
 import pytest
 
 from flanjax.data import tokenize
-from flanjax.data.tokenize import SentencePieceTokenizer, train_sentencepiece
+from flanjax.data.sentencepiece_tokenizer import SentencePieceTokenizer, train_sentencepiece
 
 WORDS = ["the cat sat on the mat", "a dog ran to the cat", "on the mat sat a dog"] * 30
 

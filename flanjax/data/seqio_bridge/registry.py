@@ -13,6 +13,7 @@ import numpy as np
 import seqio
 import tensorflow as tf
 
+from flanjax.base import listed
 from flanjax.data.catalogue import Catalogue
 from flanjax.data.holdout import Split, hold_out, intra_cluster
 from flanjax.data.seqio_bridge import metrics
@@ -139,9 +140,8 @@ def _check_free(tasks: Sequence[str], mixtures: Sequence[str]) -> None:
     known = {*seqio.TaskRegistry.names(), *seqio.MixtureRegistry.names()}
     taken = sorted(({*tasks, *mixtures} & known) | (set(tasks) & set(mixtures)))
     if taken:
-        more = f" and {len(taken) - 3} more" if len(taken) > 3 else ""
         raise ValueError(
-            f"a SeqIO name must be free, got {', '.join(taken[:3])}{more}, registered before; "
+            f"a SeqIO name must be free, got {listed(taken, 3)}, registered before; "
             "`unregister` those first, or rename yours."
         )
 

@@ -19,9 +19,9 @@ import tensorflow as tf
 from flanjax.data.fewshot import choose_shots, render_fitted
 from flanjax.data.records import RecordSet, read_records
 from flanjax.data.render import Rendered, template_index
+from flanjax.data.sentencepiece_tokenizer import SentencePieceTokenizer
 from flanjax.data.task import Record, Task
 from flanjax.data.tokenize import (
-    SentencePieceTokenizer,
     Tokenizer,
     TokenizerConfig,
     encode_prompts,
