@@ -30,7 +30,7 @@ from flanjax.interop.places import Arrays, StoredArray, cast, to_theirs
 from flanjax.interop.t5x_export import Form
 from flanjax.model_card import model_card
 from flanjax.models import families
-from flanjax.opened import Opened
+from flanjax.opened import Opened, check_tokenizer
 from flanjax.train import optim
 from flanjax.train.ema import EmaConfig
 from flanjax.train.optim import OptimizerConfig, ScheduleConfig
@@ -83,11 +83,7 @@ def import_into(
     state: Arrays = {}
     if optimizer is not None and second is not None:
         state = _state(source, config, second, shapes, optimizer)
-    if config.vocab_size - config.embedding.num_unused < tokenizer.vocab_size:
-        raise ValueError(
-            f"tokenizer must fit the checkpoint's {config.vocab_size} ids, got "
-            f"{tokenizer.vocab_size}; name the checkpoint's own."
-        )
+    check_tokenizer(config, tokenizer)
     if dtype is not None:
         arrays = {name: cast(array, dtype, name) for name, array in arrays.items()}
     stored = {f"params/{name}": array for name, array in arrays.items()}
@@ -292,8 +288,8 @@ def export_t5x(source: Opened, folder: pathlib.Path, *, form: Form, dtype: np.dt
       dtype: The type of every parameter.
 
     Raises:
-      ValueError: The folder is there or has another name, or T5X has no place
-        for some parameter.
+      ValueError: The folder is there or has another name, or T5X has no such
+        network.
     """
     found = re.fullmatch(r"checkpoint_(\d+)", folder.name)
     if found is None:
@@ -301,6 +297,7 @@ def export_t5x(source: Opened, folder: pathlib.Path, *, form: Form, dtype: np.dt
             f"export must go to checkpoint_N, whose N is T5X's step, got {folder.name}; rename it."
         )
     config, arrays, second = unpadded(source, has_moments=True)
+    t5x.check_network(config)
     shapes = {name: array.shape for name, array in arrays.items()}
     is_scanned = not getattr(config.positions, "is_shared", True)
     places = t5x.places(config, shapes, is_scanned=is_scanned)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import pathlib
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 
 from flanjax import model_dir
-from flanjax.data.hf_tokenizer import TOKENIZER_FILE, HfTokenizer, begins_prompts
+from flanjax.data.hf_tokenizer import ABOUT_FILE, TOKENIZER_FILE, HfTokenizer, begins_prompts
 from flanjax.data.tokenize import Tokenizer, TokenizerConfig, load_tokenizer, make_tokenizer
 from flanjax.interop import moments, orbax_format, t5x, t5x_format, t5x_slots
 from flanjax.interop.hf import checkpoint as hf
@@ -23,6 +22,8 @@ from flanjax.train.checkpoint import Checkpoints
 from flanjax.train.restore import Weights
 
 _BYTE_TOKENIZER = "ByT5Tokenizer"
+_T5_IDS, _BYT5_IDS = 100, 125
+"""Sentinels where tokenizer_config.json does not say."""
 
 
 class Opened(NamedTuple):
@@ -110,6 +111,20 @@ def _open(path: str, config: Any, names: Collection[str] | None) -> Opened:
     return _open_t5x(path, config, names)
 
 
+def check_tokenizer(config: Any, tokenizer: Tokenizer) -> None:
+    """Checks that a model has a row for every id.
+
+    Raises:
+      ValueError: It has not.
+    """
+    num_ids = config.vocab_size - config.embedding.num_unused
+    if num_ids < tokenizer.vocab_size:
+        raise ValueError(
+            f"tokenizer must fit the checkpoint's {num_ids} ids, got {tokenizer.vocab_size}; name "
+            "the checkpoint's own."
+        )
+
+
 def shapes_of(config: Any) -> dict[str, tuple[int, ...]]:
     """Returns path -> shape of a model's parameters."""
     model = families.make_model(config)
@@ -157,17 +172,25 @@ def _hf_tokenizers(folder: pathlib.Path) -> list[Tokenizer]:
 
     T5's SentencePiece model comes before its tokenizer.json: it is the original.
     """
-    about = folder / "tokenizer_config.json"
-    plain = json.loads(about.read_text("utf-8")) if about.is_file() else {}
-    extra_ids = int(plain.get("extra_ids", 100))
+    about = folder / ABOUT_FILE
+    plain = model_dir.read_object(about) if about.is_file() else {}
+    extra_ids = plain.get("extra_ids")
+    if extra_ids is not None and type(extra_ids) is not int:
+        raise ValueError(f"{about}: extra_ids must be int, got {extra_ids!r:.60}; copy it again.")
     configs = []
     if (file := folder / "spiece.model").is_file():
-        configs.append(TokenizerConfig(kind="sentencepiece", path=str(file), extra_ids=extra_ids))
+        configs.append(
+            TokenizerConfig(
+                kind="sentencepiece",
+                path=str(file),
+                extra_ids=_T5_IDS if extra_ids is None else extra_ids,
+            )
+        )
     if (file := folder / TOKENIZER_FILE).is_file():
         has_bos = not configs and about.is_file() and begins_prompts(file)
         configs.append(TokenizerConfig(kind="huggingface", path=str(file), has_bos=has_bos))
     if not configs and plain.get("tokenizer_class") == _BYTE_TOKENIZER:
-        configs.append(TokenizerConfig(extra_ids=int(plain.get("extra_ids", 125))))
+        configs.append(TokenizerConfig(extra_ids=_BYT5_IDS if extra_ids is None else extra_ids))
     if not configs:
         return []
     found = [make_tokenizer(configs[0])]

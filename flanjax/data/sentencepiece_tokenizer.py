@@ -161,7 +161,7 @@ def _parts(line: str) -> Iterator[str]:
 
 
 def sentinel_from_end(index: int, extra_ids: int, vocab_size: int) -> int:
-    """Returns the id of sentinel `index` where the last ids are sentinels, the first last."""
+    """Returns the id of sentinel `index`; the first is the last id of all."""
     if not 0 <= index < extra_ids:
         raise ValueError(
             f"sentinel must be below the tokenizer's extra_ids {extra_ids}, got {index}; "

@@ -8,12 +8,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from flanjax.interop.places import Arrays, Place, check_arrays, to_ours
 from flanjax.interop.t5x_format import open_arrays
+from flanjax.models.configs import AttentionConfig, BlockConfig, EmbeddingConfig, RelativeConfig
 from flanjax.models.decoder import DecoderConfig
 from flanjax.models.t5 import T5Config
 
@@ -116,6 +118,45 @@ def places(config: Any, shapes: Shapes, *, is_scanned: bool) -> dict[str, Place]
             "without; T5X knows T5 1.0, 1.1 and its own decoder."
         )
     return {path: place for path, place in found.items() if place is not None}
+
+
+def check_network(config: Any) -> None:
+    """Checks that T5X's code computes what a model does; its files say nothing of that.
+
+    Raises:
+      ValueError: It has what T5X has not.
+    """
+    known = dataclasses.replace(
+        BlockConfig(attention=AttentionConfig(scale=1.0)),
+        norm_eps=1e-6,
+        activation=config.block.activation,
+        is_gated=config.block.is_gated,
+    )
+    plain = EmbeddingConfig(
+        is_tied=config.embedding.is_tied, scales_outputs=config.embedding.scales_outputs
+    )
+    faults = [
+        *_unlike("block", config.block, known),
+        *_unlike("embedding", config.embedding, plain),
+    ]
+    if not isinstance(config.positions, RelativeConfig):
+        faults.append(f"positions {type(config.positions).__name__}")
+    if (config.num_kv_heads or config.num_heads) != config.num_heads:
+        faults.append(f"num_kv_heads {config.num_kv_heads}")
+    if faults:
+        raise ValueError(
+            f"a T5X checkpoint must be of a network that T5X has, got {', '.join(faults)}; it "
+            "knows T5 1.0, 1.1 and its own decoder."
+        )
+
+
+def _unlike(what: str, found: Any, known: Any) -> Iterator[str]:
+    for field in dataclasses.fields(known):
+        value = getattr(found, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from _unlike(f"{what}.{field.name}", value, getattr(known, field.name))
+        elif value != getattr(known, field.name):
+            yield f"{what}.{field.name} {value!r}"
 
 
 def _place(config: Any, path: str, shape: tuple[int, ...], is_scanned: bool) -> Place | None:

@@ -9,6 +9,7 @@ import pytest
 from flanjax import answering
 from flanjax.evaluation.predict import Answer
 from flanjax.models.generation import DecodeConfig
+from tests.unit.hf_checkpoints import write
 from tests.unit.test_cli import call
 
 
@@ -90,6 +91,15 @@ def test_generate_s_flags_that_do_not_go_together_are_refused(flags, told):
     result = call("generate", "--checkpoint=c", "--prompt=a", *flags)
     assert result.exit_code == 2
     assert told in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_ids_beyond_the_models_rows_are_refused(tmp_path):
+    """Else such an id would be read as the last row, and every answer be nonsense."""
+    folder = write(tmp_path / "c", "llama")  # of 11 rows
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "ByT5Tokenizer"}')
+    result = call("generate", f"--checkpoint={folder}", "--prompt=hello")
+    assert result.exit_code == 1
+    assert "tokenizer must fit the checkpoint's 11 ids, got 384; name" in result.stderr
 
 
 def test_more_answers_than_beams_are_refused_before_a_model_is_read():

@@ -192,6 +192,10 @@ def test_all_wrong_arrays_are_named_at_once(tmp_path: pathlib.Path) -> None:
 
 BUFFERS = {
     "llama": ("model.layers.1.self_attn.rotary_emb.inv_freq", ""),
+    **dict.fromkeys(
+        ("t5", "mt5"),
+        ("decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight",),
+    ),
     "gpt_neox": ("gpt_neox.layers.1.attention.bias", "gpt_neox.layers.0.attention.masked_bias"),
     "gpt2": ("transformer.h.1.attn.bias", "transformer.h.0.attn.masked_bias"),
 }

@@ -193,6 +193,21 @@ CONFIG_FAULTS: dict[str, tuple[Any, dict[str, Any], str]] = {
     ),
     "unknown key": (PLAIN, {"head_gain": 2.0}, KNOWN + "head_gain = 2.0; remove those that do not"),
     "two": (PLAIN, {"b": "x" * 99, "a": 1}, KNOWN + "a = 1, b = 'x{39}; remove"),
+    "rotated in part": (
+        PLAIN,
+        {"partial_rotary_factor": 0.5},
+        "x/config.json: partial_rotary_factor must be 1 or 1.0 or None, got 0.5; this model",
+    ),
+    "rotated in part, newer": (
+        {**PLAIN, "model_type": "mistral"},
+        {"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5}},
+        "x/config.json, rope_parameters: partial_rotary_factor must be 1 or 1.0 or None, got 0.5",
+    ),
+    "capped as no Gemma 3 is": (
+        GEMMA3,
+        {"attn_logit_softcapping": 50.0},
+        "attn_logit_softcapping must be None, got 50.0; this model",
+    ),
     "another family's": (PLAIN, {"rotary_pct": 0.5}, KNOWN + "rotary_pct = 0.5; remove those"),
     "unknown in a part": (
         PLAIN,

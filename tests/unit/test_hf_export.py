@@ -114,7 +114,11 @@ def test_a_base_does_not_change_the_network(tmp_path: pathlib.Path, other: Any) 
 RELATIVE = RelativeConfig(num_buckets=8, max_distance=16)
 EXPORTS: dict[str, tuple[str, Any, str]] = {
     "normed queries": ("llama", CONFIGS["qwen3"], "llama must have .* got another block when read"),
-    "layer norm": ("llama", GPT, "must have all that the model has, got another block when read"),
+    "layer norm": (
+        "llama",
+        GPT,  # of GPT-NeoX, which rotates half of the channels too
+        "must have all that the model has, got another positions, block when read",
+    ),
     "window": ("llama", CONFIGS["mistral"], "llama must have .* got another block when read again"),
     "bias alone": (
         "qwen3",
@@ -131,6 +135,16 @@ EXPORTS: dict[str, tuple[str, Any, str]] = {
         "mistral",
         dataclasses.replace(CONFIGS["mistral"], positions=RotaryConfig(local_theta=5.0)),
         "mistral must have all that the model has, got another positions when read again; export",
+    ),
+    "rotated in part": (
+        "llama",
+        dataclasses.replace(LLAMA, d_head=4, positions=RotaryConfig(fraction=0.5)),
+        "llama must have all that the model has, got another positions when read again; export",
+    ),
+    "capped": (
+        "gemma3_text",
+        edit_attention(CONFIGS["gemma3_text"], cap=50.0),
+        "attn_logit_softcapping must be None, got 50.0",
     ),
     "fewer keys": (
         "gpt_neox",
@@ -218,3 +232,9 @@ def test_key_heads_that_are_not_given_are_as_many_as_heads(tmp_path: pathlib.Pat
         assert write_config(FAMILIES["t5gemma"], config)["decoder"]["num_key_value_heads"] == 4
     assert shapes(dataclasses.replace(T5, num_kv_heads=2)) == shapes(T5)
     write_config(FAMILIES["t5"], dataclasses.replace(T5, num_kv_heads=2))
+
+
+def test_what_a_decoder_reads_first_is_written_for_both_ages() -> None:
+    config = edit_embedding(CONFIGS["t5gemma"], start_id=5)
+    written = write_config(FAMILIES["t5gemma"], config)
+    assert written["decoder"]["bos_token_id"] == written["bos_token_id"] == 5

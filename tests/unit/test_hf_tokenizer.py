@@ -156,6 +156,27 @@ def test_the_beginning_travels(tmp_path, folder):
     assert load_tokenizer(tmp_path / "saved").bos_id == plain(folder).token_to_id("<s>")
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[1]", r"tokenizer_config\.json must be a JSON object, got \[1\]; restore"),
+        ('{"tok', r"tokenizer_config\.json must be JSON, got Unterminated string"),
+        ('{"extra_ids": "5"}', r"tokenizer_config\.json: extra_ids must be int, got '5'; copy it"),
+    ],
+)
+def test_a_damaged_file_of_transformers_is_named(tmp_path, text, message):
+    (tmp_path / "tokenizer_config.json").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        opened._hf_tokenizers(tmp_path)
+
+
+def test_null_sentinels_are_as_many_as_usual(tmp_path):
+    about = {"tokenizer_class": "ByT5Tokenizer", "extra_ids": None}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(about))
+    (found,) = opened._hf_tokenizers(tmp_path)
+    assert found.num_sentinels == 125
+
+
 def test_a_directory_of_transformers_says_how_its_prompts_begin(folder):
     def opened_with(**told):
         about(folder, **told)

@@ -18,7 +18,12 @@ from flanjax.data.tokenize import ByteTokenizer
 from flanjax.experiment import Experiment
 from flanjax.interop import t5x
 from flanjax.interop.places import Place, StoredArray, everything, named_shapes
-from flanjax.models.configs import EmbeddingConfig, RelativeConfig
+from flanjax.models.configs import (
+    AttentionConfig,
+    EmbeddingConfig,
+    RelativeConfig,
+    RotaryConfig,
+)
 from flanjax.models.decoder import DecoderConfig
 from flanjax.models.families import make_model
 from flanjax.models.t5 import T5Config
@@ -210,7 +215,7 @@ def test_all_wrong_tensors_are_named_at_once(tmp_path: pathlib.Path) -> None:
     names = ("wi_0", "wi_1", "wo")
     assert missing == "missing: " + ", ".join(f"decoder/layers_1/mlp/{n}/kernel" for n in names)
     extra = ", ".join(f"extra/{n}" for n in range(8))
-    assert unexpected == f"unexpected: {extra}, and 2 more"
+    assert unexpected == f"unexpected: {extra} and 2 more"
     assert "encoder/relpos_bias/rel_embedding (8, 2), not (2, 8)" in misshapen
     assert "decoder/layers_0/mlp/wi_0/kernel (4, 9), not (4, 5)" in misshapen
 
@@ -256,3 +261,36 @@ def test_a_run_directory_is_flanjax_although_orbax_wrote_it(tmp_path: pathlib.Pa
     for path in (step, tmp_path):
         assert model_dir.checkpoint_kind(str(path)) == "flanjax"
     assert model_dir.checkpoint_kind(write(tmp_path / "c", {})) == "T5X"
+
+
+T5X_HAS_NOT: dict[str, tuple[dict[str, Any], str]] = {
+    "rotary": ({"positions": RotaryConfig(), "d_head": 4}, "positions RotaryConfig; it knows"),
+    "fewer keys": ({"num_kv_heads": 1}, "num_kv_heads 1; it knows"),
+    "norms after": (
+        {"block": dataclasses.replace(CONFIG.block, norm_at="both")},
+        "block.norm_at 'both'; it knows",
+    ),
+    "scaled logits": (
+        {"block": dataclasses.replace(CONFIG.block, attention=AttentionConfig())},
+        "block.attention.scale None; it knows",
+    ),
+    "two tables": (
+        {"embedding": EmbeddingConfig(has_encoder_table=True, start_id=2)},
+        "embedding.has_encoder_table True, embedding.start_id 2; it knows",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", T5X_HAS_NOT)
+def test_a_network_that_t5x_lacks_is_refused(kind: str) -> None:
+    """Names alone do not tell: two tables would have one, and T5X would compute otherwise."""
+    fields, told = T5X_HAS_NOT[kind]
+    with pytest.raises(ValueError, match=f"must be of a network that T5X has, got {told} T5 1.0"):
+        t5x.check_network(dataclasses.replace(CONFIG, **fields))
+
+
+def test_networks_that_t5x_has_are_let_through() -> None:
+    t5x.check_network(CONFIG)
+    block = dataclasses.replace(CONFIG.block, activation="relu", is_gated=False)
+    tied = EmbeddingConfig(is_tied=True, scales_outputs=True)
+    t5x.check_network(dataclasses.replace(CONFIG, block=block, embedding=tied, num_kv_heads=2))

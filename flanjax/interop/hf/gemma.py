@@ -29,8 +29,12 @@ _SIZES = {"num_kv_heads": 4, "d_head": 256}
 
 
 def _block(
-    keys: Keys, *, num_layers: int, pattern: str, cap: float, qk_norm: Any = "none"
+    keys: Keys, *, num_layers: int, pattern: str, cap: float | None, qk_norm: Any = "none"
 ) -> BlockConfig:
+    if cap is None:  # transformers reads it in Gemma 2 alone
+        keys.expect("attn_logit_softcapping", None)
+    else:
+        cap = keys.take("attn_logit_softcapping", float, cap, null=0.0)
     window, pattern = read_pattern(keys, num_layers, pattern, window=4096)
     has_bias = keys.take("attention_bias", bool, False)
     keys.expect("hidden_act", "gelu", _ACTIVATION)
@@ -42,7 +46,7 @@ def _block(
         activation=read_activation(keys, "hidden_activation", _ACTIVATION),
         attention=AttentionConfig(
             scale=keys.take("query_pre_attn_scalar", int, 256) ** -0.5,
-            cap=keys.take("attn_logit_softcapping", float, cap, null=0.0),
+            cap=cap or 0.0,
             qk_norm=qk_norm,
             has_qkv_bias=has_bias,
             has_out_bias=has_bias,
@@ -81,7 +85,7 @@ def _read_gemma3(keys: Keys, _: Collection[str]) -> DecoderConfig:
         **sizes,
         positions=_two_thetas(keys),
         block=_block(
-            keys, num_layers=sizes["num_layers"], pattern=pattern, cap=0.0, qk_norm="head"
+            keys, num_layers=sizes["num_layers"], pattern=pattern, cap=None, qk_norm="head"
         ),
         embedding=_embedding(keys, cap=0.0),
     )
@@ -100,7 +104,7 @@ def _two_thetas(keys: Keys) -> RotaryConfig:
             local = of_local.take("rope_theta", float, local)
             of_local.finish()
         both.finish()
-    positions = read_scaling(scaling, theta=theta, fraction=1.0, length=8192, keys=keys)
+    positions = read_scaling(scaling, theta=theta, length=8192, keys=keys)
     return dataclasses.replace(positions, local_theta=local)
 
 
@@ -201,7 +205,11 @@ def _write_t5gemma(config: T5Config) -> dict[str, Any]:
         return {"model_type": "t5_gemma_module", **_write_gemma(alike)}
 
     decoder = side(config.num_decoder_layers)
-    decoder |= {"is_decoder": True, "cross_attention_hidden_size": config.d_model}
+    decoder |= {
+        "is_decoder": True,
+        "cross_attention_hidden_size": config.d_model,
+        "bos_token_id": config.embedding.start_id,
+    }
     return {
         "encoder": side(config.num_encoder_layers),
         "decoder": decoder,

@@ -32,7 +32,7 @@ def _read_neox(keys: Keys, _: Collection[str]) -> DecoderConfig:
         num_kv_heads=num_heads,
         d_head=d_model // num_heads,
         num_layers=keys.take("num_hidden_layers", int),
-        positions=read_rotary(keys, default_theta=theta, fraction=fraction),
+        positions=read_rotary(keys, default_theta=theta, fraction=fraction, is_partial=True),
         block=BlockConfig(
             norm="layer",
             norm_eps=keys.take("layer_norm_eps", float, 1e-5),
@@ -50,7 +50,6 @@ def _read_neox(keys: Keys, _: Collection[str]) -> DecoderConfig:
 def _write_neox(config: DecoderConfig) -> dict[str, Any]:
     positions = positions_of(config, RotaryConfig)
     rotary = write_rotary(positions)
-    rotary.pop("partial_rotary_factor", None)
     return {
         "vocab_size": config.vocab_size,
         "hidden_size": config.d_model,

@@ -133,7 +133,7 @@ def _decoder(
     *,
     attention: AttentionConfig,
     eps: float = 1e-6,
-    fraction: float = 1.0,
+    is_partial: bool = False,
     num_kv_heads: int | None = None,
     d_head: int | None = None,
     **block: Any,
@@ -142,7 +142,7 @@ def _decoder(
     keys.expect("attention_dropout", 0, 0.0)
     return DecoderConfig(
         **read_sizes(keys, num_kv_heads=num_kv_heads, d_head=d_head),
-        positions=read_rotary(keys, fraction=fraction),
+        positions=read_rotary(keys, is_partial=is_partial),
         block=BlockConfig(
             norm_eps=keys.take("rms_norm_eps", float, eps),
             activation=read_activation(keys, "hidden_act", "silu"),
@@ -230,7 +230,12 @@ def _read_phi3(keys: Keys, _: Collection[str]) -> DecoderConfig:
         keys.expect(name, 1)
     window, pattern = read_pattern(keys, 1, "l", window=0)
     attention = AttentionConfig(window=window, layer_pattern=pattern)
-    return _decoder(keys, attention=attention, eps=1e-5)
+    return _decoder(keys, attention=attention, eps=1e-5, is_partial=True)
+
+
+def _write_phi3(config: DecoderConfig) -> dict[str, Any]:
+    fraction = positions_of(config, RotaryConfig).fraction
+    return _write_mistral(config) | ({} if fraction == 1 else {"partial_rotary_factor": fraction})
 
 
 _LAYER = "model.layers.{}."
@@ -321,6 +326,6 @@ PHI3 = LLAMA._replace(
     model_type="phi3",
     architecture="Phi3ForCausalLM",
     read=_read_phi3,
-    write=_write_mistral,
+    write=_write_phi3,
     names=_phi3_names,
 )

@@ -9,39 +9,67 @@ from flanjax.models.configs import RotaryConfig
 
 
 def read_rotary(
-    keys: Keys, *, default_theta: float = 10_000.0, fraction: float = 1.0
+    keys: Keys,
+    *,
+    default_theta: float = 10_000.0,
+    fraction: float = 1.0,
+    is_partial: bool = False,
 ) -> RotaryConfig:
     """Returns the rotary positions of a config.json.
 
     transformers 5 writes `rope_parameters`, earlier ones `rope_theta` and
     `rope_scaling`; either is read, and where both stand the newer counts.
+
+    Args:
+      keys: The file.
+      default_theta: The base, where it gives none.
+      fraction: The share of channels, where it gives none.
+      is_partial: Whether transformers heeds a share in this family; where it
+        does not, one is refused.
     """
     theta = keys.take("rope_theta", float, default_theta)
     old, new = keys.part("rope_scaling"), keys.part("rope_parameters")
-    fraction = keys.take("partial_rotary_factor", float, fraction)
+    fraction = _fraction(keys, fraction, is_partial)
     length = keys.take("original_max_position_embeddings", int, None)
     length = length or keys.take("max_position_embeddings", int, 8192)
-    return read_scaling(new or old, theta=theta, fraction=fraction, length=length, keys=keys)
+    return read_scaling(
+        new or old, theta=theta, fraction=fraction, is_partial=is_partial, length=length, keys=keys
+    )
+
+
+def _fraction(keys: Keys, default: float, is_partial: bool) -> float:
+    if is_partial:
+        share: float = keys.take("partial_rotary_factor", float, default)
+        return share
+    keys.expect("partial_rotary_factor", 1, 1.0, None)
+    return default
 
 
 def read_scaling(
-    scaling: Keys | None, *, theta: float, fraction: float, length: int, keys: Keys
+    scaling: Keys | None,
+    *,
+    theta: float,
+    length: int,
+    keys: Keys,
+    fraction: float = 1.0,
+    is_partial: bool = False,
 ) -> RotaryConfig:
     """Returns rotary positions, scaled as a part of config.json says.
 
     Args:
       scaling: The part, or None for none.
       theta: The base, where the part gives none.
-      fraction: The share of channels, where the part gives none.
       length: Tokens of pre-training, where the part gives none.
       keys: The whole file.
+      fraction: The share of channels, where the part gives none.
+      is_partial: As in `read_rotary`.
     """
     if scaling is None:
         return RotaryConfig(theta=theta, fraction=fraction)
     kind = scaling.take("rope_type", str, None) or scaling.take("type", str, "default")
     scaling.take("type", str, None)
     theta = scaling.take("rope_theta", float, theta)
-    fraction = scaling.take("partial_rotary_factor", float, fraction)
+    fraction = _fraction(scaling, fraction, is_partial)
     fields: dict[str, Any] = {"theta": theta, "fraction": fraction}
     if kind == "linear":
         fields |= {"scaling": "linear", "factor": scaling.take("factor", float)}
@@ -77,10 +105,11 @@ def _long(scaling: Keys, keys: Keys, length: int) -> dict[str, Any]:
 
 
 def write_rotary(config: RotaryConfig) -> dict[str, Any]:
-    """Returns the keys that `read_rotary` reads, in the way that every version does."""
+    """Returns the keys that `read_rotary` reads, in the way that every version does.
+
+    The share of channels that are rotated is left to the families that heed one.
+    """
     keys: dict[str, Any] = {"rope_theta": config.theta}
-    if config.fraction != 1:
-        keys["partial_rotary_factor"] = config.fraction
     scaling = write_scaling(config)
     if scaling:
         keys["rope_scaling"] = scaling
