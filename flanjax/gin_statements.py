@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import io
 import pathlib
 import tokenize
@@ -153,8 +154,18 @@ def _find(name: str, folders: Iterable[pathlib.Path], *, what: str, place: str) 
             return (folder / name).resolve()
     places = ", ".join(_shown(folder.resolve()) for folder in tried)
     raise GinError(
-        f"{place}{what} must be a file in a search path, got {name!r}; looked in {places}."
+        f"{place}{what} must be a file in a search path, got {name!r}; looked in {places}"
+        f"{_remedy(name)}"
     )
+
+
+def _remedy(name: str) -> str:
+    if name.startswith("t5x/"):
+        return ", where T5X's own files are not: `python -m t5x.train` finds them."
+    own = [str(path.relative_to(config_dir())) for path in config_dir().rglob("*.gin")]
+    close = [known for known in own if name.endswith(f"/{known}")]
+    close = close or difflib.get_close_matches(name, own, n=1, cutoff=0.85)
+    return f"; did you mean {close[0]}?" if close else "."
 
 
 def _shown(path: pathlib.Path) -> str:

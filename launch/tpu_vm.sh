@@ -23,7 +23,8 @@ All hosts of a pod need one MODEL_DIR that all can write: a mounted file share o
 Example:
   bash launch/tpu_vm.sh create --name=t5 --zone=us-east5-b --type=v6e-8 --version=v2-alpha-tpuv6e
   bash launch/tpu_vm.sh install --name=t5 --zone=us-east5-b
-  bash launch/tpu_vm.sh start --name=t5 --zone=us-east5-b -- --gin_file=gin_configs/runs/mini_t5.gin
+  bash launch/tpu_vm.sh start --name=t5 --zone=us-east5-b -- --gin_file=runs/mini_t5.gin \
+    "--gin.MODEL_DIR='/mnt/runs/t5'"
 TEXT
 }
 

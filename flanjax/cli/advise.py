@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flanjax.cli.options import (
+    OUTPUT_FILE,
     catalog_option,
     data_dir_option,
     examples,
@@ -67,10 +68,15 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     help="Rows per step are a multiple of this, and of what mesh and microbatches ask for.",
 )
-@click.option("--output", metavar="PAGE.html", help="Write plots and table as a page, too.")
+@click.option(
+    "--output",
+    type=OUTPUT_FILE,
+    metavar="PAGE.html",
+    help="Write plots and table as a page, too.",
+)
 @json_option
 @examples(
-    "flanjax data advise --gin_file=gin_configs/runs/mini_t5.gin --gin.MODEL_DIR=\"'/tmp/run'\"",
+    "flanjax data advise --gin_file=runs/mini_t5.gin --gin.MODEL_DIR=\"'/tmp/run'\"",
     "flanjax data advise --gin_file=my.gin --data_dir=data --output=advice.html",
 )
 def advise(

@@ -253,7 +253,13 @@ def convert() -> None:
 @click.argument("first", metavar="A", type=click.Path(exists=True))
 @click.argument("second", metavar="B", type=click.Path(exists=True))
 @gin_options
-@click.option("--tolerance", default=1e-4, show_default=True, help="Of values and of logits.")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    default=1e-4,
+    show_default=True,
+    help="Of values and of logits.",
+)
 @json_option
 @examples("flanjax convert verify flan-t5-base /tmp/flan-t5-base")
 def verify(

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import click
 
-from flanjax.cli.options import DEFAULT_CATALOG, catalog_option, examples, typed_command
+from flanjax.cli.options import (
+    DEFAULT_CATALOG,
+    OUTPUT_FILE,
+    catalog_option,
+    examples,
+    typed_command,
+)
 from flanjax.cli.output import write_text
 
 
 @click.command("document")
 @catalog_option(default=DEFAULT_CATALOG)
-@click.option("--output", metavar="FILE.md", help="The file to write.  [default: print it]")
+@click.option(
+    "--output", type=OUTPUT_FILE, metavar="FILE.md", help="The file to write.  [default: print it]"
+)
 @examples(
     "flanjax tasks document --catalog=flan2021 --output=docs/catalogue.md",
 )

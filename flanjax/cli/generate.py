@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     "prompts",
     multiple=True,
     metavar="TEXT",
-    help="What to answer; may be repeated. Without it, each line of standard input is a prompt.",
+    help="What to answer; may be repeated. Without it, each line of standard input is a prompt, "
+    "but for blank ones.",
 )
 @click.option(
     "--max_length",

@@ -101,7 +101,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     "flanjax cache --gin_file=runs/x.gin     tokenize what the run reads",
     "flanjax preflight --gin_file=runs/x.gin whether it would start, and fit",
     "flanjax train --gin_file=runs/x.gin     train, then score",
-    "flanjax data peek --model_dir=DIR       what the model saw at a step",
+    "flanjax data peek --checkpoint=DIR --step=N  what the model saw at a step",
     "flanjax generate --checkpoint=DIR       ask the trained model",
     "flanjax import hf SRC DST               start from a model of transformers",
     "flanjax export hf SRC DST               give it back",

@@ -10,9 +10,11 @@ import click
 
 from flanjax.cli.options import (
     DEFAULT_CATALOG,
+    OUTPUT_FILE,
     catalog_option,
     data_dir_option,
     examples,
+    hold_out_option,
     json_option,
 )
 from flanjax.cli.output import open_console, print_json, write_text
@@ -31,7 +33,7 @@ def mixture() -> None:
 @click.argument("name")
 @catalog_option(default=None, otherwise="the one of that name, else mini")
 @data_dir_option
-@click.option("--hold_out", metavar="RULE", help="Leave out what this hold-out leaves out.")
+@hold_out_option(metavar="RULE", help="Leave out what this hold-out leaves out.")
 @click.option(
     "--max_examples",
     type=click.IntRange(min=1),
@@ -198,7 +200,12 @@ def _print(
     metavar="RULE",
     help="What is held out; may be repeated.  [default: each cluster in turn]",
 )
-@click.option("--output", metavar="FILE.json", help="The file to write.  [default: print it]")
+@click.option(
+    "--output",
+    type=OUTPUT_FILE,
+    metavar="FILE.json",
+    help="The file to write.  [default: print it]",
+)
 @examples(
     "flanjax mixture certify --catalog=flan2021 --hold_out=nli",
     "flanjax mixture certify --catalog=flan2021 --output=docs/certificates.json",

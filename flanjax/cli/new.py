@@ -52,6 +52,7 @@ class _Layout(NamedTuple):
 @click.option(
     "--dir",
     "folder",
+    type=click.Path(file_okay=False),
     default="tasks",
     show_default=True,
     metavar="DIR",
@@ -112,7 +113,12 @@ def _lines_to_add(
 def _parse_place(place: str) -> tuple[str, str]:
     cluster, _, name = place.partition("/")
     for part in (cluster, name):
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", part) or keyword.iskeyword(part):
+        if keyword.iskeyword(part):
+            raise ValueError(
+                f"a task must not be named by a word of Python, got {part!r} in {place!r}; choose "
+                "another."
+            )
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", part):
             raise ValueError(
                 f"a task must be named CLUSTER/NAME in small letters, digits and underscores, "
                 f"got {place!r}; write it as in reviews/film_praise."

@@ -34,6 +34,36 @@ def examples(*commands: str) -> Callable[[Command], Command]:
     return add
 
 
+OUTPUT_FILE = click.Path(dir_okay=False)
+"""The type of a flag that names a file to write: a directory is refused before any work."""
+
+
+def hold_out_option(*, metavar: str, help: str) -> Callable[[Command], Command]:
+    """Returns --hold_out of a verb that leaves out one hold-out, given once or not at all."""
+    return click.option(
+        "--hold_out", multiple=True, metavar=metavar, callback=_only_rule, help=help
+    )
+
+
+def _only_rule(
+    ctx: click.Context, parameter: click.Parameter, rules: tuple[str, ...]
+) -> str | None:
+    """Returns the rule; of two, click itself would take the last in silence."""
+    if len(rules) > 1:
+        raise click.BadParameter(
+            f"it must be given once, got {', '.join(rules)}; write several as {'+'.join(rules)}.",
+            ctx,
+            parameter,
+        )
+    if rules and not rules[0].strip():
+        raise click.BadParameter(
+            "it must name what is held out, got nothing; leave it out to hold out nothing.",
+            ctx,
+            parameter,
+        )
+    return rules[0] if rules else None
+
+
 def typed_command(ctx: click.Context) -> str:
     """Returns the command as one would type it again."""
     return shlex.join(["flanjax", *ctx.meta[ARGUMENTS]])

@@ -29,8 +29,11 @@ def write_text(output: str, text: str, *, err: bool = False, with_size: bool = F
     path = pathlib.Path(output)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(path.name + ".partial")
-    aside.write_text(text, encoding="utf-8")
-    os.replace(aside, path)
+    try:
+        aside.write_text(text, encoding="utf-8")
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
     size = f" ({path.stat().st_size:,} bytes)" if with_size else ""
     click.echo(f"wrote {path}{size}", err=err)
 

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from flanjax.cli.options import (
+    OUTPUT_FILE,
     catalog_option,
     data_dir_option,
     examples,
     gin_options,
+    hold_out_option,
     json_option,
 )
 from flanjax.cli.output import print_json
@@ -45,8 +47,7 @@ def tokenizer() -> None:
     help="What to learn from: the catalogue's own name, a cluster or a task.  "
     "[default: the gin files', else the whole catalogue]",
 )
-@click.option(
-    "--hold_out",
+@hold_out_option(
     metavar="CLUSTER",
     help="A cluster whose texts must not be read.  [default: the gin files', else none]",
 )
@@ -57,7 +58,11 @@ def tokenizer() -> None:
     help="Pieces wanted; at least 260 and one for each character of the texts.",
 )
 @click.option(
-    "--output", required=True, metavar="FILE.model", help="The SentencePiece model to write."
+    "--output",
+    required=True,
+    type=OUTPUT_FILE,
+    metavar="FILE.model",
+    help="The SentencePiece model to write.",
 )
 @click.option(
     "--max_examples",
@@ -123,6 +128,8 @@ def train_tokenizer(
         print_json(facts)
     else:
         click.echo(_SUMMARY.format(**facts))
+        if num_pieces < vocab_size:
+            click.echo(f"fewer than {vocab_size:,} pieces, for the texts have no more")
         if missing:
             click.echo(f"{len(missing)} tasks not read for want of data: {', '.join(missing)}")
 
@@ -167,7 +174,11 @@ def _training_mixture(data: DataConfig, catalogue: Catalogue) -> Mixture:
     mixture = catalogue.mixture(data.mixture_or_task_name)
     if data.hold_out is None:
         return mixture
-    return hold_out(catalogue, data.hold_out, mixture=mixture, closure=data.corpus_closure).train
+    try:
+        split = hold_out(catalogue, data.hold_out, mixture=mixture, closure=data.corpus_closure)
+    except ValueError as error:
+        raise ValueError(f"HOLD_OUT = {data.hold_out!r}, or --hold_out: {error}") from None
+    return split.train
 
 
 def _read_all(

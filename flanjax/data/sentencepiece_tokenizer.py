@@ -7,6 +7,7 @@ import io
 import itertools
 import os
 import pathlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -129,8 +130,14 @@ def train_sentencepiece(
             minloglevel=2,
         )
     except RuntimeError as error:
+        least = re.search(r"required_chars\. \d+ vs (\d+)", str(error))
+        if least is None:
+            raise ValueError(
+                f"vocab_size must fit the text, got {vocab_size} ({error}); choose another size."
+            ) from None
         raise ValueError(
-            f"vocab_size must fit the text, got {vocab_size} ({error}); choose another size."
+            f"vocab_size must be at least {least[1]} for these texts' characters, got "
+            f"{vocab_size}; raise it."
         ) from None
     file = pathlib.Path(path)
     save_files(file.parent, {file.name: model.getvalue()})

@@ -29,7 +29,10 @@ from flanjax.engine.tokenized import Batch, TokenSettings, batch_of, tokenize_ba
 
 PART_RECORDS = 4096
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_NO_ENTRY = (errno.EACCES, errno.EPERM, errno.EROFS)
+_NO_ENTRY = (
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT
+)  # fmt: skip
+_TRIES = 100  # of making an entry that others remove
 _PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 _LOCK = ".lock"
 _PARTS_AHEAD = 2  # for each worker, so that none waits for the reader
@@ -266,10 +269,7 @@ def _remove_empty(folder: pathlib.Path, made: Sequence[pathlib.Path]) -> None:
 def _lock(folder: pathlib.Path, *, wait: bool) -> int | None:
     """Locks an entry; None where another process holds it and `wait` is False."""
     while True:
-        try:
-            descriptor = _open_lock(folder)
-        except FileNotFoundError:  # removed since it was made
-            continue
+        descriptor = _open_lock(folder)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
@@ -281,11 +281,13 @@ def _lock(folder: pathlib.Path, *, wait: bool) -> int | None:
         os.close(descriptor)  # its last holder has removed it: another would lock another file
 
 
-def _open_lock(folder: pathlib.Path) -> int:
+def _open_lock(folder: pathlib.Path, tries: int = _TRIES) -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
+        if error.errno == errno.ENOENT and tries > 1:  # removed since it was made
+            return _open_lock(folder, tries - 1)
         if error.errno not in _NO_ENTRY:
             raise
         raise ValueError(

@@ -121,7 +121,7 @@ def places(config: Any, shapes: Shapes, *, is_scanned: bool) -> dict[str, Place]
 
 
 def check_network(config: Any) -> None:
-    """Checks that T5X's code computes what a model does; its files say nothing of that.
+    """Checks that T5X's code computes what a model does: its files do not say.
 
     Raises:
       ValueError: It has what T5X has not.

@@ -61,13 +61,18 @@ def test_a_tokenizer_reads_the_run_of_a_gin_file(tmp_path):
     said = call("tokenizer", "train", *args, "--gin.DataConfig.max_examples=20").stdout
     pieces = sentencepiece.SentencePieceProcessor(model_file=str(path)).get_piece_size()
     assert said.startswith(f"{path}: {pieces} pieces, ")
+    said = call("tokenizer", "train", *args, "--vocab_size=9000").stdout
+    assert "fewer than 9,000 pieces, for the texts have no more" in said
 
 
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--vocab_size=20"], "vocab_size must fit the text, got 20"),
-        (["--vocab_size=500", "--hold_out=entailmnt"], "did you mean entailment"),
+        (["--vocab_size=20"], "for these texts' characters, got 20; raise it."),
+        (
+            ["--vocab_size=500", "--hold_out=entailmnt"],
+            "HOLD_OUT = 'entailmnt', or --hold_out: cluster must be one of catalogue mini, got",
+        ),
         (["--vocab_size=500", "--mixture=mni"], "got 'mni'; did you mean mini"),
     ],
 )

@@ -165,6 +165,23 @@ def test_a_cache_that_takes_no_more_is_named(tmp_path, monkeypatch):
         build._lock(tmp_path / "a", wait=True)
 
 
+def test_a_cache_that_is_a_file_or_can_never_be_made_is_named(tmp_path, monkeypatch):
+    """Waiting for the latter would never end, without a word."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match=r"got 'Not a directory'; name another CACHE_DIR"):
+        build._lock(tmp_path / "file" / "a", wait=True)
+    tried = []
+
+    def vanished(self: object, **_: object) -> None:
+        tried.append(self)
+        raise FileNotFoundError(errno.ENOENT, "no")
+
+    monkeypatch.setattr(build.pathlib.Path, "mkdir", vanished)
+    with pytest.raises(ValueError, match=r"got 'No such file or directory'; name another CACHE"):
+        build._lock(tmp_path / "a", wait=True)
+    assert len(tried) == build._TRIES
+
+
 def test_who_waits_for_a_lock_that_is_removed_locks_its_successor(tmp_path):
     folder = tmp_path / "a"
     first = build._lock(folder, wait=True)

@@ -152,7 +152,7 @@ def test_a_run_opens_with_what_its_reader_wants_to_know(name: str) -> None:
     titles = re.findall(r"^# (Wall time|\w+) +\S", comment, re.MULTILINE)
     known = ["Purpose", "Command", "Hardware", "Wall time", "Expected", "Arithmetic"]
     assert titles[: len(known)] == known
-    assert f"flanjax train --gin_file=gin_configs/{name} " in comment
+    assert f"flanjax train --gin_file={name} " in comment
 
 
 @pytest.mark.parametrize("name", RUNS)

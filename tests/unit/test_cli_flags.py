@@ -1,0 +1,55 @@
+"""Flags that click would take otherwise: given twice, empty, or naming a directory."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.test_cli import call
+
+TOKENIZER = ("tokenizer", "train", "--vocab_size=300", "--output=x.model")
+
+
+@pytest.mark.parametrize("verb", [("mixture", "show", "mini"), TOKENIZER])
+def test_two_hold_outs_are_refused(verb):
+    """Click takes the last: what the first holds out would be trained on."""
+    result = call(*verb, "--hold_out=entailment", "--hold_out=sentiment")
+    assert result.exit_code == 2
+    assert "must be given once, got entailment, sentiment; write" in result.stderr
+    assert "entailment+sentiment" in result.stderr
+    result = call(*verb, "--hold_out=")
+    assert result.exit_code == 2
+    assert "must name what is held out, got nothing" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ("mixture", "certify"),
+        ("tasks", "document"),
+        ("data", "advise", "--gin_file=runs/mini_t5.gin"),
+    ],
+)
+def test_a_directory_is_no_file_to_write(tmp_path, verb):
+    result = call(*verb, f"--output={tmp_path}")
+    assert result.exit_code == 2
+    assert "is a directory" in result.stderr
+    assert not list(tmp_path.parent.glob("*.partial"))
+
+
+def test_a_file_is_no_folder_for_tasks(tmp_path):
+    (tmp_path / "file").write_text("")
+    result = call("tasks", "new", "tone/harsh", f"--dir={tmp_path}/file")
+    assert result.exit_code == 2
+    assert "is a file" in result.stderr
+
+
+def test_a_word_of_python_is_no_name_of_a_task(tmp_path):
+    result = call("tasks", "new", "weather/class", f"--dir={tmp_path}/tasks")
+    assert result.exit_code == 1
+    assert "must not be named by a word of Python, got 'class' in 'weather/class'" in result.stderr
+
+
+def test_a_tolerance_is_not_negative():
+    result = call("convert", "verify", "a", "b", "--tolerance=-1")
+    assert result.exit_code == 2
+    assert "-1.0 is not in the range x>=0" in result.stderr
