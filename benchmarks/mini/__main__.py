@@ -2,6 +2,7 @@
 
 Usage: python -m benchmarks.mini run WORK [--short] [--workers N] [--only STUDY] [--seed N]
        python -m benchmarks.mini report [RESULTS]
+       python -m benchmarks.mini records
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from collections.abc import Sequence
 
 import click
 
-from benchmarks.mini import page, table
-from benchmarks.mini.execute import Place, make, make_tokenizer, start_workers
+from benchmarks.mini import page, records, table
+from benchmarks.mini.execute import NUM_SCORED, Place, make, make_tokenizer, start_workers
 from benchmarks.mini.grid import FAMILIES, SEEDS, Run, every_run
 from benchmarks.mini.words import score_words
 from benchmarks.mini.world import fingerprint
@@ -109,6 +110,13 @@ def report(results: pathlib.Path) -> None:
     if results == RESULTS:
         for path in DOCUMENTS:
             write_text(str(path), table.documented(path.read_text("utf-8"), found))
+
+
+@main.command("records")
+def scored_records() -> None:
+    """Print what the scored records of each task ask about."""
+    catalogue = load_catalog(PUBLISHED[0])
+    click.echo(table.joined([records.HEADS, *records.rows(catalogue, NUM_SCORED["held_out"])]))
 
 
 if __name__ == "__main__":

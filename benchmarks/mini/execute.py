@@ -33,6 +33,8 @@ from flanjax.model_dir import EXPERIMENT, write_json
 _PLACES = {"command", "checkpoint"}
 """Facts of a report that name folders of one machine."""
 
+NUM_SCORED = {"held_out": 100, "seen": 20}
+"""Records scored of each task, of what was held out and of what was trained on."""
 
 KEPT = (
     "metric", "mean", "standard_error", "template_std", "chance", "majority", "num_examples"
@@ -199,7 +201,7 @@ def _score(
     run: Run, place: Place, folder: pathlib.Path, part: str, clusters: Sequence[str]
 ) -> dict[str, Any]:
     output = folder / part
-    num = 2 if place.short else {"held_out": 100, "seen": 20}[part]
+    num = 2 if place.short else NUM_SCORED[part]
     _flanjax(
         place, "eval", f"--checkpoint={folder}", f"--catalog={place.catalogue}",
         f"--max_examples={num}",

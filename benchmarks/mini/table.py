@@ -323,7 +323,7 @@ def rows(results: Sequence[Mapping[str, Any]], family: str) -> Iterator[list[str
 
 def markdown(results: Sequence[Mapping[str, Any]], family: str) -> str:
     """Returns the table of a family, a row for each held-out cluster."""
-    return _joined([HEADS, ["---"] * len(HEADS), *rows(results, family)])
+    return joined([HEADS, *rows(results, family)])
 
 
 def summary(results: Sequence[Mapping[str, Any]]) -> str:
@@ -331,7 +331,7 @@ def summary(results: Sequence[Mapping[str, Any]]) -> str:
     known = {name: pair for name, pair in baselines(results).items() if None not in pair}
     floors = [f"{statistics.fmean(scores):.1f}" for scores in zip(*known.values(), strict=True)]
     heads = ("", "chance", "majority", *COLUMNS, "trained on")
-    lines: list[Sequence[str]] = [heads, ["---"] * len(heads)]
+    lines: list[Sequence[str]] = [heads]
     for family in FAMILIES:
         scored, learnt = cells(results, family), seen(results, family)
 
@@ -345,11 +345,14 @@ def summary(results: Sequence[Mapping[str, Any]]) -> str:
         added = differences(results, family, of=known)
         told = [added[column].value.text("+") if column in added else "" for column in COLUMNS]
         lines.append(("tuned less column", "", "", *told, ""))
-    return _joined(lines)
+    return joined(lines)
 
 
-def _joined(lines: Iterable[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+def joined(lines: Sequence[Sequence[str]]) -> str:
+    """Returns a Markdown table; the first line is its head."""
+    head, *rest = lines
+    ruled = [head, ["---"] * len(head), *rest]
+    return "\n".join(f"| {' | '.join(line)} |" for line in ruled) + "\n"
 
 
 def documented(text: str, results: Sequence[Mapping[str, Any]]) -> str:

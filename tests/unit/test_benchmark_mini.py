@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import collections
+import dataclasses
 import re
 from typing import Any
 
 import pytest
 
-from benchmarks.mini import grid, page, plots, table
+from benchmarks.mini import grid, page, plots, records, table
 from benchmarks.mini.__main__ import (
     DOCUMENT,
     DOCUMENTS,
@@ -18,6 +20,7 @@ from benchmarks.mini.__main__ import (
 from benchmarks.mini.bag_of_words import BagOfWords
 from benchmarks.mini.world import fingerprint
 from flanjax.model_dir import write_json
+from flanjax.tasks.mini import CATALOGUE as MINI
 
 
 def result(study: str, held: str, score: float, **changed: Any) -> dict[str, Any]:
@@ -55,6 +58,22 @@ def test_a_table_is_put_between_its_marks() -> None:
     assert "old" not in found
     assert re.fullmatch(r"a <!-- t5 -->\n.*\| nli .* 50\.0 .*<!-- t5 ends --> b .* c", found, re.S)
     assert table.documented(found, [result("tuned", "nli", 50)]) == found
+
+
+def test_frequent_topics_count_for_less_than_even_ones() -> None:
+    assert records.even(collections.Counter("abab")) == 2
+    assert records.even(collections.Counter("aaaaaaaaab")) == pytest.approx(100 / 82)
+    assert records.even(collections.Counter("a")) == 1
+
+
+def test_every_task_tells_how_many_topics_are_scored() -> None:
+    cluster = MINI.cluster("commonsense")
+    small = dataclasses.replace(MINI, clusters=(cluster,), exclusions=())
+    rows = {name: rest for name, *rest in records.rows(small, 10)}
+    assert rows.keys() == {task.name for task in cluster.tasks}
+    for name, (scored, alike, trained) in rows.items():
+        assert 1 <= float(alike) <= int(scored) <= 10, name
+        assert int(trained.replace(",", "")) > int(scored), name
 
 
 # --- the table ---------------------------------------------------------------
