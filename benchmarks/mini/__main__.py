@@ -52,7 +52,7 @@ def run(
         work = work / "short"  # nothing of it may come into the real grid
         place = Place(work, work / "results", *EMBEDDED, SHORT)
     catalogue = load_catalog(place.catalogue)
-    runs = [each for each in every_run(catalogue) if _is_wanted(each, short, only, seeds)]
+    runs = wanted(list(every_run(catalogue)), short=short, only=only, seeds=seeds)
     work.mkdir(parents=True, exist_ok=True)
     make_tokenizer(place)
     score_words(catalogue, place.results, fingerprint(place.catalogue, place.text))
@@ -60,12 +60,19 @@ def run(
         _make_all(_without_idle_texts(runs, place), place, pool, workers)
 
 
-def _is_wanted(each: Run, short: bool, only: Sequence[str], seeds: Sequence[int]) -> bool:
+def wanted(
+    runs: Sequence[Run], *, short: bool, only: Sequence[str], seeds: Sequence[int]
+) -> list[Run]:
+    """Returns the runs that flags ask for, and the models of text that they start from."""
+    asked = [each for each in runs if _is_asked(each, short, only, seeds)]
+    starts = {each.text for each in asked}
+    return [each for each in runs if each in asked or each in starts]
+
+
+def _is_asked(each: Run, short: bool, only: Sequence[str], seeds: Sequence[int]) -> bool:
     if short:
-        is_first = each.seed == 0 and each.size == "base"
-        is_held = each.study == "tuned" and "entailment" in each.held
-        return is_first and (each.study == "text" or is_held)
-    return (not only or each.study in (*only, "text")) and (not seeds or each.seed in seeds)
+        return each.seed == 0 and each.study == "tuned" and "entailment" in each.held
+    return (not only or each.study in only) and (not seeds or each.seed in seeds)
 
 
 def _without_idle_texts(runs: Sequence[Run], place: Place) -> list[Run]:
