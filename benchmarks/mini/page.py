@@ -39,8 +39,8 @@ _READING = (
 )
 
 _ADDED = (
-    "What the tuned models score more than each column: the mean over clusters, \u00b1 its "
-    "standard error over clusters."
+    "What tuned models score more than each column: the mean over clusters, \u00b1 its standard "
+    "error over clusters. Uninverted is the fair reference of dataset_name and shuffled."
 )
 
 
@@ -80,9 +80,10 @@ def _family(results: Sequence[Mapping[str, Any]], family: str) -> str:
         if "tuned" in row
     ]
     told = [
-        f"<li>{escape(column)}: {found.value.text('+')}, more "
+        f"<li>{reference} less {escape(column)}: {found.value.text('+')}, more "
         f"on {found.num_better} of {found.num_clusters} clusters</li>"
-        for column, found in table.differences(results, family).items()
+        for reference in table.REFERENCES
+        for column, found in table.differences(results, family, reference=reference).items()
     ]
     added = f"<p>{_ADDED}</p><ul>{''.join(told)}</ul>" if told else ""
     return _section(table.TITLES[family], cards, added)

@@ -198,13 +198,17 @@ def _x(result: Mapping[str, Any], study: str) -> float | None:
     return float(NUM_TEMPLATES[-1]) if study == "templates" and is_whole else None
 
 
+REFERENCES = ("uninverted", "tuned")
+"""What columns are subtracted from: other wordings have no inverted template either."""
+
+
 class Difference(NamedTuple):
-    """How far the tuned models lie from a column, over clusters.
+    """How far some models lie from a column, over clusters.
 
     Attributes:
       value: Mean over clusters of the mean over the seeds that both have, and its standard error
         over clusters.
-      num_better: Clusters where the tuned models score more.
+      num_better: Clusters where these models score more.
       num_clusters: Of so many.
     """
 
@@ -214,7 +218,11 @@ class Difference(NamedTuple):
 
 
 def differences(
-    results: Iterable[Mapping[str, Any]], family: str, *, of: Collection[str] | None = None
+    results: Iterable[Mapping[str, Any]],
+    family: str,
+    *,
+    of: Collection[str] | None = None,
+    reference: str = "tuned",
 ) -> dict[str, Difference]:
     """Returns what tuning adds to each column, over the clusters that have both.
 
@@ -222,17 +230,18 @@ def differences(
       results: All results.
       family: Of FAMILIES.
       of: Only these clusters; None for all.
+      reference: Of REFERENCES, which models are tuned.
     """
     scores = by_seed(results)
     found = {}
-    for column in COLUMNS[:-1]:
+    for column in (name for name in COLUMNS[:-1] if name != reference):
         values = [
             added
             for (kind, cluster, name), known in scores.items()
             if name == column
             and kind in (family, "words")
             and (of is None or cluster in of)
-            and (added := _added(scores.get(Cell(family, cluster, "tuned"), {}), known, kind))
+            and (added := _added(scores.get(Cell(family, cluster, reference), {}), known, kind))
             is not None
         ]
         if values:
@@ -316,9 +325,19 @@ def rows(results: Sequence[Mapping[str, Any]], family: str) -> Iterator[list[str
         told.append("-" if added is None else added.text("+"))
         told.append(learnt[cluster].text() if cluster in learnt else "-")
         yield [cluster, *told]
-    differ = differences(results, family)
-    told = [differ[column].value.text("+") if column in differ else "" for column in COLUMNS]
-    yield ["tuned less column", "", "", *told, "", ""]
+    for name, told in _less_columns(results, family):
+        yield [name, "", "", *told, "", ""]
+
+
+def _less_columns(
+    results: Sequence[Mapping[str, Any]], family: str, of: Collection[str] | None = None
+) -> Iterator[tuple[str, list[str]]]:
+    """Yields rows of what each reference scores more than each column, where there is one."""
+    for reference in REFERENCES:
+        differ = differences(results, family, of=of, reference=reference)
+        told = [differ[name].value.text("+") if name in differ else "" for name in COLUMNS]
+        if differ or reference == REFERENCES[-1]:
+            yield f"{reference} less column", told
 
 
 def markdown(results: Sequence[Mapping[str, Any]], family: str) -> str:
@@ -342,9 +361,8 @@ def summary(results: Sequence[Mapping[str, Any]]) -> str:
         told = [mean(scored[name].get(column) for name in known) for column in COLUMNS]
         told.append(mean(learnt.get(name) for name in known))
         lines.append((TITLES[family], *floors, *told))
-        added = differences(results, family, of=known)
-        told = [added[column].value.text("+") if column in added else "" for column in COLUMNS]
-        lines.append(("tuned less column", "", "", *told, ""))
+        for name, added in _less_columns(results, family, of=known):
+            lines.append((name, "", "", *added, ""))
     return joined(lines)
 
 

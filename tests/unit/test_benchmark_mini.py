@@ -116,6 +116,18 @@ def test_differences_are_taken_over_clusters() -> None:
     assert found.value.error == pytest.approx(6)  # of 10 and -2
 
 
+def test_other_wordings_are_compared_with_models_without_inverted_templates() -> None:
+    results = [result("tuned", "nli", 60), result("uninverted", "nli", 52)]
+    results += [result("shuffled", "nli", 50)]
+    found = table.differences(results, "t5", reference="uninverted")
+    assert {name: of.value.mean for name, of in found.items()} == {"shuffled": 2}
+    lines = table.markdown(results, "t5").splitlines()
+    heads, *_, uninverted, tuned = ([c.strip() for c in line.split("|")] for line in lines)
+    place = heads.index("shuffled")
+    assert (uninverted[1], uninverted[place]) == ("uninverted less column", "+2.0")
+    assert (tuned[1], tuned[place]) == ("tuned less column", "+10.0")
+
+
 def test_a_difference_is_of_the_seeds_that_both_have() -> None:
     """Else a seed that only one of them has would count as what tuning adds."""
     results = [result("tuned", "nli", score, seed=n) for n, score in enumerate((40, 70, 80))]
