@@ -160,10 +160,11 @@ def _find(name: str, folders: Iterable[pathlib.Path], *, what: str, place: str) 
 
 
 def _remedy(name: str) -> str:
-    if name.startswith("t5x/"):
+    if name.startswith(("t5x/examples/", "t5x/configs/")):
         return ", where T5X's own files are not: `python -m t5x.train` finds them."
     own = [str(path.relative_to(config_dir())) for path in config_dir().rglob("*.gin")]
-    close = [known for known in own if name.endswith(f"/{known}")]
+    own = [known for known in own if not known.startswith("t5x/")]  # programs of T5X, not ours
+    close = [known for known in own if name.endswith(f"/{known}") or known.endswith(f"/{name}")]
     close = close or difflib.get_close_matches(name, own, n=1, cutoff=0.85)
     return f"; did you mean {close[0]}?" if close else "."
 

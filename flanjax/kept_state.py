@@ -13,8 +13,8 @@ from flanjax.parts import Parts
 from flanjax.train import ema
 from flanjax.train.state import optimizer_shapes
 
-MAX_FAULTS = 8
-"""So many parameters that do not fit are named."""
+MAX_NAMED = 8
+"""So many parameters are named in a line."""
 
 
 def state_shapes(parts: Parts) -> dict[str, tuple[int, ...]]:
@@ -57,7 +57,7 @@ def kept_state(
     if faults:
         raise ValueError(
             f"optimizer_state 'keep' must have the run's own optimizer, got {what} with "
-            f"{listed(faults, MAX_FAULTS)}; set its OptimizerConfig, or RestoreConfig."
+            f"{listed(faults, MAX_NAMED)}; set its OptimizerConfig, or RestoreConfig."
             "optimizer_state = 'reset'."
         )
     return found

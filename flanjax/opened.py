@@ -120,8 +120,8 @@ def check_tokenizer(config: Any, tokenizer: Tokenizer) -> None:
     num_ids = config.vocab_size - config.embedding.num_unused
     if num_ids < tokenizer.vocab_size:
         raise ValueError(
-            f"tokenizer must fit the checkpoint's {num_ids} ids, got {tokenizer.vocab_size}; name "
-            "the checkpoint's own."
+            f"tokenizer must fit the checkpoint's {num_ids} ids, got {tokenizer.vocab_size}; take "
+            "the model's own, whose files lie beside its weights."
         )
 
 

@@ -13,7 +13,7 @@ from flanjax import model_dir, opened
 from flanjax.base import listed, path_name
 from flanjax.experiment import Experiment, differences, to_plain
 from flanjax.interop.places import Arrays, StoredArray, named_shapes
-from flanjax.kept_state import MAX_FAULTS, kept_state, state_shapes
+from flanjax.kept_state import MAX_NAMED, kept_state, state_shapes
 from flanjax.models import families
 from flanjax.opened import Opened
 from flanjax.parts import Parts
@@ -178,7 +178,7 @@ def _new(kept: Arrays | None) -> str:
 
 
 def _counted(what: str, names: Sequence[str]) -> list[str]:
-    return [f"{len(names)} {what} ({listed(names, MAX_FAULTS)})"] if names else []
+    return [f"{len(names)} {what} ({listed(names, MAX_NAMED)})"] if names else []
 
 
 def _check_rows(path: str, parts: Parts) -> None:
@@ -255,7 +255,7 @@ def _check_shapes(
     if faults:
         raise ValueError(
             f"checkpoint {source.path} must hold each parameter that is read of it, got "
-            f"{listed(faults, MAX_FAULTS)}; set RestoreConfig.assignment_map."
+            f"{listed(faults, MAX_NAMED)}; set RestoreConfig.assignment_map."
         )
 
 

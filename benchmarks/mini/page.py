@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from benchmarks.mini import plots, table
-from benchmarks.mini.grid import FAMILIES, PROBED, SIZES
+from benchmarks.mini.grid import FAMILIES, NUM_TEMPLATES, PROBED, SIZES
 from flanjax import html_page
 
 _COLUMNS = {
@@ -94,8 +94,7 @@ def _question(results: Sequence[Mapping[str, Any]], study: str) -> str:
     for held in PROBED:
         found = table.line(results, study, held)
         if len(found.points) > 1:
-            ticks = dict(enumerate(SIZES)) if study == "size" else {}
-            ticks = ticks or {point.x: f"{point.x:.0f}" for point in found.points}
+            ticks = {point.x: _tick(study, point.x) for point in found.points}
             floor = _floor(results, held, found)
             values = {ticks[point.x]: point.value for point in found.points}
             label = _words(f"{held} held out, by {_AXES[study]}", values)
@@ -115,6 +114,13 @@ def _floor(results: Sequence[Mapping[str, Any]], held: str, found: table.Line) -
     if found.untuned or not set(found.seeds) <= untuned.keys():
         return floor
     return floor | {"untuned": statistics.fmean(untuned[seed] for seed in found.seeds)}
+
+
+def _tick(study: str, x: float) -> str:
+    if study == "size":
+        return SIZES[int(x)]
+    is_all = study == "templates" and x == NUM_TEMPLATES[-1]
+    return "all" if is_all else f"{x:.0f}"  # nine of some tasks, whose tenth is inverted
 
 
 def _seeds(num: int) -> str:

@@ -51,17 +51,23 @@ def _only_rule(
     """Returns the rule; of two, click itself would take the last in silence."""
     if len(rules) > 1:
         raise click.BadParameter(
-            f"it must be given once, got {', '.join(rules)}; write several as {'+'.join(rules)}.",
+            f"it must be given once, got {', '.join(rules)}; {_joined(rules)}.",
             ctx,
             parameter,
         )
     if rules and not rules[0].strip():
         raise click.BadParameter(
-            "it must name what is held out, got nothing; leave it out to hold out nothing.",
+            "it must name what is held out, got nothing; leave it out.",
             ctx,
             parameter,
         )
     return rules[0] if rules else None
+
+
+def _joined(rules: tuple[str, ...]) -> str:
+    """Returns a remedy: clusters are held out together by one rule, other rules are not."""
+    is_plain = all(rule and ":" not in rule for rule in rules) and len(set(rules)) == len(rules)
+    return f"write {'+'.join(rules)}" if is_plain else "keep one"
 
 
 def typed_command(ctx: click.Context) -> str:

@@ -27,7 +27,12 @@ def print_json(value: Any) -> None:
 def write_text(output: str, text: str, *, err: bool = False, with_size: bool = False) -> None:
     """Writes a file aside, renames it, and says so, on stderr if asked."""
     path = pathlib.Path(output)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise ValueError(
+            f"a file must be written into a directory, got {path.parent}; name another place."
+        ) from None
     aside = path.with_name(path.name + ".partial")
     try:
         aside.write_text(text, encoding="utf-8")

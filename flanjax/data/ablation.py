@@ -161,6 +161,11 @@ def _templates(
 
 def _instructions(task: Task, config: AblationConfig) -> tuple[Template, ...]:
     templates = [each for each in task.templates if config.has_inverted or not each.inverted]
+    if not templates:
+        raise ValueError(
+            f"task {task.name} must have a template that is not inverted for has_inverted = False, "
+            "got none; leave the task out, or has_inverted at True."
+        )
     num = len(templates) if config.num_templates is None else config.num_templates
     if num > len(templates):
         raise ValueError(

@@ -129,18 +129,20 @@ def check_network(config: Any) -> None:
     known = dataclasses.replace(
         BlockConfig(attention=AttentionConfig(scale=1.0)),
         norm_eps=1e-6,
-        activation=config.block.activation,
+        activation=_of_t5x(config.block.activation),
         is_gated=config.block.is_gated,
     )
-    plain = EmbeddingConfig(
-        is_tied=config.embedding.is_tied, scales_outputs=config.embedding.scales_outputs
-    )
+    is_tied = config.embedding.is_tied
+    plain = EmbeddingConfig(is_tied=is_tied, scales_outputs=is_tied)  # tied logits are, no others
     faults = [
         *_unlike("block", config.block, known),
         *_unlike("embedding", config.embedding, plain),
     ]
     if not isinstance(config.positions, RelativeConfig):
         faults.append(f"positions {type(config.positions).__name__}")
+    elif isinstance(config, DecoderConfig):  # its table's sizes are constants of T5X's code
+        known_positions = RelativeConfig(is_shared=config.positions.is_shared)
+        faults += _unlike("positions", config.positions, known_positions)
     if (config.num_kv_heads or config.num_heads) != config.num_heads:
         faults.append(f"num_kv_heads {config.num_kv_heads}")
     if faults:
@@ -148,6 +150,11 @@ def check_network(config: Any) -> None:
             f"a T5X checkpoint must be of a network that T5X has, got {', '.join(faults)}; it "
             "knows T5 1.0, 1.1 and its own decoder."
         )
+
+
+def _of_t5x(activation: str) -> Any:
+    """Returns an activation as T5X has it: its "gelu" is the approximation."""
+    return "gelu_tanh" if activation == "gelu" else activation
 
 
 def _unlike(what: str, found: Any, known: Any) -> Iterator[str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from flanjax.data.ablation import AblationConfig, ablate, bare_template
+from flanjax.data.catalogue import Mixture
 from flanjax.data.render import render
 from flanjax.tasks.flan2021 import BY_SKILL, CATALOGUE, DIVERSITY
 from flanjax.tasks.mini import CATALOGUE as MINI
@@ -44,6 +47,15 @@ def test_inverted_templates_may_be_left_out() -> None:
     for task in mixture.tasks():
         assert list(task.templates) == [t for t in whole[task.name] if not t.inverted]
     assert AblationConfig(has_inverted=False).describe() == "no inverted templates"
+
+
+def test_a_task_of_inverted_templates_alone_is_named() -> None:
+    task = next(t for t in MINI.tasks() if t.templates[-1].inverted)
+    turned = dataclasses.replace(task, templates=task.templates[-1:])
+    mixture = Mixture("turned", (turned,))
+    wanted = f"task {task.name} must have a template that is not inverted"
+    with pytest.raises(ValueError, match=wanted):
+        ablate(MINI, mixture, AblationConfig(has_inverted=False))
 
 
 def test_templates_are_counted_without_what_is_left_out() -> None:

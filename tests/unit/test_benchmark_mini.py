@@ -311,7 +311,7 @@ def test_the_page_shows_what_there_is_and_asks_for_nothing() -> None:
     ]
     drawn = page.render(results)
     assert "entailment held out; untuned 40.0; words 45.0; tuned 50.0" in drawn
-    assert "by wordings of each task; 1 45.0; 10 47.0" in drawn
+    assert "by wordings of each task; 1 45.0; all 47.0" in drawn
     assert "none 43.0; instruction 47.0; with inverted 48.0" in drawn
     assert "wordings of each task; one seed" in drawn
     assert "7 runs in a small" in drawn  # the bag of words was not trained

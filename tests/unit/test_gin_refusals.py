@@ -319,6 +319,8 @@ def test_a_missing_include_names_the_search_paths(tmp_path: pathlib.Path) -> Non
     [
         ("gin_configs/runs/mini_t5.gin", "; did you mean runs/mini_t5.gin?"),
         ("runs/mini_t6.gin", "; did you mean runs/mini_t5.gin?"),
+        ("mini_t5.gin", "; did you mean runs/mini_t5.gin?"),
+        ("gin_configs/t5x/finetune_flan2021_base.gin", "gin_configs."),
         ("t5x/examples/t5/t5_1_1/small.gin", "not: `python -m t5x.train` finds them."),
     ],
 )

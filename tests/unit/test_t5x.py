@@ -274,6 +274,18 @@ T5X_HAS_NOT: dict[str, tuple[dict[str, Any], str]] = {
         {"block": dataclasses.replace(CONFIG.block, attention=AttentionConfig())},
         "block.attention.scale None; it knows",
     ),
+    "exact gelu": (
+        {"block": dataclasses.replace(CONFIG.block, activation="gelu")},
+        "block.activation 'gelu'; it knows",
+    ),
+    "tied, not scaled": (
+        {"embedding": EmbeddingConfig(is_tied=True)},
+        "embedding.scales_outputs False; it knows",
+    ),
+    "scaled, not tied": (
+        {"embedding": EmbeddingConfig(scales_outputs=True)},
+        "embedding.scales_outputs True; it knows",
+    ),
     "two tables": (
         {"embedding": EmbeddingConfig(has_encoder_table=True, start_id=2)},
         "embedding.has_encoder_table True, embedding.start_id 2; it knows",
@@ -294,3 +306,15 @@ def test_networks_that_t5x_has_are_let_through() -> None:
     block = dataclasses.replace(CONFIG.block, activation="relu", is_gated=False)
     tied = EmbeddingConfig(is_tied=True, scales_outputs=True)
     t5x.check_network(dataclasses.replace(CONFIG, block=block, embedding=tied, num_kv_heads=2))
+
+
+def test_a_decoders_distances_are_t5xs() -> None:
+    """No array's shape tells how far the last bucket reaches."""
+    config = DecoderConfig(
+        vocab_size=264, d_model=4, d_ff=5, num_heads=2, num_kv_heads=2, d_head=3, num_layers=1,
+        positions=RelativeConfig(max_distance=64), block=CONFIG.block,
+        embedding=EmbeddingConfig(),
+    )  # fmt: skip
+    with pytest.raises(ValueError, match=r"got positions\.max_distance 64; it knows T5 1\.0"):
+        t5x.check_network(config)
+    t5x.check_network(dataclasses.replace(config, positions=RelativeConfig()))
