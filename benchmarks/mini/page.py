@@ -65,16 +65,17 @@ def _key() -> str:
         '<span><svg width="22" height="10" aria-hidden="true"><line class="chance" x1="0" x2="22" '
         'y1="5" y2="5"/></svg>chance</span>'
     )
-    untuned = chance.replace("chance", "untuned")
-    return f'<dl>{columns}</dl><div class="key soft">{chance}{untuned}</div>'
+    lines = "".join(chance.replace("chance", kind) for kind in ("chance", "majority", "untuned"))
+    return f'<dl>{columns}</dl><div class="key soft">{lines}</div>'
 
 
 def _family(results: Sequence[Mapping[str, Any]], family: str) -> str:
-    chance = {name: known[0] for name, known in table.baselines(results).items()}
     cards = [
         _card(
             cluster,
-            plots.bars(row, chance=chance[cluster], label=_words(f"{cluster} held out", row)),
+            plots.bars(
+                row, floor=_floors(results, cluster), label=_words(f"{cluster} held out", row)
+            ),
         )
         for cluster, row in table.cells(results, family).items()
         if "tuned" in row
@@ -107,13 +108,18 @@ def _question(results: Sequence[Mapping[str, Any]], study: str) -> str:
 
 
 def _floor(results: Sequence[Mapping[str, Any]], held: str, found: table.Line) -> dict[str, float]:
-    """Returns level lines: chance, and the model that all points of these seeds started from."""
-    chance = table.baselines(results)[held][0]
-    floor = {} if chance is None else {"chance": chance}
+    """Returns level lines: also of the model that all points of these seeds started from."""
+    floor = _floors(results, held)
     untuned = table.by_seed(results).get(table.Cell("t5", held, "untuned"), {})
     if found.untuned or not set(found.seeds) <= untuned.keys():
         return floor
     return floor | {"untuned": statistics.fmean(untuned[seed] for seed in found.seeds)}
+
+
+def _floors(results: Sequence[Mapping[str, Any]], held: str) -> dict[str, float]:
+    """Returns what needs no model: chance and majority, where there are options."""
+    known = zip(("chance", "majority"), table.baselines(results)[held], strict=True)
+    return {kind: score for kind, score in known if score is not None}
 
 
 def _tick(study: str, x: float) -> str:
@@ -128,12 +134,12 @@ def _seeds(num: int) -> str:
 
 
 def _wordings(results: Sequence[Mapping[str, Any]]) -> str:
-    chance = {name: known[0] for name, known in table.baselines(results).items()}
     cards = []
     for held in PROBED:
         row = table.wordings(results, held)
         if len(row) > 1:
-            plot = plots.bars(row, chance=chance[held], label=_words(f"{held} held out", row))
+            label = _words(f"{held} held out", row)
+            plot = plots.bars(row, floor=_floors(results, held), label=label)
             told = _seeds(next(iter(row.values())).num_seeds)
             cards.append(_card(held, f'{plot}<p class="soft">{told}</p>'))
     return _section("Is it the instructions?", cards)

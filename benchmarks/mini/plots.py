@@ -33,12 +33,12 @@ _CHART = 150
 _TICKS = (0, 50, 100)
 
 
-def bars(values: Mapping[str, Value], *, chance: float | None, label: str) -> str:
+def bars(values: Mapping[str, Value], *, floor: Mapping[str, float], label: str) -> str:
     """Returns a bar for each column of a cluster, whiskers one standard error long.
 
     Args:
       values: Column -> score, from top to bottom; the last stands out.
-      chance: Drawn across all bars; None where there is none.
+      floor: Class of a line across all bars -> its score: "chance", "majority".
       label: What the plot shows, in words.
     """
     height = _BAR * len(values)
@@ -53,8 +53,7 @@ def bars(values: Mapping[str, Value], *, chance: float | None, label: str) -> st
         if value.error is not None:
             low, high = value.mean - value.error, value.mean + value.error
             parts.append(_line(low, high, middle, middle, "whisker"))
-    if chance is not None:
-        parts.append(_line(chance, chance, 0, height, "chance"))
+    parts += [_line(score, score, 0, height, kind) for kind, score in floor.items()]
     names = "".join(f'<div class="row">{escape(name)}</div>' for name in values)
     numbers = "".join(
         f'<div class="row"><b>{value.mean:.1f}</b>{_error(value)}</div>'
@@ -80,7 +79,7 @@ def chart(
     Args:
       points: By x.
       ticks: x -> what stands below it.
-      floor: Class of a level line -> its score: "chance", "untuned".
+      floor: Class of a level line -> its score: "chance", "majority", "untuned".
       before: What the points started from, joined and drawn as "untuned".
       label: What the plot shows, in words.
     """

@@ -280,10 +280,11 @@ def test_a_summary_is_over_the_clusters_of_options() -> None:
 
 def test_bars_are_as_long_as_their_scores_and_stay_inside() -> None:
     values = {"a": table.Value(25.0, 5.0, 3), "b": table.Value(101.0, None, 1)}
-    drawn = plots.bars(values, chance=50.0, label="scores")
+    drawn = plots.bars(values, floor={"chance": 50.0, "majority": 60.0}, label="scores")
     assert re.findall(r'<rect [^>]*width="([^"]+)"', drawn) == ["25.00%", "100.00%"]
     assert '<line class="whisker" x1="20.00%" x2="30.00%"' in drawn
     assert '<line class="chance" x1="50.00%"' in drawn
+    assert '<line class="majority" x1="60.00%"' in drawn
 
 
 def test_a_chart_joins_its_points_from_left_to_right() -> None:
