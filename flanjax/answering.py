@@ -50,10 +50,10 @@ def generate(
         raise ValueError(
             f"checkpoint must have a tokenizer, got none in {checkpoint}; copy its files there."
         )
-    opened.check_tokenizer(source.config, source.tokenizers[0])
     experiment = model_dir.read_or_imagine(source.path, source.config)
     room = experiment.data.task_feature_lengths["inputs"]
     _check_places(source.config, room, max_length)
+    opened.check_tokenizer(source.config, source.tokenizers[0])
     parts = assemble_for_reading(experiment, source.tokenizers[0])
     params = start.load_params(checkpoint, parts, param_shardings(parts), weights)
     predictor = make_predictor(

@@ -39,7 +39,7 @@ OUTPUT_FILE = click.Path(dir_okay=False)
 
 
 def hold_out_option(*, metavar: str, help: str) -> Callable[[Command], Command]:
-    """Returns --hold_out of a verb that leaves out one hold-out, given once or not at all."""
+    """Returns --hold_out of a verb that leaves out one hold-out."""
     return click.option(
         "--hold_out", multiple=True, metavar=metavar, callback=_only_rule, help=help
     )
@@ -65,7 +65,7 @@ def _only_rule(
 
 
 def _joined(rules: tuple[str, ...]) -> str:
-    """Returns a remedy: clusters are held out together by one rule, other rules are not."""
+    """Returns a remedy: one rule holds out several clusters, but nothing else."""
     is_plain = all(rule and ":" not in rule for rule in rules) and len(set(rules)) == len(rules)
     return f"write {'+'.join(rules)}" if is_plain else "keep one"
 

@@ -16,7 +16,6 @@ from benchmarks.mini.__main__ import (
     EMBEDDED,
     PUBLISHED,
     RESULTS,
-    wanted,
 )
 from benchmarks.mini.bag_of_words import BagOfWords
 from benchmarks.mini.world import fingerprint
@@ -75,24 +74,6 @@ def test_every_task_tells_how_many_topics_are_scored() -> None:
     for name, (scored, alike, trained) in rows.items():
         assert 1 <= float(alike) <= int(scored) <= 10, name
         assert int(trained.replace(",", "")) > int(scored), name
-
-
-# --- the grid ----------------------------------------------------------------
-
-
-def test_a_study_brings_the_models_of_text_that_it_starts_from_alone() -> None:
-    runs = list(grid.every_run(MINI))
-    found = wanted(runs, short=False, only=("wording",), seeds=(1,))
-    assert {each.name for each in found if each.study == "text"} == {"text-t5-base-1"}
-    assert {each.changed for each in found if each.study == "wording"} == {
-        "none", "dataset_name", "shuffled", "instruction",
-    }  # fmt: skip
-    assert len(found) == 5
-    sizes = wanted(runs, short=False, only=("size",), seeds=(2,))
-    assert {each.size for each in sizes if each.study == "text"} == {"small", "large"}
-    short = wanted(runs, short=True, only=(), seeds=())
-    assert [each.study for each in short] == ["text", "tuned", "text", "tuned"]
-    assert wanted(runs, short=False, only=(), seeds=()) == runs
 
 
 # --- the table ---------------------------------------------------------------

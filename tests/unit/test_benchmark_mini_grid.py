@@ -18,9 +18,9 @@ import pytest
 from benchmarks.mini import execute, grid
 from benchmarks.mini.__main__ import (
     DOCUMENT,
-    _is_wanted,
     _make_all,
     _without_idle_texts,
+    wanted,
 )
 from flanjax import gin_bridge
 from flanjax.model_dir import EXPERIMENT, write_json
@@ -36,10 +36,10 @@ def test_no_two_runs_share_a_name() -> None:
 
 def test_each_cluster_is_held_out_of_three_seeds_of_both_families() -> None:
     clusters = [cluster.name for cluster in CATALOGUE.clusters]
-    wanted = sorted((f, c, s) for f in grid.FAMILIES for c in clusters for s in (0, 1, 2))
-    for study in ("tuned", "shuffled", "dataset_name", "nearest"):
+    each = sorted((f, c, s) for f in grid.FAMILIES for c in clusters for s in (0, 1, 2))
+    for study in ("tuned", "shuffled", "dataset_name", "uninverted", "nearest"):
         runs = [run for run in RUNS if run.study == study]
-        assert sorted((run.family, held, run.seed) for run in runs for held in run.held) == wanted
+        assert sorted((run.family, held, run.seed) for run in runs for held in run.held) == each
 
 
 def test_clusters_that_leave_the_same_share_a_run() -> None:
@@ -60,16 +60,27 @@ def test_a_model_of_text_comes_before_what_starts_from_it() -> None:
 
 
 def test_the_short_grid_tunes_both_families() -> None:
-    wanted = [(run.study, run.family) for run in RUNS if _is_wanted(run, True, (), ())]
-    assert sorted(wanted) == sorted(itertools.product(("text", "tuned"), grid.FAMILIES))
+    runs = wanted(RUNS, short=True, only=(), seeds=())
+    made = [(run.study, run.family) for run in runs]
+    assert sorted(made) == sorted(itertools.product(("text", "tuned"), grid.FAMILIES))
 
 
 def test_two_machines_share_the_grid_by_its_seeds() -> None:
-    shares = [
-        [run for run in RUNS if _is_wanted(run, False, (), seeds)] for seeds in ((0,), (1, 2))
-    ]
+    shares = [wanted(RUNS, short=False, only=(), seeds=seeds) for seeds in ((0,), (1, 2))]
     assert {run.seed for run in shares[0]} == {0} and {run.seed for run in shares[1]} == {1, 2}
     assert sum(map(len, shares)) == len(RUNS)
+
+
+def test_a_study_brings_the_models_of_text_that_it_starts_from_alone() -> None:
+    found = wanted(RUNS, short=False, only=("wording",), seeds=(1,))
+    assert {each.name for each in found if each.study == "text"} == {"text-t5-base-1"}
+    assert {each.changed for each in found if each.study == "wording"} == {
+        "none", "dataset_name", "shuffled", "instruction",
+    }  # fmt: skip
+    assert len(found) == 5
+    sizes = wanted(RUNS, short=False, only=("size",), seeds=(2,))
+    assert {each.size for each in sizes if each.study == "text"} == {"small", "large"}
+    assert wanted(RUNS, short=False, only=(), seeds=()) == RUNS
 
 
 def test_every_question_is_asked_of_the_first_seed_before_a_second_begins() -> None:

@@ -99,7 +99,7 @@ def test_ids_beyond_the_models_rows_are_refused(tmp_path):
     (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "ByT5Tokenizer"}')
     result = call("generate", f"--checkpoint={folder}", "--prompt=hello")
     assert result.exit_code == 1
-    assert "tokenizer must fit the checkpoint's 11 ids, got 384; name" in result.stderr
+    assert "tokenizer must fit the checkpoint's 11 ids, got 384; take" in result.stderr
 
 
 def test_more_answers_than_beams_are_refused_before_a_model_is_read():

@@ -84,7 +84,7 @@ def test_exemplars_without_room_are_told_of_the_last_stage():
     text = " ".join(
         " ".join(printed(report.terminal_table({"after": [cluster("nli", *tasks)]}))).split()
     )
-    told = "499 of task1, 998 of task2, 1,497 of task3 and of 2 more."
+    told = "499 of task1, 998 of task2, 1,497 of task3 and 2 more."
     assert f"Exemplars left out of prompts without room for them: {told}" in text
     none = printed(report.terminal_table({"after": [cluster("nli", task_report("rte"))]}))
     assert not any("Exemplars" in line for line in none)

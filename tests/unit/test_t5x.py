@@ -295,7 +295,7 @@ T5X_HAS_NOT: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("kind", T5X_HAS_NOT)
 def test_a_network_that_t5x_lacks_is_refused(kind: str) -> None:
-    """Names alone do not tell: two tables would have one, and T5X would compute otherwise."""
+    """Names alone do not tell: T5X would load it and compute otherwise."""
     fields, told = T5X_HAS_NOT[kind]
     with pytest.raises(ValueError, match=f"must be of a network that T5X has, got {told} T5 1.0"):
         t5x.check_network(dataclasses.replace(CONFIG, **fields))

@@ -6,7 +6,7 @@ import pathlib
 
 import pytest
 
-from flanjax.data import tokenize
+from flanjax.data import sentencepiece_tokenizer
 from flanjax.data.sentencepiece_tokenizer import SentencePieceTokenizer, train_sentencepiece
 
 WORDS = ["the cat sat on the mat", "a dog ran to the cat", "on the mat sat a dog"] * 30
@@ -36,7 +36,7 @@ def test_a_line_longer_than_sentencepiece_reads_is_learnt_from(tmp_path):
 
 def test_long_lines_are_cut_at_spaces_and_whole():
     lines = ["short", " ".join(["zebra"] * 5000), "é" * 5000, "", "x " * 3000]
-    parts = list(tokenize._sentences(["\n".join(lines)]))
+    parts = list(sentencepiece_tokenizer._sentences(["\n".join(lines)]))
     assert parts[0] == "short"
     assert "".join(parts) == "".join(lines)
     assert all(len(part.encode()) <= 4192 for part in parts)
