@@ -3,6 +3,7 @@
 Usage: python -m benchmarks.mini run WORK [--short] [--workers N] [--only STUDY] [--seed N]
        python -m benchmarks.mini report [RESULTS]
        python -m benchmarks.mini records
+       python -m benchmarks.mini tasks
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 
 import click
 
-from benchmarks.mini import page, records, table
+from benchmarks.mini import page, records, table, tasks
 from benchmarks.mini.execute import NUM_SCORED, Place, make, make_tokenizer, start_workers
 from benchmarks.mini.grid import FAMILIES, SEEDS, Run, every_run
 from benchmarks.mini.words import score_words
@@ -124,6 +125,14 @@ def scored_records() -> None:
     """Print what the scored records of each task ask about."""
     catalogue = load_catalog(PUBLISHED[0])
     click.echo(table.joined([records.HEADS, *records.rows(catalogue, NUM_SCORED["held_out"])]))
+
+
+@main.command("tasks")
+def task_scores() -> None:
+    """Print what each task scored, untuned, held out and trained on."""
+    found = table.read(RESULTS)
+    for family in FAMILIES:
+        click.echo(f"{family}\n\n{table.joined([tasks.HEADS, *tasks.rows(found, family)])}")
 
 
 if __name__ == "__main__":

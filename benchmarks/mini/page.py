@@ -96,7 +96,7 @@ def _question(results: Sequence[Mapping[str, Any]], study: str) -> str:
         found = table.line(results, study, held)
         if len(found.points) > 1:
             ticks = {point.x: _tick(study, point.x) for point in found.points}
-            floor = _floor(results, held, found)
+            floor = _levels(results, held, found)
             values = {ticks[point.x]: point.value for point in found.points}
             label = _words(f"{held} held out, by {_AXES[study]}", values)
             plot = plots.chart(
@@ -107,7 +107,7 @@ def _question(results: Sequence[Mapping[str, Any]], study: str) -> str:
     return _section(_QUESTIONS[study], cards)
 
 
-def _floor(results: Sequence[Mapping[str, Any]], held: str, found: table.Line) -> dict[str, float]:
+def _levels(results: Sequence[Mapping[str, Any]], held: str, found: table.Line) -> dict[str, float]:
     """Returns level lines: also of the model that all points of these seeds started from."""
     floor = _floors(results, held)
     untuned = table.by_seed(results).get(table.Cell("t5", held, "untuned"), {})

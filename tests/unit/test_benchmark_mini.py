@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.mini import grid, page, plots, records, table
+from benchmarks.mini import grid, page, plots, records, table, tasks
 from benchmarks.mini.__main__ import (
     DOCUMENT,
     DOCUMENTS,
@@ -184,6 +184,18 @@ def test_wordings_stand_from_none_to_instructions() -> None:
         ("instruction", 48),
         ("with inverted", 50),
     ]
+
+
+def test_a_task_is_told_untuned_held_out_and_trained_on() -> None:
+    results = [result("text", "nli", 40), result("tuned", "nli", 50), result("shuffled", "nli", 9)]
+    results += [result("tuned", "nli", 54, seed=1), result("tuned", "qa", 0, family="decoder")]
+    results[1]["seen"] = {"other": {"c": {"mean": 70.0, "chance": None, "majority": None}}}
+    rows = {name: rest for name, *rest in tasks.rows(results, "t5")}
+    assert rows == {
+        "a": ["50.0", "60.0", "39.0", "51.0 ± 2.0", "-"],
+        "b": ["50.0", "60.0", "41.0", "53.0 ± 2.0", "-"],
+        "c": ["-", "-", "-", "-", "70.0"],
+    }
 
 
 def test_results_of_two_worlds_make_no_table(tmp_path) -> None:
